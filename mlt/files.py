@@ -1,0 +1,66 @@
+"""Files that are either written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["atomic_write", "write_json_atomic", "write_text_atomic"]
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, renamed to ``path`` when the block succeeds.
+
+    A reader sees the old file or the new one, never half of it. When the block raises (a full disk,
+    Ctrl-C), the temporary file is removed and the old one is untouched. Parent folders are made.
+
+    Args:
+        path: Where the file shall be.
+
+    Yields:
+        The temporary path to write to; it has the suffix of ``path``.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "new" / "a.txt"
+        >>> with atomic_write(target) as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> target.read_text()
+        'whole'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; give the result the permissions an ordinary open() would.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text_atomic(path: str | Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json_atomic(path: str | Path, value: Any, indent: int | None = 1) -> None:
+    """Write ``value`` to ``path`` as JSON, whole or not at all; NaN is refused.
+
+    Raises:
+        ValueError: If ``value`` holds NaN or infinity, which JSON cannot express.
+    """
+    write_text_atomic(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
