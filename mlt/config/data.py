@@ -1,0 +1,148 @@
+"""Configuration of the data: where it is, how it is labelled, how it is made long-tailed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mlt.config.base import Strict
+
+__all__ = [
+    "CocoData",
+    "CocoMltData",
+    "CocoPart",
+    "CsvData",
+    "DataConfig",
+    "DigitsMltData",
+    "LongTailConfig",
+    "VocData",
+    "VocMltData",
+]
+
+LabelValue = Literal["unknown", "negative", "positive"]
+
+
+class LongTailConfig(Strict):
+    """Cut a long-tailed training split with the Pareto recipe."""
+
+    b: float = Field(6.0, gt=0)
+    """Shape of the Pareto distribution; larger is a steeper tail."""
+    max: int = Field(800, ge=1)
+    """Images the most frequent class aims at."""
+    min: int = Field(1, ge=1)
+    """Images the rarest class aims at."""
+    seed: int = Field(0, ge=0)
+    """Seed of the draw."""
+
+
+class _Data(Strict):
+    """What every data source shares."""
+
+    root: str
+    """Folder that holds the data; every other path of this section is relative to it."""
+    split: str | None = None
+    """Split file (JSON) made by tools/build_split.py; without it the split is built when needed."""
+    on_image_error: Literal["raise", "skip"] = "raise"
+    """An image that cannot be decoded stops the run, or is skipped and counted."""
+
+
+class CocoMltData(_Data):
+    """COCO-MLT: 1,909 long-tailed images of train2017, tested on val2017."""
+
+    name: Literal["coco_mlt"]
+    root: str = "data/coco"
+    """Folder that holds annotations/, train2017/ and val2017/."""
+    image_ids: str | None = None
+    """The published list of training ids, one a line; exactly these images are then used."""
+
+
+class VocMltData(_Data):
+    """VOC-MLT: 1,142 long-tailed images of VOC2012 trainval, tested on VOC2007 test."""
+
+    name: Literal["voc_mlt"]
+    root: str = "data/VOCdevkit"
+    """Folder that holds VOC2012/ and VOC2007/."""
+    image_ids: str | None = None
+    """A list of training ids, one a line, instead of the split built by the published recipe."""
+
+
+class DigitsMltData(_Data):
+    """The embedded data: long-tailed scenes of handwritten digits, rendered when first needed."""
+
+    name: Literal["digits_mlt"]
+    root: str = "data/digits_mlt"
+    """Folder the scenes are written to."""
+
+
+class CocoPart(Strict):
+    """One COCO annotation file and the folder of its images, both relative to the root."""
+
+    annotations: str
+    images: str
+
+
+class CocoData(_Data):
+    """Your own data in COCO's format."""
+
+    name: Literal["coco"]
+    train: CocoPart
+    test: CocoPart
+    min_image_size: int = Field(0, ge=0)
+    """Training images with a side shorter than this many pixels are left out."""
+    longtail: LongTailConfig | None = None
+    """Cut a long-tailed subset out of the training images; null keeps them all."""
+
+
+class VocData(_Data):
+    """Your own data in VOC's format: one XML file an image."""
+
+    name: Literal["voc"]
+    train_folder: str = "."
+    """Folder with Annotations/, ImageSets/Main/ and JPEGImages/ of the training images."""
+    train_set: str = "train"
+    """Training image set: the file ImageSets/Main/<train_set>.txt."""
+    test_folder: str = "."
+    """The same for the test images."""
+    test_set: str = "test"
+    """Test image set."""
+    class_names: tuple[str, ...] | None = None
+    """Class order; null takes the names found in the training annotations, sorted."""
+    longtail: LongTailConfig | None = None
+    """Cut a long-tailed subset out of the training images; null keeps them all."""
+
+
+class CsvData(_Data):
+    """Your own data in CSV tables: `path,labels`, or a path and one column a class."""
+
+    name: Literal["csv"]
+    train: str
+    """Table of the training images."""
+    test: str
+    """Table of the test images."""
+    images: str = "."
+    """Folder the image paths start from."""
+    path_column: str = "path"
+    """Column with the image paths."""
+    id_column: str | None = None
+    """Column with the image ids; null takes the paths as ids."""
+    labels_column: str | None = "labels"
+    """Column that lists an image's class names; null: every class has a column of its own."""
+    separator: str = Field("|", min_length=1)
+    """What separates the class names in the labels column."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """What separates the columns."""
+    class_names: tuple[str, ...] | None = None
+    """Class order; null takes the training table's columns, or its names, sorted."""
+    blank: LabelValue = "negative"
+    """What an empty cell of a class column means."""
+    uncertain: LabelValue = "unknown"
+    """What -1 in a class column means."""
+    longtail: LongTailConfig | None = None
+    """Cut a long-tailed subset out of the training images; null keeps them all."""
+
+
+DataConfig = Annotated[
+    CocoMltData | VocMltData | DigitsMltData | CocoData | VocData | CsvData,
+    Field(discriminator="name"),
+]

@@ -1,0 +1,96 @@
+"""Configuration of the optimizer, the schedule, the loop and the evaluation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mlt.config.base import Strict
+
+__all__ = ["EvaluationConfig", "OptimizerConfig", "ScheduleConfig", "TrainingConfig"]
+
+
+class OptimizerConfig(Strict):
+    """Any optimizer of timm, with rates that may differ between backbone and head."""
+
+    name: str = "adamw"
+    """Name of a timm optimizer, for example sgd, adamw, lamb."""
+    lr: float = Field(1e-3, gt=0)
+    """Learning rate of the head."""
+    weight_decay: float = Field(0.0, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum, for the optimizers that have one."""
+    decay_norm_and_bias: bool = False
+    """Whether weight decay also acts on biases and normalisation layers."""
+    backbone_lr_scale: float = Field(1.0, ge=0)
+    """The backbone's rate as a multiple of `lr`; 0 freezes it."""
+    layer_decay: float | None = Field(None, gt=0, le=1)
+    """Factor by which the rate falls from each group of layers to the one below; null: none."""
+
+
+class ScheduleConfig(Strict):
+    """How the learning rate goes; warm-up is linear and counts optimizer updates."""
+
+    name: Literal["cosine", "multistep", "constant"] = "cosine"
+    milestones: tuple[float, ...] = ()
+    """Epochs after which the rate is multiplied by `decay_rate` (multistep only)."""
+    decay_rate: float = Field(0.1, gt=0)
+    min_lr: float = Field(0.0, ge=0)
+    """Rate at the end of the cosine."""
+    warmup_updates: int = Field(0, ge=0)
+    warmup_from: float = Field(0.0, ge=0, le=1)
+    """Rate at the first update as a fraction of `lr`."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ScheduleConfig:
+        if self.name == "multistep" and not self.milestones:
+            raise ValueError("multistep needs milestones, for example [5, 7]")
+        if self.name != "multistep" and self.milestones:
+            raise ValueError(f"milestones belong to multistep, not to {self.name}")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError("milestones must increase")
+        return self
+
+
+class TrainingConfig(Strict):
+    """The loop."""
+
+    epochs: int = Field(ge=0)
+    """Passes over the sampler; 0 evaluates the initial model."""
+    batch_size: int = Field(32, ge=1)
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients are added up before an update."""
+    clip_grad_norm: float | None = Field(None, gt=0)
+    autocast: Literal["none", "bf16", "fp16"] = "none"
+    """Precision of the forward pass; losses are always computed in float32."""
+    head_only_epochs: int = Field(0, ge=0)
+    """First epochs in which only the head learns and the backbone stays as it is."""
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    """Evaluate and save an exponential moving average of the weights; null: the weights."""
+    workers: int = Field(2, ge=0)
+    """Processes that load images; 0 loads in the main process."""
+    channels_last: bool = True
+    """Memory layout of images and weights; convolutions are faster with true."""
+    compile: bool = False
+    """Compile the model with torch.compile."""
+
+
+class EvaluationConfig(Strict):
+    """What is evaluated, and which classes are head and tail."""
+
+    batch_size: int = Field(64, ge=1)
+    every: int = Field(1, ge=0)
+    """Evaluate after every so many epochs; 0: only after the last."""
+    head: int = Field(100, ge=1)
+    """Classes with at least this many training images are head classes."""
+    tail: int = Field(20, ge=0)
+    """Classes with fewer training images than this are tail classes."""
+    mirror: bool = False
+    """Average the logits of each image and its mirror image."""
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluationConfig:
+        if self.tail > self.head:
+            raise ValueError(f"tail ({self.tail}) must not exceed head ({self.head})")
+        return self

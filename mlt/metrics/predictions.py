@@ -1,0 +1,115 @@
+"""Predictions: what evaluation works on, in one file without pickle."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlt.errors import DataError, MissingFileError
+from mlt.files import atomic_write
+
+__all__ = ["Predictions"]
+
+_REQUIRED = ("image_ids", "logits", "targets", "class_names", "class_counts", "num_train_images")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Logits and targets of one model on one set of images.
+
+    Attributes:
+        image_ids: (N,) integers or strings.
+        logits: (N, C) float32, as the model gave them: never probabilities, never half precision.
+        targets: (N, C) booleans.
+        class_names: (C,) names in column order.
+        class_counts: (C,) positives of each class in the training split.
+        num_train_images: Images of the training split.
+        known: (N, C) booleans, False where nobody annotated; None: all known.
+    """
+
+    image_ids: NDArray[np.generic]
+    logits: NDArray[np.float32]
+    targets: NDArray[np.bool_]
+    class_names: tuple[str, ...]
+    class_counts: NDArray[np.int64]
+    num_train_images: int
+    known: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        n, c = self.targets.shape if self.targets.ndim == 2 else (-1, -1)
+        shapes = {
+            "logits": (self.logits.shape, (n, c)),
+            "image_ids": (self.image_ids.shape, (n,)),
+            "class_names": ((len(self.class_names),), (c,)),
+            "class_counts": (self.class_counts.shape, (c,)),
+        }
+        if self.known is not None:
+            shapes["known"] = (self.known.shape, (n, c))
+        wrong = [f"{k} is {got}, not {want}" for k, (got, want) in shapes.items() if got != want]
+        if wrong:
+            raise DataError(f"predictions with targets {self.targets.shape}: {'; '.join(wrong)}")
+        if np.isnan(self.logits).any():
+            row, column = np.argwhere(np.isnan(self.logits))[0]
+            raise DataError(
+                f"the logit of image {self.image_ids[row]}, class "
+                f"{self.class_names[column]!r} is NaN: the model has diverged"
+            )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def save(self, path: str | Path) -> None:
+        """Write an ``.npz`` file, whole or not at all.
+
+        Args:
+            path: Name of the file; it must end in ``.npz``.
+        """
+        arrays = {
+            "image_ids": self.image_ids,
+            "logits": self.logits.astype(np.float32, copy=False),
+            "targets": self.targets.astype(bool, copy=False),
+            "class_names": np.array(self.class_names, dtype=np.str_),
+            "class_counts": self.class_counts.astype(np.int64, copy=False),
+            "num_train_images": np.int64(self.num_train_images),
+        }
+        if self.known is not None:
+            arrays["known"] = self.known
+        with atomic_write(path) as temporary:
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Predictions:
+        """Read what :meth:`save` wrote; nothing is unpickled.
+
+        Raises:
+            MissingFileError: If there is no such file.
+            DataError: If the file is not a predictions file.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise MissingFileError(f"no predictions file {path}; a run writes predictions.npz")
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                missing = [key for key in _REQUIRED if key not in arrays]
+                if missing:
+                    raise DataError(
+                        f"{path} is no predictions file: it lacks {', '.join(missing)} "
+                        f"(it has: {', '.join(arrays)})"
+                    )
+                return cls(
+                    image_ids=arrays["image_ids"],
+                    logits=arrays["logits"].astype(np.float32),
+                    targets=arrays["targets"].astype(bool),
+                    class_names=tuple(str(name) for name in arrays["class_names"]),
+                    class_counts=arrays["class_counts"].astype(np.int64),
+                    num_train_images=int(arrays["num_train_images"]),
+                    known=arrays["known"].astype(bool) if "known" in arrays else None,
+                )
+        except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{path} is no predictions file: {error}") from error
