@@ -1,0 +1,73 @@
+"""Configuration of the model: backbone, weights, head and what is frozen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mlt.config.base import Strict
+
+__all__ = ["Head", "LinearHead", "ModelConfig", "ProjectionHead", "WeightsFile"]
+
+Triple = tuple[float, float, float]
+
+
+class LinearHead(Strict):
+    """One linear layer."""
+
+    name: Literal["linear"] = "linear"
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout of the features."""
+
+
+class ProjectionHead(Strict):
+    """The published head: linear to `width`, batch norm, dropout, linear."""
+
+    name: Literal["projection"]
+    width: int = Field(256, ge=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
+
+
+Head = Annotated[LinearHead | ProjectionHead, Field(discriminator="name")]
+
+
+class WeightsFile(Strict):
+    """Weights of the backbone from a local file: safetensors, or a PyTorch state dict."""
+
+    file: str
+    """A path, or `package:NAME/PATH` for a file inside an installed Python package."""
+    prefix: str = ""
+    """Take only the tensors whose name starts with this, and take it off; for example `backbone.`."""
+    ignore: tuple[str, ...] = ()
+    """Leave out the file's tensors whose name starts with one of these; for example `fc.`."""
+    by_position: bool = False
+    """Match tensors by their order instead of their names, checking kind and shape of each."""
+
+
+class ModelConfig(Strict):
+    """A timm backbone and a head."""
+
+    backbone: str
+    """Name of a timm model, for example resnet50 or resnet50.tv_in1k."""
+    weights: Literal["pretrained", "none"] | WeightsFile = "pretrained"
+    """`pretrained` (timm's, downloaded when first used), `none`, or a section with a `file`."""
+    head: Head = LinearHead()
+    prior_bias: bool = True
+    """Start at the classes' own frequencies: last bias log(p / (1 - p)). For sigmoid losses."""
+    freeze: tuple[str, ...] | Literal["all"] = ()
+    """Parts of the backbone that stay as they are, by prefix of their name; `all`: all of it."""
+    freeze_statistics: bool = False
+    """Keep the backbone's batch norm statistics as they are while its weights learn."""
+    drop_path: float = Field(0.0, ge=0, lt=1)
+    """Stochastic depth, for backbones that have it."""
+    mean: Triple | None = None
+    """Mean of the input, 0 to 1 for red, green, blue; null: the backbone's own."""
+    std: Triple | None = None
+    """Standard deviation of the input; null: the backbone's own."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {list(self.std)}")
+        return self

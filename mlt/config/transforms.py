@@ -1,0 +1,89 @@
+"""Configuration of the transforms: how an image becomes the network's input."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mlt.config.base import Strict
+
+__all__ = [
+    "Interpolation",
+    "ModernTransforms",
+    "PlainTransforms",
+    "PublishedTransforms",
+    "ResizeMode",
+    "TransformsConfig",
+]
+
+ResizeMode = Literal["squash", "crop", "pad"]
+Interpolation = Literal["bilinear", "bicubic"]
+
+
+class _Transforms(Strict):
+    """What every preset shares."""
+
+    size: int = Field(224, ge=8)
+    """Height and width of the network's input, in pixels."""
+
+
+class PublishedTransforms(_Transforms):
+    """The published baselines' preprocessing: photometric distortion, random crop, squash, flip."""
+
+    name: Literal["published"]
+    min_crop: float = Field(0.8, gt=0, le=1)
+    """Shortest side of the random crop, as a fraction of the image's side."""
+    flip: float = Field(0.5, ge=0, le=1)
+    """Probability of a horizontal flip."""
+    distort: bool = True
+    """Whether to distort brightness, contrast, saturation and hue."""
+    antialias: bool = False
+    """Whether to average over pixels when shrinking; the published code did not."""
+
+
+class ModernTransforms(_Transforms):
+    """Random resized crop, flip and colour jitter, with the whole image seen at test time."""
+
+    name: Literal["modern"]
+    crop_area: tuple[float, float] = (0.5, 1.0)
+    """Smallest and largest area of the random crop, as fractions of the image's area."""
+    crop_ratio: tuple[float, float] = (0.75, 1.3333333333333333)
+    """Smallest and largest width/height of the random crop, times the image's own if squashed."""
+    flip: float = Field(0.5, ge=0, le=1)
+    """Probability of a horizontal flip; 0 for content with a reading direction or a left side."""
+    color_jitter: float = Field(0.2, ge=0, lt=1)
+    """Strength of the changes of brightness, contrast and saturation; 0: none."""
+    erase: float = Field(0.0, ge=0, le=1)
+    """Probability that a random rectangle is blanked out."""
+    resize: ResizeMode = "squash"
+    """At test time: squash to a square, crop the middle square, or pad to a square."""
+    interpolation: Interpolation = "bilinear"
+
+    @model_validator(mode="after")
+    def _check(self) -> ModernTransforms:
+        low, high = self.crop_area
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"crop_area must be 0 < smallest <= largest <= 1, got {[low, high]}")
+        low, high = self.crop_ratio
+        if not 0 < low <= high:
+            raise ValueError(f"crop_ratio must be 0 < smallest <= largest, got {[low, high]}")
+        return self
+
+
+class PlainTransforms(_Transforms):
+    """Resize and a small shift: for small images where a flip or a colour change would lie."""
+
+    name: Literal["plain"]
+    size: int = Field(64, ge=8)
+    """Height and width of the network's input, in pixels."""
+    shift: int = Field(4, ge=0)
+    """Largest shift up, down, left or right, in pixels; the border is repeated outwards."""
+    flip: float = Field(0.0, ge=0, le=1)
+    """Probability of a horizontal flip."""
+    interpolation: Interpolation = "bilinear"
+
+
+TransformsConfig = Annotated[
+    PublishedTransforms | ModernTransforms | PlainTransforms, Field(discriminator="name")
+]

@@ -1,0 +1,117 @@
+"""Image files of every kind, read as 8-bit RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mlt.errors import DataError, MissingFileError
+
+__all__ = ["load_image"]
+
+# Pillow's names of one-channel modes that hold more than 8 bits.
+_DEEP_GREY = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+
+
+def load_image(path: str | Path) -> Image.Image:
+    """Read an image file as 8-bit RGB, the way a viewer would show it.
+
+    - An EXIF orientation is applied.
+    - Transparent pixels (palette, LA, RGBA) show a white ground.
+    - Grey with 16 bits (PNG, TIFF) is divided by 257, so that 65,535 becomes 255: the range of the
+      file's format, not of the one image, so that exposures stay comparable.
+    - Grey with 32 bits is read as 16-bit where it fits that range, which is how some writers and
+      older Pillow versions deliver such files. Otherwise its own range is stretched over 0 to 255.
+    - Grey in floating point is read as 0 to 1 or 0 to 255 where it fits, and stretched where not;
+      NaN is black.
+    - Of an animation, the first frame is taken.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The image in mode "RGB", decoded, with its file closed.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        DataError: If the file cannot be decoded: not an image, truncated, empty, or so large that
+            Pillow takes it for a decompression bomb. The message names the path.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "deep.png"
+        >>> Image.fromarray(np.full((2, 3), 65_535, np.uint16)).save(file)
+        >>> image = load_image(file)
+        >>> image.mode, image.size, image.getpixel((0, 0))
+        ('RGB', (3, 2), (255, 255, 255))
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file, Image.open(file) as image:
+            image.load()
+            return _to_rgb(_upright(image))
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"The image {path} is listed but does not exist. Check the image root of the data, "
+            "and that every archive was unpacked there."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"The image {path} has too many pixels to be decoded safely ({error}). Store a "
+            "smaller copy, or take the image out of the annotations."
+        ) from error
+    except MemoryError:
+        raise
+    # Damaged files make Pillow's decoders raise nearly everything: OSError, SyntaxError,
+    # ValueError, struct.error, IndexError, ...
+    except Exception as error:
+        raise DataError(f"The image {path} cannot be read: {_reason(path, error)}") from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    remedy = (
+        "Fetch it again, take it out of the annotations, or let unreadable images be skipped "
+        "and counted."
+    )
+    if path.is_dir():
+        return "it is a folder. Check the paths in the annotations."
+    if isinstance(error, PermissionError):
+        return "permission denied. Make the file readable for this user."
+    if path.is_file() and path.stat().st_size == 0:
+        return f"the file is empty. {remedy}"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"it is not an image of a known format. {remedy}"
+    return f"{str(error) or type(error).__name__}. {remedy}"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # A damaged EXIF block says nothing about the pixels.
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _DEEP_GREY:
+        return Image.fromarray(_eight_bit(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(ground, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bit(grey: np.ndarray) -> np.ndarray:
+    values = np.nan_to_num(grey.astype(np.float64), posinf=np.inf, neginf=-np.inf)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    if np.issubdtype(grey.dtype, np.floating):
+        limits = (1.0, 255.0)
+    else:
+        limits = (65_535.0,)
+    fitting = [limit for limit in limits if low >= 0 and high <= limit]
+    floor, ceiling = (0.0, fitting[0]) if fitting else (low, high)
+    scaled = (values - floor) * (255 / max(ceiling - floor, np.finfo(np.float64).tiny))
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
