@@ -1,1 +1,12 @@
-"""TODO"""
+"""Data: from annotation files to a label table, a split, class statistics and batches.
+
+Importing this package costs numpy and scipy, nothing more; images and loaders are in the modules
+that need torch.
+"""
+
+from __future__ import annotations
+
+from mlt.data.labels import LabelTable
+from mlt.data.stats import ClassStats, GroupLimits
+
+__all__ = ["ClassStats", "GroupLimits", "LabelTable"]

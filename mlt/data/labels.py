@@ -1,0 +1,280 @@
+"""LabelTable: which image has which labels. The one currency of the data side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from mlt.data.ids import check_unique, find_ids, integer_ids
+from mlt.data.sparse import canonical, csr_from_lists, csr_from_runs, dense_rows
+from mlt.data.strings import StringColumn
+from mlt.errors import DataError, MissingFileError
+from mlt.files import atomic_write
+
+__all__ = ["LabelTable"]
+
+_FORMAT = "mlt.LabelTable/1"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """Images, their files and their labels. Frozen; checks itself when it is made.
+
+    N images, C classes. Labels are stored sparse, so that Open Images (9 million images, 20,000
+    classes, 70 million labels) fits in less than 1 GB.
+
+    Attributes:
+        image_ids: N distinct ids; an int64 array, or a :class:`StringColumn`.
+        paths: N image files relative to ``root``, with forward slashes.
+        class_names: C distinct names; their order is the order of the columns.
+        labels: (N, C) boolean CSR array; the stored entries are the labels, sorted within a row.
+        known: (N, C) boolean CSR array of the entries that were annotated at all, or None if all
+            were. Every label must be known.
+        root: The folder that ``paths`` start from.
+
+    Raises:
+        DataError: If the parts contradict each other; the message says which and where.
+
+    Example:
+        >>> table = LabelTable.from_lists([7, 9], ["7.jpg", "9.jpg"], ["cat", "dog"], [[1], [0, 1]])
+        >>> len(table), table.num_classes, table.targets([1, 0]).tolist()
+        (2, 2, [[1.0, 1.0], [0.0, 1.0]])
+        >>> table.find([9]).tolist()
+        [1]
+    """
+
+    image_ids: np.ndarray | StringColumn
+    paths: StringColumn
+    class_names: tuple[str, ...]
+    labels: csr_array
+    known: csr_array | None = None
+    root: Path = field(default_factory=Path)
+
+    def __post_init__(self) -> None:
+        ids = self.image_ids
+        if not isinstance(ids, StringColumn):
+            ids = integer_ids(ids)
+        names = tuple(self.class_names)
+        shape = (len(ids), len(names))
+        _check_names(names)
+        check_unique(ids)
+        if len(self.paths) != len(ids):
+            raise DataError(f"{len(ids)} image ids but {len(self.paths)} paths")
+        empty = np.flatnonzero(np.diff(self.paths.offsets.astype(np.int64)) == 0)
+        if len(empty):
+            raise DataError(f"{len(empty)} images have an empty path, first of id {ids[empty[0]]}")
+        labels = canonical(self.labels, shape, "labels")
+        known = None if self.known is None else canonical(self.known, shape, "known")
+        if known is not None and labels.multiply(known).nnz != labels.nnz:
+            row, column = (part[0] for part in (labels > known).nonzero())
+            raise DataError(
+                f"image {ids[row]} has the label {names[column]!r}, which is marked as not known"
+            )
+        for name, value in {
+            "image_ids": ids,
+            "class_names": names,
+            "labels": labels,
+            "known": known,
+            "root": Path(self.root),
+        }.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_lists(
+        cls,
+        image_ids: Iterable[int] | Iterable[str],
+        paths: Iterable[str],
+        class_names: Iterable[str],
+        label_indices: Iterable[Sequence[int]],
+        root: str | Path = ".",
+        known_indices: Iterable[Sequence[int]] | None = None,
+    ) -> LabelTable:
+        """Build a table from plain lists.
+
+        Args:
+            image_ids: N integers or N strings.
+            paths: N paths relative to ``root``.
+            class_names: C names.
+            label_indices: For each image the indices of its classes, in any order; repetitions
+                count once.
+            root: The folder of the images.
+            known_indices: For each image the indices of the classes that were annotated, or None
+                if all were.
+
+        Raises:
+            DataError: If lengths differ, an index is out of range or ids are of mixed types.
+        """
+        names = tuple(class_names)
+        ids: list[Any] = list(image_ids)
+        shape = (len(ids), len(names))
+        strings = isinstance(ids[0], str) if ids else False
+        if any(isinstance(i, str) != strings for i in ids):
+            raise DataError("image ids must be all integers or all strings, got both")
+        return cls(
+            image_ids=StringColumn.from_iterable(ids) if strings else integer_ids(ids),
+            paths=StringColumn.from_iterable(paths),
+            class_names=names,
+            labels=csr_from_lists(label_indices, shape),
+            known=None if known_indices is None else csr_from_lists(known_indices, shape),
+            root=Path(root),
+        )
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __repr__(self) -> str:
+        known = "all known" if self.known is None else f"{self.known.nnz} known"
+        return (
+            f"LabelTable({len(self)} images, {self.num_classes} classes, "
+            f"{self.labels.nnz} labels, {known}, root={str(self.root)!r})"
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """C, the number of classes."""
+        return len(self.class_names)
+
+    @property
+    def has_string_ids(self) -> bool:
+        """Whether image ids are strings (VOC, CSV) rather than integers (COCO)."""
+        return isinstance(self.image_ids, StringColumn)
+
+    def image_path(self, row: int) -> Path:
+        """The file of the image in this row."""
+        return self.root / self.paths[row]
+
+    def targets(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Labels of these rows as a dense (len(rows), C) float32 array of 0 and 1."""
+        return dense_rows(self.labels, rows, np.float32)
+
+    def known_mask(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Which entries of these rows are known, as a dense (len(rows), C) boolean array."""
+        if self.known is None:
+            return np.ones((len(rows), self.num_classes), np.bool_)
+        return dense_rows(self.known, rows, np.bool_)
+
+    def take(self, rows: np.ndarray | Sequence[int]) -> LabelTable:
+        """The table of these rows, in this order.
+
+        Raises:
+            DataError: If a row is taken twice.
+            IndexError: If a row does not exist.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            image_ids=self.image_ids[rows],
+            paths=self.paths.take(rows),
+            labels=self.labels[rows],
+            known=None if self.known is None else self.known[rows],
+        )
+
+    def find(self, ids: Iterable[int] | Iterable[str]) -> np.ndarray:
+        """The rows of these image ids, in the order of ``ids``; (len(ids),) int64.
+
+        Raises:
+            DataError: If an id is not in the table, or is of the wrong type; names the first few.
+        """
+        return find_ids(self.image_ids, ids)
+
+    def digest(self) -> str:
+        """SHA-256 of the content (ids, paths, class names, labels, known), without the root."""
+        digest = hashlib.sha256(json.dumps([_FORMAT, len(self), self.class_names]).encode())
+        for name, array in sorted(self._arrays().items()):
+            if name != "class_names":
+                kind = (
+                    "<i8" if array.dtype.kind in "iu" and array.dtype != np.uint8 else array.dtype
+                )
+                digest.update(f"|{name}|{len(array)}|".encode())
+                for first in range(0, len(array), 1 << 20):
+                    digest.update(array[first : first + (1 << 20)].astype(kind).tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as ``.npz`` (no pickle), whole or not at all."""
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                format=np.array(_FORMAT),
+                root=np.array(str(self.root)),
+                **self._arrays(),  # type: ignore[arg-type]
+            )
+
+    @classmethod
+    def load(cls, path: str | Path, root: str | Path | None = None) -> LabelTable:
+        """Read a table that :meth:`save` wrote.
+
+        Args:
+            path: The ``.npz`` file.
+            root: The folder of the images, if it is another one than when the table was saved.
+
+        Raises:
+            MissingFileError: If there is no such file.
+            DataError: If the file is damaged or is no label table.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise MissingFileError(f"no label table at {path}")
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            if str(arrays["format"]) != _FORMAT:
+                raise DataError(f"its format is {arrays['format']}, this version reads {_FORMAT}")
+            names = tuple(json.loads(arrays["class_names"].tobytes()))
+            ids = arrays.get("image_ids")
+            return cls(
+                image_ids=_column(arrays, "image_ids") if ids is None else ids,
+                paths=_column(arrays, "paths"),
+                class_names=names,
+                labels=_csr(arrays, "labels", len(names)),
+                known=_csr(arrays, "known", len(names)) if "known_indices" in arrays else None,
+                root=Path(str(arrays["root"]) if root is None else root),
+            )
+        except (DataError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{path} is damaged or no label table ({error}); delete it and build it again"
+            ) from error
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        # True is the only value there is, so the data of the CSR arrays is not stored.
+        names = json.dumps(self.class_names).encode()
+        arrays = {
+            "class_names": np.frombuffer(names, np.uint8),
+            "paths_data": self.paths.data,
+            "paths_offsets": self.paths.offsets,
+            "labels_indices": self.labels.indices,
+            "labels_indptr": self.labels.indptr,
+        }
+        if isinstance(self.image_ids, StringColumn):
+            arrays["image_ids_data"] = self.image_ids.data
+            arrays["image_ids_offsets"] = self.image_ids.offsets
+        else:
+            arrays["image_ids"] = self.image_ids
+        if self.known is not None:
+            arrays["known_indices"] = self.known.indices
+            arrays["known_indptr"] = self.known.indptr
+        return arrays
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    if wrong := [n for n in names if not isinstance(n, str) or not n]:
+        raise DataError(f"class names must be strings and not empty, got {wrong[0]!r}")
+    if len(set(names)) != len(names):
+        twice = sorted({n for n in names if names.count(n) > 1})
+        raise DataError(f"class names occur more than once: {', '.join(twice[:5])}")
+
+
+def _csr(arrays: dict[str, np.ndarray], name: str, columns: int) -> csr_array:
+    return csr_from_runs(arrays[f"{name}_indices"], arrays[f"{name}_indptr"], columns)
+
+
+def _column(arrays: dict[str, np.ndarray], name: str) -> StringColumn:
+    return StringColumn(arrays[f"{name}_data"], arrays[f"{name}_offsets"])

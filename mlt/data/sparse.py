@@ -1,0 +1,111 @@
+"""Boolean CSR arrays: the few things the label table needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from mlt.data.strings import ragged_positions
+from mlt.errors import DataError
+
+__all__ = ["canonical", "csr_from_lists", "csr_from_pairs", "csr_from_runs", "dense_rows"]
+
+
+def csr_from_runs(indices: np.ndarray, indptr: np.ndarray, columns: int) -> csr_array:
+    """Boolean CSR array whose row ``i`` is True at ``indices[indptr[i] : indptr[i + 1]]``."""
+    true = np.ones(len(indices), np.bool_)
+    return csr_array((true, indices, indptr), shape=(len(indptr) - 1, columns))
+
+
+def csr_from_pairs(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> csr_array:
+    """Boolean CSR array that is True at ``(rows[k], columns[k])``; repetitions count once.
+
+    Example:
+        >>> csr_from_pairs(np.array([1, 0, 1]), np.array([2, 0, 2]), (2, 3)).toarray().tolist()
+        [[True, False, False], [False, False, True]]
+    """
+    # By one sorted key rather than through COO: repetitions may be many (boxes of one class).
+    keys = np.unique(rows.astype(np.int64) * max(shape[1], 1) + columns)
+    indptr = np.searchsorted(keys, np.arange(shape[0] + 1, dtype=np.int64) * max(shape[1], 1))
+    return csr_from_runs((keys % max(shape[1], 1)).astype(np.int32), indptr, shape[1])
+
+
+def csr_from_lists(lists: Iterable[Sequence[int]], shape: tuple[int, int]) -> csr_array:
+    """Boolean CSR array with one list of column indices a row.
+
+    Raises:
+        DataError: If there are not ``shape[0]`` lists, or an index is not in 0..``shape[1] - 1``.
+    """
+    rows = [np.asarray(row, np.int64).reshape(-1) for row in lists]
+    if len(rows) != shape[0]:
+        raise DataError(f"{shape[0]} image ids but {len(rows)} lists of class indices")
+    indices = np.concatenate([*rows, np.empty(0, np.int64)])
+    wrong = indices[(indices < 0) | (indices >= shape[1])]
+    if len(wrong):
+        raise DataError(f"class index {wrong[0]} is not in 0..{shape[1] - 1}")
+    return csr_from_pairs(np.repeat(np.arange(shape[0]), [len(r) for r in rows]), indices, shape)
+
+
+def canonical(matrix: Any, shape: tuple[int, int], name: str) -> csr_array:
+    """``matrix`` as a boolean CSR array of sorted, distinct True entries, with read-only parts.
+
+    The input is not changed; its arrays are shared where they need no change.
+
+    Raises:
+        DataError: If it has another shape or its indices are not valid.
+    """
+    if tuple(matrix.shape) != shape:
+        raise DataError(
+            f"{name} have the shape {tuple(matrix.shape)}, but {shape[0]} images and "
+            f"{shape[1]} class names were given"
+        )
+    array = csr_array(matrix)
+    try:
+        array.check_format(full_check=True)
+    except ValueError as error:
+        raise DataError(f"{name} are no valid sparse array: {error}") from error
+    if array.dtype != np.bool_:
+        array = array.astype(np.bool_)
+    if not array.has_canonical_format or not bool(np.all(array.data)):
+        array = array.copy()
+        array.sum_duplicates()
+        array.eliminate_zeros()
+    index = np.int32 if max(array.nnz, shape[1]) < 1 << 31 else np.int64
+    result = csr_array(
+        (
+            _frozen(array.data),
+            _frozen(array.indices.astype(index, copy=False)),
+            _frozen(array.indptr.astype(index, copy=False)),
+        ),
+        shape=shape,
+    )
+    result.has_canonical_format = True
+    return result
+
+
+def dense_rows(matrix: csr_array, rows: np.ndarray | Sequence[int], kind: Any) -> np.ndarray:
+    """These rows of a boolean CSR array as a dense (len(rows), columns) array of type ``kind``.
+
+    Raises:
+        IndexError: If a row does not exist.
+    """
+    # scipy's own row indexing takes 100 us a call, and a data set asks for one row at a time.
+    rows = np.asarray(rows, dtype=np.int64)
+    rows = np.where(rows < 0, rows + matrix.shape[0], rows)
+    if len(rows) and not (rows.min() >= 0 and rows.max() < matrix.shape[0]):
+        raise IndexError(f"rows must be in 0..{matrix.shape[0] - 1}")
+    starts = matrix.indptr[rows]
+    lengths = matrix.indptr[rows + 1] - starts
+    dense = np.zeros((len(rows), matrix.shape[1]), kind)
+    columns = matrix.indices[ragged_positions(starts, lengths)]
+    dense[np.repeat(np.arange(len(rows)), lengths), columns] = 1
+    return dense
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
