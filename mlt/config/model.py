@@ -38,7 +38,7 @@ class WeightsFile(Strict):
     file: str
     """A path, or `package:NAME/PATH` for a file inside an installed Python package."""
     prefix: str = ""
-    """Take only the tensors whose name starts with this, and take it off; for example `backbone.`."""
+    """Take only tensors whose name starts with this, and take it off; for example `backbone.`."""
     ignore: tuple[str, ...] = ()
     """Leave out the file's tensors whose name starts with one of these; for example `fc.`."""
     by_position: bool = False

@@ -26,6 +26,10 @@ class _Transforms(Strict):
 
     size: int = Field(224, ge=8)
     """Height and width of the network's input, in pixels."""
+    interpolation: Interpolation = "bilinear"
+    """How images are resized."""
+    antialias: bool = True
+    """Whether to average over pixels when shrinking."""
 
 
 class PublishedTransforms(_Transforms):
@@ -49,7 +53,7 @@ class ModernTransforms(_Transforms):
     crop_area: tuple[float, float] = (0.5, 1.0)
     """Smallest and largest area of the random crop, as fractions of the image's area."""
     crop_ratio: tuple[float, float] = (0.75, 1.3333333333333333)
-    """Smallest and largest width/height of the random crop, times the image's own if squashed."""
+    """Smallest and largest width / height of the random crop."""
     flip: float = Field(0.5, ge=0, le=1)
     """Probability of a horizontal flip; 0 for content with a reading direction or a left side."""
     color_jitter: float = Field(0.2, ge=0, lt=1)
@@ -58,7 +62,6 @@ class ModernTransforms(_Transforms):
     """Probability that a random rectangle is blanked out."""
     resize: ResizeMode = "squash"
     """At test time: squash to a square, crop the middle square, or pad to a square."""
-    interpolation: Interpolation = "bilinear"
 
     @model_validator(mode="after")
     def _check(self) -> ModernTransforms:
@@ -81,7 +84,6 @@ class PlainTransforms(_Transforms):
     """Largest shift up, down, left or right, in pixels; the border is repeated outwards."""
     flip: float = Field(0.0, ge=0, le=1)
     """Probability of a horizontal flip."""
-    interpolation: Interpolation = "bilinear"
 
 
 TransformsConfig = Annotated[

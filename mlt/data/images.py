@@ -107,10 +107,7 @@ def _eight_bit(grey: np.ndarray) -> np.ndarray:
     values = np.nan_to_num(grey.astype(np.float64), posinf=np.inf, neginf=-np.inf)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    if np.issubdtype(grey.dtype, np.floating):
-        limits = (1.0, 255.0)
-    else:
-        limits = (65_535.0,)
+    limits = [1.0, 255.0] if np.issubdtype(grey.dtype, np.floating) else [65_535.0]
     fitting = [limit for limit in limits if low >= 0 and high <= limit]
     floor, ceiling = (0.0, fitting[0]) if fitting else (low, high)
     scaled = (values - floor) * (255 / max(ceiling - floor, np.finfo(np.float64).tiny))
