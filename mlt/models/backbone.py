@@ -1,0 +1,112 @@
+"""Backbones: timm models without their classifier, giving one feature vector an image."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import timm
+from torch import nn
+
+from mlt.config.model import ModelConfig, WeightsFile
+from mlt.errors import CheckpointError, ConfigError
+from mlt.models.weights import load_weights
+
+__all__ = ["build_backbone", "input_normalisation", "num_features"]
+
+
+def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Module:
+    """Make the backbone of a configuration and give it its weights.
+
+    Args:
+        config: Name, weights and stochastic depth.
+        image_size: Height and width of the input; needed by backbones made for one size (vision
+            transformers), whose position embedding is then resampled. None keeps the model's own.
+
+    Returns:
+        A module from (N, 3, H, W) to (N, num_features).
+
+    Raises:
+        ConfigError: If timm does not know the name, or the model has no such option.
+        CheckpointError: If the weights cannot be had or do not fit.
+        MissingFileError: If the weights file does not exist.
+
+    Example:
+        >>> import torch
+        >>> backbone = build_backbone(ModelConfig(backbone="test_resnet", weights="none"))
+        >>> num_features(backbone), backbone(torch.zeros(2, 3, 32, 32)).shape
+        (96, torch.Size([2, 96]))
+    """
+    _check_name(config.backbone)
+    options: dict[str, Any] = {}
+    if config.drop_path:
+        options["drop_path_rate"] = config.drop_path
+    cfg = timm.get_pretrained_cfg(config.backbone)
+    if image_size and cfg and cfg.fixed_input_size and cfg.input_size[-1] != image_size:
+        options["img_size"] = image_size
+    pretrained = config.weights == "pretrained"
+    try:
+        backbone = timm.create_model(
+            config.backbone, pretrained=pretrained, num_classes=0, **options
+        )
+    except TypeError as error:
+        raise ConfigError(f"The backbone {config.backbone} does not take {options}: {error}") from (
+            error
+        )
+    except Exception as error:
+        if not pretrained:
+            raise
+        raise CheckpointError(_no_download(config.backbone, error)) from error
+    if isinstance(config.weights, WeightsFile):
+        load_weights(backbone, **config.weights.model_dump())
+    return backbone
+
+
+def input_normalisation(
+    backbone: nn.Module, config: ModelConfig | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of the input that a backbone's weights expect.
+
+    Args:
+        backbone: A timm model.
+        config: Where ``mean`` and ``std`` may override the backbone's own.
+
+    Returns:
+        (mean, std), each of red, green and blue on the scale 0 to 1.
+
+    Example:
+        >>> input_normalisation(timm.create_model("test_vit"))
+        ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    """
+    own: dict[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
+    mean = config.mean if config and config.mean else own["mean"]
+    std = config.std if config and config.std else own["std"]
+    return tuple(map(float, mean)), tuple(map(float, std))
+
+
+def num_features(backbone: nn.Module) -> int:
+    """Length of the feature vector of a timm model without classifier."""
+    # Some models (MobileNetV3) end in a further layer, whose width is called so.
+    return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
+
+
+def _check_name(name: str) -> None:
+    if timm.is_model(name):
+        return
+    known = timm.list_models()
+    near = difflib.get_close_matches(name.partition(".")[0], known, n=5, cutoff=0.5)
+    raise ConfigError(
+        f"timm {timm.__version__} has no model {name!r}. "
+        + (f"Close names: {', '.join(near)}. " if near else "")
+        + "All names: python -c 'import timm; print(timm.list_models())'"
+    )
+
+
+def _no_download(name: str, error: Exception) -> str:
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    return (
+        f"The pretrained weights of {name} could not be had: {reason}\n"
+        "Without a connection to their host, give a local file with model.weights: "
+        "{file: PATH}, or start from random weights with model.weights: none. Names with "
+        f"weights: python -c 'import timm; print(timm.list_pretrained(\"{name.split('.')[0]}*\"))'"
+    )

@@ -1,0 +1,57 @@
+"""From a configuration to a classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlt.config.model import ModelConfig
+from mlt.models.backbone import build_backbone, input_normalisation, num_features
+from mlt.models.classifier import Classifier
+from mlt.models.heads import build_head, set_prior_bias
+
+__all__ = ["build_model"]
+
+
+def build_model(
+    config: ModelConfig,
+    num_classes: int,
+    prior: np.ndarray | None = None,
+    image_size: int | None = None,
+) -> Classifier:
+    """Make the classifier of a configuration.
+
+    Random weights come from torch's default generator; seed it first.
+
+    Args:
+        config: The model section.
+        num_classes: C.
+        prior: (C,) share of the training images that have the class
+            (:attr:`mlt.data.stats.ClassStats.prior`), used if ``config.prior_bias``. None leaves
+            the bias 0.
+        image_size: Height and width of the input, for backbones made for one size.
+
+    Returns:
+        The classifier on the CPU in training mode, with what is to be frozen frozen.
+
+    Raises:
+        ConfigError: If the backbone or a part to freeze is not known.
+        CheckpointError: If the weights cannot be had or do not fit.
+        MissingFileError: If the weights file does not exist.
+
+    Example:
+        >>> import torch
+        >>> config = ModelConfig(backbone="test_resnet", weights="none", freeze=["layer1"])
+        >>> model = build_model(config, num_classes=2, prior=np.array([0.5, 0.1]))
+        >>> model(torch.zeros(4, 3, 32, 32)).shape
+        torch.Size([4, 2])
+        >>> model.mean, model.backbone.layer1.training
+        ((0.5, 0.5, 0.5), False)
+    """
+    backbone = build_backbone(config, image_size)
+    head = build_head(config.head, num_features(backbone), num_classes)
+    if config.prior_bias and prior is not None:
+        set_prior_bias(head, prior)
+    mean, std = input_normalisation(backbone, config)
+    model = Classifier(backbone, head, mean, std, config.freeze_statistics)
+    model.freeze(config.freeze)
+    return model

@@ -1,0 +1,121 @@
+"""The classifier: backbone and head, and which part of the backbone stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from mlt.errors import ConfigError
+
+__all__ = ["Classifier"]
+
+
+class Classifier(nn.Module):
+    """A backbone that gives features, and a head that gives one logit a class.
+
+    The two halves can be called one after the other, so that the features of a frozen backbone
+    can be computed once and kept.
+
+    Args:
+        backbone: From images (N, 3, H, W) to features (N, D).
+        head: From features (N, D) to logits (N, C).
+        mean: Mean of red, green and blue that the backbone expects, on the scale 0 to 1.
+        std: Standard deviation, likewise.
+        freeze_statistics: Keep the backbone's batch norm statistics as they are in training too;
+            for batches or data sets too small to estimate them.
+
+    Example:
+        >>> model = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), nn.Linear(4, 2))
+        >>> model(torch.zeros(5, 3, 2, 2)).shape
+        torch.Size([5, 2])
+        >>> model.freeze("all")
+        >>> [name for name, p in model.named_parameters() if p.requires_grad]
+        ['head.weight', 'head.bias']
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        freeze_statistics: bool = False,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+        self.freeze_statistics = freeze_statistics
+        self._frozen: tuple[str, ...] | Literal["all"] = ()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (N, C) of normalised images (N, 3, H, W)."""
+        return self.forward_head(self.forward_features(images))
+
+    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+        """Pooled features (N, D) of normalised images (N, 3, H, W)."""
+        return self.backbone(images)
+
+    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits (N, C) of features (N, D)."""
+        return self.head(features)
+
+    @property
+    def frozen(self) -> tuple[str, ...] | Literal["all"]:
+        """What :meth:`freeze` was called with last."""
+        return self._frozen
+
+    def freeze(self, parts: Sequence[str] | Literal["all"]) -> None:
+        """Freeze these parts of the backbone and no others; may be called again at any time.
+
+        A frozen part has no gradients and stays in evaluation mode through :meth:`train`: its
+        batch norm statistics do not move and its dropout is off.
+
+        Args:
+            parts: Names of modules or parameters of the backbone, as in ``layer1`` or
+                ``blocks.0``, each standing for all below it; or "all".
+
+        Raises:
+            ConfigError: If nothing in the backbone has such a name.
+        """
+        parts = "all" if parts == "all" else tuple(parts)
+        if parts != "all":
+            names = [name for name, _ in self.backbone.named_modules()]
+            names += [name for name, _ in self.backbone.named_parameters()]
+            for part in parts:
+                if not any(_within(name, part) for name in names):
+                    top = ", ".join(name for name, _ in self.backbone.named_children())
+                    raise ConfigError(
+                        f"The backbone has no part named {part!r} to freeze. Its parts: {top}; "
+                        "parts of parts are written with a dot."
+                    )
+        self._frozen = parts
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(not self._is_frozen(name))
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Set training mode, which leaves what is frozen in evaluation mode."""
+        super().train(mode)
+        if mode:
+            for module in self._modules_at_rest():
+                module.eval()
+        return self
+
+    def _modules_at_rest(self) -> Iterator[nn.Module]:
+        for name, module in self.backbone.named_modules():
+            statistics = self.freeze_statistics and isinstance(module, _NormBase)
+            if statistics or self._is_frozen(name):
+                yield module
+
+    def _is_frozen(self, name: str) -> bool:
+        return self._frozen == "all" or any(_within(name, part) for part in self._frozen)
+
+
+def _within(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")

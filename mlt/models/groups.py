@@ -1,0 +1,102 @@
+"""Parameter groups: other learning rates for other layers, no weight decay where it harms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from timm.models import group_parameters
+from timm.optim import auto_group_layers
+from torch import nn
+
+from mlt.errors import ConfigError
+from mlt.models.classifier import Classifier
+
+__all__ = ["parameter_groups"]
+
+
+def parameter_groups(
+    model: Classifier,
+    lr: float,
+    weight_decay: float = 0.0,
+    *,
+    head_lr_scale: float = 1.0,
+    backbone_lr_scale: float = 1.0,
+    layer_decay: float | None = None,
+    decay_norm_and_bias: bool = False,
+) -> list[dict[str, Any]]:
+    """Group the trainable parameters by learning rate and weight decay, for any optimizer.
+
+    Frozen parameters are left out, so group before a freeze that will be lifted again.
+
+    Args:
+        model: The classifier.
+        lr: Base learning rate.
+        weight_decay: Weight decay of the parameters that have any.
+        head_lr_scale: The head's rate is ``lr * head_lr_scale``.
+        backbone_lr_scale: The backbone's rate is ``lr * backbone_lr_scale``; with 0 the backbone
+            is left out.
+        layer_decay: The backbone's last layer has that rate, the one below ``layer_decay`` times
+            it, and so on down, with the layers as timm counts them. None: all the same.
+        decay_norm_and_bias: Whether weight decay acts on biases, normalisation layers and what
+            the backbone itself excludes (position embeddings).
+
+    Returns:
+        Groups with ``params``, ``lr``, ``weight_decay`` and ``name``, from the input to the head.
+        The rates are final: schedulers scale each from its own.
+
+    Raises:
+        ConfigError: If nothing is left to train.
+
+    Example:
+        >>> model = Classifier(nn.Linear(12, 4), nn.Linear(4, 2))
+        >>> for group in parameter_groups(model, 0.1, 0.01, backbone_lr_scale=0.5):
+        ...     print(group["name"], group["lr"], group["weight_decay"], len(group["params"]))
+        backbone 0.05 0.01 1
+        backbone.no_decay 0.05 0.0 1
+        head 0.1 0.01 1
+        head.no_decay 0.1 0.0 1
+    """
+    exempt = _exempt_names(model.backbone)
+    depths = _depths(model.backbone) if layer_decay is not None else {}
+    deepest = max(depths.values(), default=0)
+    groups: dict[str, dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        part, _, inner = name.partition(".")
+        if part == "head":
+            rate = lr * head_lr_scale
+        else:
+            rate = lr * backbone_lr_scale
+        if not parameter.requires_grad or rate == 0:
+            continue
+        label = part
+        if part == "backbone" and layer_decay is not None:
+            depth = depths[inner]
+            rate *= layer_decay ** (deepest - depth)
+            label = f"backbone.layer{depth:02d}"
+        spared = parameter.ndim <= 1 or (part == "backbone" and inner in exempt)
+        decay = weight_decay if decay_norm_and_bias or not spared else 0.0
+        if decay != weight_decay:
+            label += ".no_decay"
+        group = groups.setdefault(
+            label, {"params": [], "lr": rate, "weight_decay": decay, "name": label}
+        )
+        group["params"].append(parameter)
+    if not groups:
+        raise ConfigError("Nothing is left to train: every parameter is frozen or has rate 0.")
+    head = [label for label in groups if label.startswith("head")]
+    order = sorted(label for label in groups if label not in head) + sorted(head)
+    return [groups[label] for label in order]
+
+
+def _exempt_names(backbone: nn.Module) -> set[str]:
+    listed = getattr(backbone, "no_weight_decay", None)
+    return set(listed()) if callable(listed) else set()
+
+
+def _depths(backbone: nn.Module) -> dict[str, int]:
+    """Depth of every parameter of a backbone, counted from the input."""
+    matcher = getattr(backbone, "group_matcher", None)
+    if matcher is None:
+        return {name: int(depth) for name, depth in auto_group_layers(backbone).items()}
+    grouped = group_parameters(backbone, matcher(coarse=False), reverse=True)
+    return {name: int(depth) for name, depth in grouped.items()}
