@@ -91,15 +91,20 @@ def num_features(backbone: nn.Module) -> int:
 
 
 def _check_name(name: str) -> None:
-    if timm.is_model(name):
-        return
-    known = timm.list_models()
-    near = difflib.get_close_matches(name.partition(".")[0], known, n=5, cutoff=0.5)
-    raise ConfigError(
-        f"timm {timm.__version__} has no model {name!r}. "
-        + (f"Close names: {', '.join(near)}. " if near else "")
-        + "All names: python -c 'import timm; print(timm.list_models())'"
-    )
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)
+        raise ConfigError(
+            f"timm {timm.__version__} has no model {architecture!r}. "
+            + (f"Close names: {', '.join(near)}. " if near else "")
+            + "All names: python -c 'import timm; print(timm.list_models())'"
+        )
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+    if tag and tag not in tags:
+        raise ConfigError(
+            f"{architecture} has no weights named {tag!r}. What there is: "
+            f"{', '.join(tags) or 'none'}; without a tag, timm's default is taken."
+        )
 
 
 def _no_download(name: str, error: Exception) -> str:

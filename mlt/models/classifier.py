@@ -52,6 +52,7 @@ class Classifier(nn.Module):
         self.std = tuple(std)
         self.freeze_statistics = freeze_statistics
         self._frozen: tuple[str, ...] | Literal["all"] = ()
+        self._backbone_learns = True
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, C) of normalised images (N, 3, H, W)."""
@@ -95,9 +96,16 @@ class Classifier(nn.Module):
                         "parts of parts are written with a dot."
                     )
         self._frozen = parts
-        for name, parameter in self.backbone.named_parameters():
-            parameter.requires_grad_(not self._is_frozen(name))
-        self.train(self.training)
+        self._apply_freeze()
+
+    def train_backbone(self, learn: bool) -> None:
+        """Let the backbone learn, apart from what is frozen; or hold all of it for a while.
+
+        For training the head first: a fresh head's gradients would spoil good features.
+        """
+        if learn != self._backbone_learns:
+            self._backbone_learns = learn
+            self._apply_freeze()
 
     def train(self, mode: bool = True) -> Classifier:
         """Set training mode, which leaves what is frozen in evaluation mode."""
@@ -107,6 +115,11 @@ class Classifier(nn.Module):
                 module.eval()
         return self
 
+    def _apply_freeze(self) -> None:
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(not self._is_frozen(name))
+        self.train(self.training)
+
     def _modules_at_rest(self) -> Iterator[nn.Module]:
         for name, module in self.backbone.named_modules():
             statistics = self.freeze_statistics and isinstance(module, _NormBase)
@@ -114,7 +127,9 @@ class Classifier(nn.Module):
                 yield module
 
     def _is_frozen(self, name: str) -> bool:
-        return self._frozen == "all" or any(_within(name, part) for part in self._frozen)
+        if self._frozen == "all" or not self._backbone_learns:
+            return True
+        return any(_within(name, part) for part in self._frozen)
 
 
 def _within(name: str, part: str) -> bool:

@@ -8,7 +8,6 @@ from timm.models import group_parameters
 from timm.optim import auto_group_layers
 from torch import nn
 
-from mlt.errors import ConfigError
 from mlt.models.classifier import Classifier
 
 __all__ = ["parameter_groups"]
@@ -16,9 +15,9 @@ __all__ = ["parameter_groups"]
 
 def parameter_groups(
     model: Classifier,
-    lr: float,
     weight_decay: float = 0.0,
     *,
+    lr: float | None = None,
     head_lr_scale: float = 1.0,
     backbone_lr_scale: float = 1.0,
     layer_decay: float | None = None,
@@ -30,31 +29,28 @@ def parameter_groups(
 
     Args:
         model: The classifier.
-        lr: Base learning rate.
         weight_decay: Weight decay of the parameters that have any.
-        head_lr_scale: The head's rate is ``lr * head_lr_scale``.
-        backbone_lr_scale: The backbone's rate is ``lr * backbone_lr_scale``; with 0 the backbone
-            is left out.
+        lr: Base learning rate. Given, each group has its final rate as ``lr``. None: each group
+            has its multiple of the base rate as ``lr_scale``, which timm's schedulers apply.
+        head_lr_scale: The head's multiple of the base rate.
+        backbone_lr_scale: The backbone's multiple; with 0 the backbone is left out.
         layer_decay: The backbone's last layer has that rate, the one below ``layer_decay`` times
             it, and so on down, with the layers as timm counts them. None: all the same.
         decay_norm_and_bias: Whether weight decay acts on biases, normalisation layers and what
             the backbone itself excludes (position embeddings).
 
     Returns:
-        Groups with ``params``, ``lr``, ``weight_decay`` and ``name``, from the input to the head.
-        The rates are final: schedulers scale each from its own.
-
-    Raises:
-        ConfigError: If nothing is left to train.
+        Groups with ``params``, ``weight_decay``, ``name`` and ``lr`` or ``lr_scale``, from the
+        input to the head; empty if nothing is left to train.
 
     Example:
         >>> model = Classifier(nn.Linear(12, 4), nn.Linear(4, 2))
-        >>> for group in parameter_groups(model, 0.1, 0.01, backbone_lr_scale=0.5):
-        ...     print(group["name"], group["lr"], group["weight_decay"], len(group["params"]))
-        backbone 0.05 0.01 1
-        backbone.no_decay 0.05 0.0 1
-        head 0.1 0.01 1
-        head.no_decay 0.1 0.0 1
+        >>> for group in parameter_groups(model, 0.01, backbone_lr_scale=0.5):
+        ...     print(group["name"], group["lr_scale"], group["weight_decay"], len(group["params"]))
+        backbone 0.5 0.01 1
+        backbone.no_decay 0.5 0.0 1
+        head 1.0 0.01 1
+        head.no_decay 1.0 0.0 1
     """
     exempt = _exempt_names(model.backbone)
     depths = _depths(model.backbone) if layer_decay is not None else {}
@@ -62,27 +58,21 @@ def parameter_groups(
     groups: dict[str, dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         part, _, inner = name.partition(".")
-        if part == "head":
-            rate = lr * head_lr_scale
-        else:
-            rate = lr * backbone_lr_scale
-        if not parameter.requires_grad or rate == 0:
+        scale = head_lr_scale if part == "head" else backbone_lr_scale
+        if not parameter.requires_grad or scale == 0:
             continue
         label = part
         if part == "backbone" and layer_decay is not None:
             depth = depths[inner]
-            rate *= layer_decay ** (deepest - depth)
+            scale *= layer_decay ** (deepest - depth)
             label = f"backbone.layer{depth:02d}"
         spared = parameter.ndim <= 1 or (part == "backbone" and inner in exempt)
         decay = weight_decay if decay_norm_and_bias or not spared else 0.0
         if decay != weight_decay:
             label += ".no_decay"
-        group = groups.setdefault(
-            label, {"params": [], "lr": rate, "weight_decay": decay, "name": label}
-        )
-        group["params"].append(parameter)
-    if not groups:
-        raise ConfigError("Nothing is left to train: every parameter is frozen or has rate 0.")
+        rate = {"lr_scale": scale} if lr is None else {"lr": lr * scale}
+        group = {"params": [], "weight_decay": decay, "name": label} | rate
+        groups.setdefault(label, group)["params"].append(parameter)
     head = [label for label in groups if label.startswith("head")]
     order = sorted(label for label in groups if label not in head) + sorted(head)
     return [groups[label] for label in order]
