@@ -6,7 +6,8 @@ that need torch.
 
 from __future__ import annotations
 
+from mlt.data.formats.coco import read_coco
 from mlt.data.labels import LabelTable
 from mlt.data.stats import ClassStats, GroupLimits
 
-__all__ = ["ClassStats", "GroupLimits", "LabelTable"]
+__all__ = ["ClassStats", "GroupLimits", "LabelTable", "read_coco"]

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Readers: pure functions from annotation files to a label table."""
