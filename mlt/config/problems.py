@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 __all__ = ["did_you_mean", "problems_of"]
 
@@ -44,7 +44,32 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[st
     Returns:
         One pair a problem. The path has only keys that stand in the file.
     """
-    return [(_path(e["loc"], model), _sentence(e, model)) for e in error.errors(include_url=False)]
+    found: dict[str, list[tuple[bool, Any]]] = {}
+    for entry in error.errors(include_url=False):
+        path, ends_in_key = _path(entry["loc"], model)
+        if entry["type"] == "model_type" and not ends_in_key:
+            continue  # a word where a word or a section may stand: not the branch that was meant
+        of_word = any(str(step).startswith("literal[") for step in entry["loc"])
+        found.setdefault(path, []).append((of_word, entry))
+    return [
+        (path, _sentence(entry, model))
+        for path, entries in found.items()
+        for entry in _of_meant_branch(path, entries, found)
+    ]
+
+
+def _of_meant_branch(path: str, entries: list[tuple[bool, Any]], found: Iterable[str]) -> list[Any]:
+    """What is of interest where either a word or something else may stand.
+
+    Pydantic reports that a number is no word and that a word is no number; a user who wrote a word
+    meant a word.
+    """
+    words = [entry for of_word, entry in entries if of_word]
+    others = [entry for of_word, entry in entries if not of_word]
+    if words and isinstance(words[0]["input"], str):
+        return words
+    deeper = any(other.startswith(f"{path}.") for other in found)
+    return others if others or deeper else words
 
 
 def _sentence(error: Any, model: type[BaseModel]) -> str:
@@ -56,12 +81,14 @@ def _sentence(error: Any, model: type[BaseModel]) -> str:
     if kind == "missing":
         return "is missing"
     if kind == "union_tag_not_found":
-        tags = ", ".join(_tags(context))
-        return f"{context['discriminator']} is missing; allowed: {tags}"
+        key = context["discriminator"].strip("'")
+        return f"the key {key!r} is missing; it says which kind of section this is"
     if kind == "union_tag_invalid":
         return f"{context['tag']!r} is not known{did_you_mean(context['tag'], _tags(context))}"
     if kind in ("literal_error", "enum"):
-        allowed = [part.strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
+        allowed = [
+            part.strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")
+        ]
         return f"{given!r} is not allowed{did_you_mean(str(given), allowed)}"
     if kind == "value_error":
         return str(context["error"])
@@ -73,16 +100,17 @@ def _tags(context: Any) -> list[str]:
     return [tag.strip("' ") for tag in str(context.get("expected_tags", "")).split(",") if tag]
 
 
-def _path(loc: Sequence[Any], model: type[BaseModel]) -> str:
-    """The dotted path of ``loc`` without the union tags that pydantic puts into it."""
+def _path(loc: Sequence[Any], model: type[BaseModel]) -> tuple[str, bool]:
+    """The path of ``loc`` without pydantic's union tags, and whether it ends in none of them."""
     parts: list[str] = []
     annotation: Any = model
+    is_key = True
     for step in loc:
         following, is_key = _descend(annotation, step)
         if is_key:
             parts.append(str(step))
         annotation = following
-    return ".".join(parts)
+    return ".".join(parts), is_key
 
 
 def _section(model: type[BaseModel], loc: Sequence[Any]) -> type[BaseModel] | None:
@@ -90,35 +118,43 @@ def _section(model: type[BaseModel], loc: Sequence[Any]) -> type[BaseModel] | No
     for step in loc:
         annotation, _ = _descend(annotation, step)
     models = _models(annotation)
-    return models[0] if len(models) == 1 else None
+    return models[0][0] if len(models) == 1 else None
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """All models that an annotation allows."""
+def _models(annotation: Any, tag: str | None = None) -> list[tuple[type[BaseModel], set[str]]]:
+    """All models that an annotation allows, each with the tags pydantic may call it by."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (Annotated, Union, UnionType):
-        return [m for a in get_args(annotation) for m in _models(a)]
+        tags = {annotation.__name__} if tag is None else {annotation.__name__, tag}
+        return [(annotation, tags)]
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        named = [m.tag for m in metadata if isinstance(m, Tag)]
+        return _models(inner, named[0] if named else None)
+    if get_origin(annotation) in (Union, UnionType):
+        members = [found for a in get_args(annotation) for found in _models(a)]
+        return [(model, tags | _literals(model)) for model, tags in members]
     return []
 
 
 def _descend(annotation: Any, step: Any) -> tuple[Any, bool]:
     """Where ``step`` leads from ``annotation``, and whether it is a key of the file."""
+    if str(step).startswith("literal["):
+        return None, False
     models = _models(annotation)
-    for candidate in models:
-        if len(models) > 1 and step in (*_tag_values(candidate), candidate.__name__):
-            return candidate, False
-    for candidate in models:
-        if step in candidate.model_fields:
-            field = candidate.model_fields[step]
-            return field.annotation, True
+    if not models and isinstance(step, str):
+        # Inside a dictionary the step is a key of the file, elsewhere a branch of a union.
+        values = get_args(annotation)[1] if get_origin(annotation) is dict else None
+        return values, values is not None
+    for model, tags in models:
+        if step in tags:
+            return model, False
+    for model, _ in models:
+        if step in model.model_fields:
+            return model.model_fields[step].annotation, True
     return None, True
 
 
-def _tag_values(model: type[BaseModel]) -> tuple[Any, ...]:
-    """The values of the literal fields of a model: one of them is its tag."""
-    values: list[Any] = []
-    for field in model.model_fields.values():
-        if get_origin(field.annotation) is Literal:
-            values.extend(get_args(field.annotation))
-    return tuple(values)
+def _literals(model: type[BaseModel]) -> set[str]:
+    """The values of the literal fields of a model: one of them is its tag in a union."""
+    annotations = [field.annotation for field in model.model_fields.values()]
+    return {str(v) for a in annotations if get_origin(a) is Literal for v in get_args(a)}

@@ -23,8 +23,8 @@ class OptimizerConfig(Strict):
     """Momentum, for the optimizers that have one."""
     decay_norm_and_bias: bool = False
     """Whether weight decay also acts on biases and normalisation layers."""
-    backbone_lr_scale: float = Field(1.0, ge=0)
-    """The backbone's rate as a multiple of `lr`; 0 freezes it."""
+    backbone_lr_scale: float = Field(1.0, gt=0)
+    """The backbone's rate as a multiple of `lr`; to train the head alone, see `model.freeze`."""
     layer_decay: float | None = Field(None, gt=0, le=1)
     """Factor by which the rate falls from each group of layers to the one below; null: none."""
 

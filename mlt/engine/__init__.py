@@ -1,1 +1,1 @@
-"""TODO"""
+"""Training and evaluation: free functions from a configuration to a run folder."""

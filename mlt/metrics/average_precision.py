@@ -19,9 +19,10 @@ def average_precision(
     """Average precision of each class: the sum over ranks of precision times the gain in recall.
 
     This is ``sklearn.metrics.average_precision_score``, one class at a time: no interpolation, tied
-    scores share one rank. A class without a positive image has no average precision; it is NaN here
-    and never 0, so that it cannot pull a mean down silently. Only the order of the scores counts, so
-    logits serve as well as probabilities, and better: a sigmoid in low precision makes ties.
+    scores share one rank. A class without a positive image has no average precision; it is NaN
+    here and never 0, so that it cannot pull a mean down silently. Only the order of the scores
+    counts, so logits serve as well as probabilities, and better: a sigmoid in low precision makes
+    ties.
 
     Args:
         targets: (N, C) array of 0 and 1 or booleans.

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mlt.data.stats import ClassStats, GroupLimits
+from mlt.data.stats import GROUPS, ClassStats, GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.average_precision import average_precision
 from mlt.metrics.predictions import Predictions
 
 __all__ = ["ClassResult", "Summary", "summarize"]
-
-GROUPS = ("head", "medium", "tail")
 
 
 @dataclass(frozen=True)

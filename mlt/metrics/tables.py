@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from mlt.metrics.summary import GROUPS, Summary
+from mlt.data.stats import GROUPS
+from mlt.metrics.summary import Summary
 
 __all__ = ["class_table", "result_table"]
 
@@ -18,14 +19,15 @@ def result_table(summary: Summary) -> str:
     Returns:
         A few lines of text without a trailing newline.
     """
-    head, tail = summary.limits.head, summary.limits.tail
-    rule = {"head": f">= {head}", "medium": f"{tail} to {head - 1}", "tail": f"< {tail}"}
+    rule = summary.limits.describe()
     rows = [("total", "all", len(summary.per_class), summary.total)]
     for group in GROUPS:
         size = sum(c.group == group for c in summary.per_class)
         rows.append((group, rule[group], size, getattr(summary, group)))
-    lines = [f"{'':8}{'training images':>17}{'classes':>9}{'mAP':>8}"]
-    lines += [f"{name:8}{images:>17}{size:>9}{_percent(value):>8}" for name, images, size, value in rows]
+    lines = [f"{'':6}  {'training images':22}{'classes':>7}{'mAP':>8}"]
+    lines += [
+        f"{name:6}  {images:22}{size:>7}{_percent(value):>8}" for name, images, size, value in rows
+    ]
     if summary.undefined:
         lines.append(
             f"without a test image, so undefined and in no mean: {', '.join(summary.undefined)}"
@@ -45,8 +47,10 @@ def class_table(summary: Summary) -> str:
     """
     width = max(5, *(len(c.name) for c in summary.per_class))
     lines = [f"{'class':{width}}  group     train    test      AP"]
-    for c in sorted(summary.per_class, key=lambda c: -c.n_train):
-        lines.append(f"{c.name:{width}}  {c.group:7} {c.n_train:>7} {c.n_test:>7} {_percent(c.ap):>7}")
+    lines += [
+        f"{c.name:{width}}  {c.group:7} {c.n_train:>7} {c.n_test:>7} {_percent(c.ap):>7}"
+        for c in sorted(summary.per_class, key=lambda c: -c.n_train)
+    ]
     return "\n".join(lines)
 
 

@@ -1,0 +1,118 @@
+"""The command line: `mlt COMMAND`, `python -m mlt COMMAND` and `python tools/COMMAND.py`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from mlt import __version__
+from mlt.errors import UserError
+
+__all__ = ["main"]
+
+# The module of each command has `DESCRIPTION`, `add_arguments(parser)` and `run(arguments) -> int`.
+COMMANDS = {
+    "train": "train and evaluate a model from a configuration",
+    "evaluate": "evaluate a checkpoint, or predictions that were saved",
+    "build-split": "build a long-tailed split from annotations",
+    "configs": "list the configurations that come with mlt, or print one or their schema",
+}
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; by default those of the process.
+
+    Returns:
+        The exit code: 0 done, 2 something the user can mend, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if arguments else EXIT_USER_ERROR
+    if arguments[0] == "--version":
+        print(f"mlt {__version__}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        from mlt.config.problems import did_you_mean
+
+        print(f"mlt: no command {name!r}{did_you_mean(name, COMMANDS)}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    module = importlib.import_module(f"mlt.cli.{name.replace('-', '_')}")
+    parser = argparse.ArgumentParser(
+        prog=_program(name),
+        description=module.DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parsed = parser.parse_args(rest)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    return _guarded(module.run, parsed)
+
+
+def _guarded(run, arguments: argparse.Namespace) -> int:  # type: ignore[no-untyped-def]
+    """Turn what a user can mend into one message and exit code 2; let bugs keep their traceback."""
+    try:
+        return int(run(arguments))
+    except UserError as error:
+        if arguments.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        if arguments.debug:
+            raise
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # `mlt ... | head`: the reader has seen enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if arguments.debug or error.errno not in _ENVIRONMENT:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {_ENVIRONMENT[error.errno]}{where}", file=sys.stderr)
+        return EXIT_USER_ERROR
+
+
+_ENVIRONMENT = {
+    errno.ENOSPC: "no space left on the disk; what was finished before is untouched",
+    errno.EDQUOT: "the disk quota is used up; what was finished before is untouched",
+    errno.EACCES: "no permission to read or write",
+    errno.EROFS: "the file system is read-only",
+}
+
+
+def _program(name: str) -> str:
+    called = os.path.basename(sys.argv[0])  # noqa: PTH119 - only a name is shown
+    if called == f"{name.replace('-', '_')}.py":
+        return called
+    return f"mlt {name}"
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [
+        "usage: mlt COMMAND [options]",
+        "",
+        "Long-tailed multi-label recognition: splits, losses, training, evaluation.",
+        "",
+        "commands:",
+        *(f"  {name:{width}}  {text}" for name, text in COMMANDS.items()),
+        "",
+        "`mlt COMMAND --help` explains a command. Start with: mlt train digits_mlt_cb_focal",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,66 @@
+"""`mlt train`: train and evaluate a model from a configuration."""
+
+from __future__ import annotations
+
+import argparse
+
+DESCRIPTION = """\
+Train and evaluate a model from a configuration.
+
+  mlt train digits_mlt_cb_focal
+  mlt train configs/coco_mlt_cb_focal.yaml --set data.root=/data/coco optimizer.lr=0.01
+  mlt train my.yaml --dry-run"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "config",
+        metavar="CONFIG",
+        nargs="?",
+        default="digits_mlt_cb_focal",
+        help="a YAML file, or the name of a configuration that comes with mlt "
+        "(default: %(default)s, on the embedded data)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="change the configuration, for example optimizer.lr=0.01",
+    )
+    parser.add_argument("--output", metavar="RUN_DIR", help="folder of the run (sets `output`)")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    existing.add_argument("--overwrite", action="store_true", help="replace an earlier run")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the resolved configuration, the data, the model and the steps; do not train",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from mlt.config import load_config
+
+    overrides = list(arguments.overrides)
+    if arguments.output:
+        # As JSON, so that no character of a path is taken for YAML.
+        import json
+
+        overrides.append(f"output={json.dumps(arguments.output)}")
+    config = load_config(arguments.config, overrides)
+    if arguments.dry_run:
+        from mlt.engine.describe import describe
+
+        print(describe(config))
+        return 0
+    from mlt.engine.run import train_run
+    from mlt.metrics import result_table
+
+    summary = train_run(config, resume=arguments.resume, overwrite=arguments.overwrite)
+    print(result_table(summary))
+    return 0

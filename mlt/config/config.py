@@ -1,0 +1,78 @@
+"""The whole configuration of a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlt.config.base import Strict
+from mlt.config.data import DataConfig
+from mlt.config.loss import LossConfig
+from mlt.config.model import ModelConfig
+from mlt.config.sampler import SamplerConfig, ShuffleSampler
+from mlt.config.training import (
+    EvaluationConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainingConfig,
+)
+from mlt.config.transforms import TransformsConfig
+
+__all__ = ["Config", "combination_problems"]
+
+
+class Config(Strict):
+    """One run: data, model, loss and how they are trained and evaluated."""
+
+    seed: int = Field(0, ge=0)
+    """Seed of the initial weights, the order of the images and the augmentation."""
+    output: str
+    """Folder the run is written to."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
+    data: DataConfig
+    transforms: TransformsConfig
+    sampler: SamplerConfig = ShuffleSampler(name="shuffle")
+    model: ModelConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    training: TrainingConfig
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+def combination_problems(config: Config) -> list[tuple[str, str]]:
+    """What is wrong with the sections taken together, each of them being right by itself.
+
+    Args:
+        config: A configuration whose sections are valid.
+
+    Returns:
+        (dotted path, sentence) pairs.
+    """
+    problems = []
+    training, schedule = config.training, config.schedule
+    if schedule.milestones and schedule.milestones[-1] >= training.epochs > 0:
+        problems.append(
+            (
+                "schedule.milestones",
+                f"the last milestone ({schedule.milestones[-1]:g}) must come before the end of "
+                f"training (training.epochs: {training.epochs})",
+            )
+        )
+    if training.head_only_epochs > training.epochs:
+        problems.append(
+            (
+                "training.head_only_epochs",
+                f"{training.head_only_epochs} is more than training.epochs ({training.epochs})",
+            )
+        )
+    if schedule.min_lr > config.optimizer.lr:
+        problems.append(
+            (
+                "schedule.min_lr",
+                f"{schedule.min_lr:g} is more than optimizer.lr ({config.optimizer.lr:g})",
+            )
+        )
+    return problems

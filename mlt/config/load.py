@@ -1,0 +1,166 @@
+"""Read a configuration: file, then overrides, then every check at once."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlt.config.config import Config, combination_problems
+from mlt.config.problems import problems_of
+from mlt.config.yaml_text import dump_yaml, parse_yaml
+from mlt.errors import ConfigError, MissingFileError
+
+__all__ = ["dump_config", "json_schema", "load_config", "parse_config", "shipped_configs"]
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read, override and check a configuration.
+
+    Args:
+        path: A YAML file, or the name of one that ships with the package (`digits_mlt_bce`).
+        overrides: Changes as ``"optimizer.lr=0.01"``; the value is read as YAML, and may be a
+            whole section: ``"loss.weighting={name: none}"``.
+
+    Returns:
+        The configuration, complete with defaults.
+
+    Raises:
+        MissingFileError: If there is no such file; names the ones that ship.
+        ConfigError: If anything is wrong; names every problem with its path in the YAML.
+    """
+    file = _find(Path(path))
+    try:
+        values = parse_yaml(file.read_text(encoding="utf-8"))
+    except (ConfigError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file}: the file must hold sections such as data, model and loss")
+    for override in overrides:
+        _override(values, override)
+    return parse_config(values, source=str(file))
+
+
+def parse_config(values: dict[str, Any], source: str = "configuration") -> Config:
+    """Check plain values, as read from YAML or JSON.
+
+    Args:
+        values: Nested dictionaries with the sections of a configuration.
+        source: What to call them in messages.
+
+    Returns:
+        The configuration, complete with defaults.
+
+    Raises:
+        ConfigError: With every problem, each with its dotted path.
+    """
+    config, problems = _validate(values)
+    if config is None:
+        # What the faulty keys do not touch is checked too, so that no second round is needed.
+        sound = _without(values, [path for path, _ in problems])
+        rest, _ = _validate({**_STAND_IN, **sound})
+        if rest is not None:
+            problems += combination_problems(rest)
+    else:
+        problems = combination_problems(config)
+    if config is not None and not problems:
+        return config
+    noun = "problem" if len(problems) == 1 else "problems"
+    lines = [f"  {path or '(top level)'}: {sentence}" for path, sentence in problems]
+    raise ConfigError("\n".join([f"{source}: {len(problems)} {noun}", *lines]))
+
+
+def dump_config(config: Config) -> str:
+    """The configuration as YAML with every default written out; reading it gives the same again."""
+    return dump_yaml(config.model_dump(mode="json"))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a configuration, for editors that complete and check YAML."""
+    return Config.model_json_schema()
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The configurations that come with the package, by name without ``.yaml``."""
+    package = Path(__file__).resolve().parents[1]
+    # In a wheel they lie inside the package, in a clone beside it.
+    for folder in (package / "configs", package.parent / "configs"):
+        if folder.is_dir():
+            return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    return {}
+
+
+# Stands in for faulty sections that the checks of combinations do not look at.
+_STAND_IN: dict[str, Any] = {
+    "output": "-",
+    "data": {"name": "digits_mlt"},
+    "transforms": {"name": "plain"},
+    "model": {"backbone": "-"},
+    "loss": {},
+}
+
+
+def _find(path: Path) -> Path:
+    if path.is_file():
+        return path
+    shipped = shipped_configs()
+    name = path.name.removesuffix(".yaml").removesuffix(".yml")
+    if name in shipped and str(path.parent) in (".", "configs"):
+        return shipped[name]
+    close = difflib.get_close_matches(name, shipped, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise MissingFileError(
+        f"no configuration {path}: {hint}These ship with mlt: {', '.join(shipped)}"
+    )
+
+
+def _validate(values: dict[str, Any]) -> tuple[Config | None, list[tuple[str, str]]]:
+    try:
+        # JSON's strict mode is the right strictness for YAML: no "3" for 3, but lists for tuples.
+        text = json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return None, [("", f"a value is neither number, text, list nor section: {error}")]
+    try:
+        return Config.model_validate_json(text, strict=True), []
+    except ValidationError as error:
+        return None, problems_of(error, Config)
+
+
+def _without(values: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """A copy of the values without the keys at the dotted paths."""
+    copy: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    for path in paths:
+        *sections, key = path.split(".")
+        section: Any = copy
+        for name in sections:
+            section = section.get(name) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.pop(key, None)
+    return copy
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Apply one ``a.b.c=value`` to nested values, in place."""
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set {override}: write it as KEY=VALUE, for example optimizer.lr=0.01")
+    try:
+        value = parse_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"--set {override}: {error}") from error
+    section = values
+    for depth, key in enumerate(keys[:-1], start=1):
+        following = section.setdefault(key, {})
+        if following is None:
+            following = section[key] = {}
+        if not isinstance(following, dict):
+            raise ConfigError(
+                f"--set {override}: {'.'.join(keys[:depth])} is {following!r}, not a section"
+            )
+        section = following
+    section[keys[-1]] = value

@@ -1,0 +1,164 @@
+"""Checkpoints: weights that explain themselves, and the state from which training goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mlt.config.model import ModelConfig
+from mlt.errors import CheckpointError, MissingFileError
+from mlt.files import atomic_write
+from mlt.models import Classifier, build_model
+
+__all__ = [
+    "CheckpointInfo",
+    "check_class_names",
+    "load_checkpoint",
+    "load_training_state",
+    "save_checkpoint",
+    "save_training_state",
+]
+
+FORMAT = "mlt.checkpoint/1"
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says about itself; enough to predict with it and to group its classes.
+
+    Attributes:
+        class_names: C names in column order.
+        class_counts: C positives in the training split.
+        num_train_images: Images of the training split.
+        model: The `model` section of the configuration, as plain values.
+        preprocessing: How an image becomes the model's input.
+        epoch: Epochs trained.
+    """
+
+    class_names: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    num_train_images: int
+    model: dict[str, Any]
+    preprocessing: dict[str, Any]
+    epoch: int
+
+
+def save_checkpoint(
+    path: str | Path, state_dict: Mapping[str, Tensor], info: CheckpointInfo
+) -> None:
+    """Write weights as safetensors with ``info`` in the metadata, whole or not at all.
+
+    Args:
+        path: Name of the ``.safetensors`` file.
+        state_dict: Weights and buffers of the model.
+        info: What the file says about itself.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
+    metadata = {"format": FORMAT} | {key: json.dumps(value) for key, value in asdict(info).items()}
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
+    """Build the model of a checkpoint and load its weights; needs nothing but the file.
+
+    Args:
+        path: A ``.safetensors`` file of a run.
+
+    Returns:
+        The model on the CPU in evaluation mode, and what the file says about itself.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"no checkpoint {path}; a run writes last.safetensors")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state_dict = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a safetensors file, or is damaged: {error}"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of mlt (format {metadata.get('format')!r}, not {FORMAT!r}); "
+            "to start from foreign weights name them in model.weights"
+        )
+    values = {key: json.loads(text) for key, text in metadata.items() if key != "format"}
+    info = CheckpointInfo(
+        **values
+        | {
+            "class_names": tuple(values["class_names"]),
+            "class_counts": tuple(values["class_counts"]),
+        }
+    )
+    # The weights are all in this file: what the backbone started from does not matter any more.
+    config = ModelConfig.model_validate(info.model | {"weights": "none"})
+    model = build_model(config, num_classes=len(info.class_names))
+    missing, unexpected = model.load_state_dict(state_dict, strict=False)
+    if missing or unexpected:
+        raise CheckpointError(
+            f"{path} does not fit its own model ({config.backbone}); missing: "
+            f"{', '.join(missing) or 'none'}; left over: {', '.join(unexpected) or 'none'}"
+        )
+    return model.eval(), info
+
+
+def check_class_names(path: str | Path, checkpoint: tuple[str, ...], data: tuple[str, ...]) -> None:
+    """Refuse a checkpoint whose classes are not those of the data, in the same order.
+
+    Raises:
+        CheckpointError: Naming the first differences.
+    """
+    if checkpoint == data:
+        return
+    only_checkpoint = [name for name in checkpoint if name not in set(data)]
+    only_data = [name for name in data if name not in set(checkpoint)]
+    if only_checkpoint or only_data:
+        difference = (
+            f"only in the checkpoint: {_some(only_checkpoint)}; "
+            f"only in the data: {_some(only_data)}"
+        )
+    else:
+        difference = "the same names in another order"
+    raise CheckpointError(
+        f"{path} was trained on other classes ({len(checkpoint)}) than the data has ({len(data)}): "
+        f"{difference}"
+    )
+
+
+def save_training_state(path: str | Path, state: dict[str, Any]) -> None:
+    """Write everything training needs to go on, whole or not at all."""
+    with atomic_write(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_training_state(path: str | Path, device: torch.device) -> dict[str, Any]:
+    """Read what :func:`save_training_state` wrote, without unpickling objects.
+
+    Raises:
+        CheckpointError: If the file is damaged.
+    """
+    try:
+        return dict(torch.load(path, map_location=device, weights_only=True))
+    except Exception as error:  # torch reports a damaged file with half a dozen exception types
+        raise CheckpointError(f"{path} is damaged, the run cannot be resumed: {error}") from error
+
+
+def _some(names: list[str], limit: int = 5) -> str:
+    if not names:
+        return "none"
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,49 @@
+"""What a configuration would do, in words: `--dry-run`."""
+
+from __future__ import annotations
+
+from mlt.config import Config, dump_config
+from mlt.data.summary import split_summary
+from mlt.engine.folder import RunFolder
+from mlt.engine.setup import prepare
+
+__all__ = ["describe"]
+
+
+def describe(config: Config) -> str:
+    """Build everything a run would need and say what it is; nothing is trained or written.
+
+    Args:
+        config: The run.
+
+    Returns:
+        The resolved configuration, the data, the parameters and the steps.
+
+    Raises:
+        UserError: For what a run would stop at before its first step.
+    """
+    setup = prepare(config, RunFolder(config.output).cache)
+    model = setup.training.model
+    total = sum(p.numel() for p in model.parameters())
+    learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    groups = setup.training.optimizer.param_groups
+    epochs, updates = config.training.epochs, setup.updates_per_epoch
+    lines = [
+        dump_config(config).rstrip(),
+        "",
+        split_summary(setup.data.split, setup.stats),
+        *setup.data.notes,
+        "",
+        f"test images    {len(setup.data.test)}",
+        f"device         {setup.device}",
+        f"parameters     {total:,} in all, {learning:,} learn",
+        *(
+            f"  {group['name']:30} {sum(p.numel() for p in group['params']):>12,}  "
+            f"lr {config.optimizer.lr * group['lr_scale']:.3g}, decay {group['weight_decay']:g}"
+            for group in groups
+        ),
+        f"steps          {epochs} epochs of {updates} updates = {epochs * updates:,}",
+        f"output         {config.output}",
+        "dry run: nothing was trained",
+    ]
+    return "\n".join(lines)

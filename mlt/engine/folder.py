@@ -1,0 +1,191 @@
+"""The run folder: what is in it, and that nothing in it is lost by accident."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mlt.errors import MissingFileError, OutputExistsError
+from mlt.files import write_json_atomic, write_text_atomic
+
+__all__ = ["RunFolder", "environment"]
+
+
+class RunFolder:
+    """Paths of a run and the rules for writing to them.
+
+    Args:
+        path: The folder.
+    """
+
+    FILES = (
+        "config.yaml",
+        "split.json",
+        "environment.json",
+        "log.txt",
+        "metrics.jsonl",
+        "last.safetensors",
+        "best.safetensors",
+        "training_state.pt",
+        "predictions.npz",
+        "metrics.json",
+    )
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.split = self.path / "split.json"
+        self.environment = self.path / "environment.json"
+        self.log = self.path / "log.txt"
+        self.history = self.path / "metrics.jsonl"
+        self.last = self.path / "last.safetensors"
+        self.best = self.path / "best.safetensors"
+        self.state = self.path / "training_state.pt"
+        self.predictions = self.path / "predictions.npz"
+        self.metrics = self.path / "metrics.json"
+
+    @property
+    def cache(self) -> Path:
+        """The folder beside the run where label tables are kept for the next start."""
+        return self.path.parent / ".mlt-cache"
+
+    @property
+    def existing(self) -> list[Path]:
+        """The files of an earlier run."""
+        return [self.path / name for name in self.FILES if (self.path / name).exists()]
+
+    def check(self, resume: bool, overwrite: bool) -> None:
+        """Refuse to touch an earlier run unless told to; changes nothing.
+
+        Args:
+            resume: The run shall be continued.
+            overwrite: The run shall be replaced.
+
+        Raises:
+            OutputExistsError: If there is an earlier run and neither was asked for.
+            MissingFileError: If there is nothing to resume.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputExistsError(f"output: {self.path} is a file; name a folder")
+        if resume and not self.state.exists():
+            raise MissingFileError(
+                f"output: nothing to resume in {self.path} (no training_state.pt); "
+                "leave --resume out to start"
+            )
+        if self.existing and not (resume or overwrite):
+            raise OutputExistsError(
+                f"output: {self.path} holds an earlier run; --resume continues it, --overwrite "
+                "replaces it, --output names another folder"
+            )
+
+    def clear(self) -> None:
+        """Make the folder and remove the files of an earlier run; foreign files stay."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for file in self.existing:
+            file.unlink()
+
+    def append_history(self, record: dict[str, Any]) -> None:
+        """Add one line to ``metrics.jsonl``."""
+        with self.history.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """The lines of ``metrics.jsonl``; one that a crash cut short is left out."""
+        if not self.history.exists():
+            return []
+        records = []
+        for line in self.history.read_text(encoding="utf-8").splitlines():
+            with suppress(json.JSONDecodeError):
+                records.append(json.loads(line))
+        return records
+
+    def trim_history(self, epochs: int) -> None:
+        """Drop the lines of epochs that a resumed run does again."""
+        kept = [record for record in self.read_history() if record["epoch"] <= epochs]
+        write_text_atomic(self.history, "".join(f"{json.dumps(record)}\n" for record in kept))
+
+    def recorded_epochs(self) -> int:
+        """The last epoch that ``metrics.jsonl`` has a line of; 0 without one."""
+        return max((record["epoch"] for record in self.read_history()), default=0)
+
+    def best_total(self) -> float:
+        """The highest total mAP in ``metrics.jsonl``; 0 without one."""
+        means = [record["mAP"] or {} for record in self.read_history()]
+        return max((mean.get("total") or 0.0 for mean in means), default=0.0)
+
+    def write_environment(self, device: str) -> None:
+        """Record what the run ran with."""
+        write_json_atomic(self.environment, environment(device))
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """Copy the log of mlt to ``log.txt`` inside the block."""
+        handler = logging.FileHandler(self.log, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger = logging.getLogger("mlt")
+        logger.addHandler(handler)
+        level, logger.level = logger.level, min(logger.level or logging.INFO, logging.INFO)
+        try:
+            yield
+        finally:
+            logger.level = level
+            logger.removeHandler(handler)
+            handler.close()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second process out of the folder inside the block.
+
+        The lock belongs to the process: it is gone when the process is, however it ended. Where
+        the operating system has no such lock (Windows) the block runs without one.
+
+        Raises:
+            OutputExistsError: If another process trains in the folder right now.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputExistsError(
+                    f"output: another process is training in {self.path} right now"
+                ) from None
+            yield
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions of everything that decides a result.
+
+    Args:
+        device: What the run computes on.
+
+    Returns:
+        Plain values for JSON.
+    """
+    packages = ["mlt", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow"]
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "packages": {name: _version(name) for name in packages},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # mlt itself, run from a clone that is not installed
+        return None

@@ -1,0 +1,88 @@
+"""Optimizer and schedule, from timm's factories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2, list_optimizers
+from timm.scheduler import create_scheduler_v2
+
+from mlt.config.problems import did_you_mean
+from mlt.config.training import OptimizerConfig, ScheduleConfig
+from mlt.errors import ConfigError
+from mlt.models import Classifier, parameter_groups
+
+__all__ = ["build_optimizer", "build_scheduler"]
+
+
+def build_optimizer(config: OptimizerConfig, model: Classifier) -> torch.optim.Optimizer:
+    """The optimizer of a configuration, with its rates for backbone, layers and head.
+
+    Args:
+        config: Which optimizer, and its rates.
+        model: What it trains; frozen parameters are left out.
+
+    Raises:
+        ConfigError: If timm has no such optimizer, or nothing is left to train.
+    """
+    if config.name not in list_optimizers():
+        raise ConfigError(
+            f"optimizer.name: timm has no optimizer {config.name!r}"
+            f"{did_you_mean(config.name, list_optimizers())}"
+        )
+    groups = parameter_groups(
+        model,
+        config.lr,
+        config.weight_decay,
+        backbone_lr_scale=config.backbone_lr_scale,
+        layer_decay=config.layer_decay,
+        decay_norm_and_bias=config.decay_norm_and_bias,
+    )
+    for group in groups:
+        # timm's schedulers warm up and end at one rate for all groups, times `lr_scale`.
+        group["lr_scale"] = group["lr"] / config.lr
+    return create_optimizer_v2(
+        groups,
+        opt=config.name,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+    )
+
+
+def build_scheduler(
+    config: ScheduleConfig,
+    optimizer: torch.optim.Optimizer,
+    lr: float,
+    epochs: int,
+    updates_per_epoch: int,
+) -> Any:
+    """The learning-rate schedule, stepped with ``step_update(updates)`` after each update.
+
+    Args:
+        config: Its shape.
+        optimizer: Whose rates it sets; groups with ``lr_scale`` keep their proportion.
+        lr: Rate after the warm-up.
+        epochs: Length of the training.
+        updates_per_epoch: Optimizer updates of one epoch.
+
+    Returns:
+        A timm scheduler.
+    """
+    # timm lets a milestone act one step early (see its MultiStepLRScheduler); one update more
+    # makes it act exactly when the epoch it names is over.
+    milestones = [m + 1 / updates_per_epoch for m in config.milestones]
+    scheduler, _ = create_scheduler_v2(
+        optimizer,
+        sched=config.name,
+        num_epochs=max(epochs, 1),
+        decay_milestones=milestones,
+        decay_rate=config.decay_rate,
+        min_lr=config.min_lr,
+        warmup_lr=lr * config.warmup_from,
+        warmup_epochs=config.warmup_updates / updates_per_epoch,
+        step_on_epochs=False,
+        updates_per_epoch=updates_per_epoch,
+    )
+    return scheduler

@@ -1,0 +1,179 @@
+"""A whole run: from a configuration to a folder with weights, predictions and results."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from mlt.config import Config, dump_config, load_config
+from mlt.engine.checkpoint import (
+    CheckpointInfo,
+    load_training_state,
+    save_checkpoint,
+    save_training_state,
+)
+from mlt.engine.evaluate import predict, write_results
+from mlt.engine.folder import RunFolder
+from mlt.engine.interrupt import Stop
+from mlt.engine.setup import Setup, prepare
+from mlt.engine.train import train_epoch
+from mlt.errors import ConfigError
+from mlt.files import write_text_atomic
+from mlt.metrics import Predictions, Summary, summarize
+
+__all__ = ["train_run"]
+
+logger = logging.getLogger(__name__)
+
+
+def train_run(config: Config, resume: bool = False, overwrite: bool = False) -> Summary:
+    """Train and evaluate; everything is written to the folder ``config.output``.
+
+    The results in ``metrics.json`` are those after the last epoch. ``best.safetensors`` holds the
+    epoch with the highest total mAP on the same test images, so its mAP is an optimistic figure.
+
+    Args:
+        config: The run.
+        resume: Continue the interrupted run in the folder; a finished one is only evaluated.
+        overwrite: Replace an earlier run in the folder.
+
+    Returns:
+        The evaluation after the last epoch.
+
+    Raises:
+        UserError: For whatever is wrong with configuration, data, weights or folder. Nothing of an
+            earlier run is touched before all of that has been checked.
+        KeyboardInterrupt: When interrupted; the run can then be resumed.
+    """
+    folder = RunFolder(config.output)
+    folder.check(resume, overwrite)
+    if resume:
+        _check_same(config, folder)
+    setup = prepare(config, folder.cache)
+    with folder.locked():
+        if resume:
+            setup.training.load_state_dict(load_training_state(folder.state, setup.device))
+        else:
+            folder.clear()
+            write_text_atomic(folder.config, dump_config(config))
+            setup.data.split.save(folder.split)
+        folder.write_environment(str(setup.device))
+        with folder.logging(), Stop() as stop:
+            for note in setup.data.notes:
+                logger.info("%s", note)
+            return _train(setup, folder, stop)
+
+
+def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
+    """The epochs that are left, each with its checkpoint and evaluation, then the results."""
+    config, position = setup.config, setup.training.position
+    folder.trim_history(position.epoch)
+    logger.info(
+        "training on %s: %d images, %d classes, %d epochs of %d updates",
+        setup.device,
+        setup.stats.num_images,
+        setup.stats.num_classes,
+        config.training.epochs,
+        setup.updates_per_epoch,
+    )
+    predictions: Predictions | None = None
+    while position.epoch < config.training.epochs or folder.recorded_epochs() < position.epoch:
+        if folder.recorded_epochs() == position.epoch:
+            train_epoch(setup.training, setup.train_loader, config.training, setup.device, stop)
+            save_training_state(folder.state, setup.training.state_dict())
+        if folder.recorded_epochs() < position.epoch:
+            _save(setup, folder.last)
+            predictions = _record(setup, folder)
+        if stop.requested:
+            logger.warning("stopped; --resume continues the run in %s", folder.path)
+            raise KeyboardInterrupt
+    if predictions is None:  # nothing to train, or a finished run resumed
+        _save(setup, folder.last)
+        predictions = _predict(setup)
+    summary = summarize(predictions, setup.stats.limits)
+    write_results(folder.path, summary, predictions)
+    for loader, part in ((setup.train_loader, "training"), (setup.test_loader, "test")):
+        if loader.skipped:
+            logger.warning("%d %s images could not be read and were skipped", loader.skipped, part)
+    logger.info("results are in %s", folder.path)
+    return summary
+
+
+def _record(setup: Setup, folder: RunFolder) -> Predictions | None:
+    """Evaluate the epoch just completed if it is due, write its line, keep it if it is the best."""
+    config, position = setup.config, setup.training.position
+    last = position.epoch == config.training.epochs
+    every = config.evaluation.every
+    due = last or (every > 0 and position.epoch % every == 0)
+    predictions = _predict(setup) if due else None
+    means: dict[str, float | None] = {}
+    if predictions is not None:
+        means = summarize(predictions, setup.stats.limits).to_json()["mAP"]
+        if (means["total"] or 0.0) > folder.best_total():
+            _save(setup, folder.best)
+    folder.append_history(
+        {
+            "epoch": position.epoch,
+            "updates": position.updates,
+            "loss": position.last_loss,
+            "lr": max(group["lr"] for group in setup.training.optimizer.param_groups),
+            "mAP": means or None,
+        }
+    )
+    scores = " ".join(f"{k} {100 * v:.2f}" for k, v in means.items() if v is not None)
+    loss = math.nan if position.last_loss is None else position.last_loss
+    logger.info(
+        "epoch %d/%d: loss %.4f%s",
+        position.epoch,
+        config.training.epochs,
+        loss,
+        f", mAP {scores}" if scores else "",
+    )
+    return predictions
+
+
+def _predict(setup: Setup) -> Predictions:
+    return predict(
+        setup.training.evaluated_model,
+        setup.test_loader,
+        setup.data.test,
+        setup.stats.counts,
+        setup.stats.num_images,
+        setup.device,
+        mirror=setup.config.evaluation.mirror,
+    )
+
+
+def _save(setup: Setup, path) -> None:  # type: ignore[no-untyped-def]
+    info = CheckpointInfo(
+        class_names=setup.stats.class_names,
+        class_counts=tuple(int(n) for n in setup.stats.counts),
+        num_train_images=setup.stats.num_images,
+        model=setup.config.model.model_dump(mode="json"),
+        preprocessing=setup.preprocessing.to_dict(),
+        epoch=setup.training.position.epoch,
+    )
+    save_checkpoint(path, setup.training.evaluated_model.state_dict(), info)
+
+
+def _check_same(config: Config, folder: RunFolder) -> None:
+    """Refuse to resume under another configuration; a longer training is the one exception."""
+    earlier = load_config(folder.config)
+    changed = _differences(earlier.model_dump(mode="json"), config.model_dump(mode="json"))
+    allowed = ("output", "device", "training.workers", "evaluation.", "training.epochs")
+    refused = [key for key in changed if not key.startswith(allowed)]
+    if refused:
+        raise ConfigError(
+            f"--resume: {', '.join(refused)} differ from the run in {folder.path} "
+            f"(see {folder.config}); start a new run for a new configuration"
+        )
+
+
+def _differences(a: object, b: object, path: str = "") -> list[str]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [
+            found
+            for key in {**a, **b}
+            for found in _differences(a.get(key), b.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    return [] if a == b else [path]

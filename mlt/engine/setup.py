@@ -1,0 +1,126 @@
+"""Everything a run needs, built from its configuration before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from timm.utils import ModelEmaV3
+
+from mlt.config import Config
+from mlt.data import ClassStats, GroupLimits
+from mlt.data.dataset import ImageDataset
+from mlt.data.loader import Loader, build_loader
+from mlt.data.samplers import build_sampler
+from mlt.data.sources import Data, load_data
+from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
+from mlt.engine.device import pick_device, seed_everything
+from mlt.engine.optim import build_optimizer, build_scheduler
+from mlt.engine.train import Position, Training
+from mlt.losses import build_loss
+from mlt.models import build_model
+
+__all__ = ["Setup", "prepare"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The parts of a run.
+
+    Attributes:
+        config: Where they come from.
+        data: Training and test images with their labels.
+        stats: Counts and groups of the classes in the training split.
+        preprocessing: How an image becomes the model's input outside training.
+        train_loader: Augmented batches of the training images, as the sampler draws them.
+        test_loader: Batches of all test images, in order.
+        training: Model, loss, optimizer, schedule.
+        device: Where to compute.
+    """
+
+    config: Config
+    data: Data
+    stats: ClassStats
+    preprocessing: Preprocessing
+    train_loader: Loader
+    test_loader: Loader
+    training: Training
+    device: torch.device
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Optimizer updates of one epoch."""
+        return _updates(len(self.train_loader), self.config.training.accumulate)
+
+
+def prepare(config: Config, cache: Path | None) -> Setup:
+    """Build everything; read-only apart from the cache and embedded data that are not there yet.
+
+    Args:
+        config: The run.
+        cache: Folder for label tables, so that the next start is instant; None: no cache.
+
+    Raises:
+        UserError: For whatever is wrong with the data, the weights or the device.
+    """
+    device = pick_device(config.device)
+    data = load_data(config.data, cache)
+    limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
+    stats = ClassStats.from_table(data.train, limits)
+    seed_everything(config.seed)
+    model = build_model(
+        config.model, stats.num_classes, prior=stats.prior, image_size=config.transforms.size
+    )
+    layout = torch.channels_last if config.training.channels_last else torch.contiguous_format
+    model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    preprocessing = eval_preprocessing(config.transforms, model.mean, model.std)
+    workers = config.training.workers
+    on_error = config.data.on_image_error
+    train_loader = build_loader(
+        ImageDataset(
+            data.train,
+            build_transforms(config.transforms, model.mean, model.std, train=True),
+            on_error=on_error,
+        ),
+        batch_size=config.training.batch_size,
+        sampler=build_sampler(config.sampler, data.train, stats, config.seed),
+        workers=workers,
+        seed=config.seed,
+    )
+    test_loader = build_loader(
+        ImageDataset(
+            data.test,
+            build_transforms(config.transforms, model.mean, model.std, train=False),
+            on_error=on_error,
+        ),
+        batch_size=config.evaluation.batch_size,
+        workers=workers,
+    )
+    optimizer = build_optimizer(config.optimizer, model)
+    training = Training(
+        model=model,
+        loss=build_loss(config.loss, stats).to(device),
+        optimizer=optimizer,
+        scheduler=build_scheduler(
+            config.schedule,
+            optimizer,
+            config.optimizer.lr,
+            config.training.epochs,
+            _updates(len(train_loader), config.training.accumulate),
+        ),
+        scaler=torch.amp.GradScaler(device.type, enabled=config.training.autocast == "fp16"),
+        ema=_ema(model, config.training.ema_decay),
+        frozen=model.frozen,
+        position=Position(),
+    )
+    return Setup(config, data, stats, preprocessing, train_loader, test_loader, training, device)
+
+
+def _updates(batches: int, accumulate: int) -> int:
+    return max(1, -(-batches // accumulate))
+
+
+def _ema(model: torch.nn.Module, decay: float | None) -> ModelEmaV3 | None:
+    # The warm-up lets the average follow quickly at first, so that short runs profit too.
+    return None if decay is None else ModelEmaV3(model, decay=decay, use_warmup=True)

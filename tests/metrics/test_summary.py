@@ -1,0 +1,127 @@
+"""Means over groups, undefined classes, tables and predictions on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlt.data import GroupLimits
+from mlt.errors import DataError, MissingFileError
+from mlt.metrics import Predictions, average_precision, class_table, result_table, summarize
+
+
+def make_predictions(**changes: object) -> Predictions:
+    """Four images; AP 1, 1/2, undefined and 1/4; a head, a medium and two tail classes."""
+    parts = {
+        "image_ids": np.array([11, 12, 13, 14]),
+        "logits": np.array(
+            [[4, 1, 0, 1], [3, 2, 0, 1], [2, 3, 1, 1], [1, 4, 2, 1]], dtype=np.float32
+        ),
+        "targets": np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], dtype=bool),
+        "class_names": ("person", "cat", "yeti", "hair drier"),
+        "class_counts": np.array([150, 50, 0, 5]),
+        "num_train_images": 200,
+    }
+    return Predictions(**{**parts, **changes})  # type: ignore[arg-type]
+
+
+def test_means_over_groups_leave_undefined_classes_out() -> None:
+    summary = summarize(make_predictions())
+    assert summary.head == 1.0
+    assert summary.medium == 0.5
+    assert summary.tail == 0.25  # of two classes one is undefined and counts in no mean
+    assert summary.total == pytest.approx((1 + 0.5 + 0.25) / 3)
+    assert summary.undefined == ("yeti",)
+    assert [c.n_test for c in summary.per_class] == [1, 1, 0, 1]
+    assert [c.n_train for c in summary.per_class] == [150, 50, 0, 5]
+
+
+def test_json_has_null_where_a_number_is_undefined() -> None:
+    values = json.loads(json.dumps(summarize(make_predictions()).to_json(), allow_nan=False))
+    assert values["mAP"]["tail"] == 0.25
+    assert values["per_class"][2] == {
+        "name": "yeti", "group": "tail", "AP": None, "n_train": 0, "n_test": 0,
+    }  # fmt: skip
+    assert values["undefined_classes"] == ["yeti"]
+    assert values["limits"] == {"head": 100, "tail": 20}
+
+
+def test_a_group_without_classes_is_undefined() -> None:
+    summary = summarize(make_predictions(), GroupLimits(head=1000, tail=0))
+    assert np.isnan(summary.head)
+    assert np.isnan(summary.tail)
+    assert summary.to_json()["mAP"]["head"] is None
+
+
+def test_an_unknown_positive_is_not_counted() -> None:
+    known = np.ones((4, 4), bool)
+    known[0, 0] = False
+    summary = summarize(make_predictions(known=known))
+    assert summary.per_class[0].n_test == 0
+    assert "person" in summary.undefined
+
+
+def test_tables_name_what_they_count() -> None:
+    summary = summarize(make_predictions())
+    text = result_table(summary)
+    assert "100 images or more" in text
+    assert "20 to 99 images" in text
+    assert "yeti" in text
+    assert "58.33" in text
+    assert "over 4 test images" in text
+    lines = class_table(summary).splitlines()
+    assert lines[1].split() == ["person", "head", "150", "1", "100.00"]
+    assert lines[-1].split() == ["yeti", "tail", "0", "0", "-"]
+
+
+def test_no_image_is_an_error() -> None:
+    empty = make_predictions(
+        image_ids=np.array([], int), logits=np.zeros((0, 4), np.float32),
+        targets=np.zeros((0, 4), bool),
+    )  # fmt: skip
+    with pytest.raises(DataError, match="test split is empty"):
+        summarize(empty)
+
+
+@pytest.mark.parametrize("ids", [np.array([1, 2, 3, 2**40]), np.array(["a", "b", "ü", "dd"])])
+@pytest.mark.parametrize("masked", [False, True])
+def test_predictions_survive_the_disk(tmp_path: Path, ids: np.ndarray, masked: bool) -> None:
+    known = np.random.default_rng(0).random((4, 4)) < 0.5 if masked else None
+    saved = make_predictions(image_ids=ids, known=known, class_names=("ä", "b", "c d", "e"))
+    saved.save(tmp_path / "p.npz")
+    loaded = Predictions.load(tmp_path / "p.npz")
+    for name in ("image_ids", "logits", "targets", "class_counts", "known"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name))
+    assert loaded.class_names == saved.class_names
+    assert loaded.logits.dtype == np.float32
+    before = average_precision(saved.targets, saved.logits)
+    np.testing.assert_array_equal(average_precision(loaded.targets, loaded.logits), before)
+
+
+def test_diverged_predictions_are_refused_by_name() -> None:
+    logits = make_predictions().logits.copy()
+    logits[1, 3] = np.nan
+    with pytest.raises(DataError, match=r"image 12, class 'hair drier' is NaN"):
+        make_predictions(logits=logits)
+
+
+def test_contradicting_shapes_are_all_named() -> None:
+    with pytest.raises(DataError, match=r"class_names.*class_counts"):
+        make_predictions(class_names=("a",), class_counts=np.array([1]))
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no predictions file"):
+        Predictions.load(tmp_path / "absent.npz")
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(DataError, match="is no predictions file"):
+        Predictions.load(tmp_path / "text.npz")
+    np.savez(tmp_path / "other.npz", logits=np.zeros(3))
+    with pytest.raises(DataError, match="lacks image_ids, targets"):
+        Predictions.load(tmp_path / "other.npz")
+    np.savez(tmp_path / "pickle.npz", image_ids=np.array([object()], dtype=object))
+    with pytest.raises(DataError):
+        Predictions.load(tmp_path / "pickle.npz")
