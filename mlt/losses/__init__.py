@@ -1,1 +1,24 @@
-"""TODO"""
+"""Losses for long-tailed multi-label recognition: one algebra, one call.
+
+``loss(logits, targets, known=None)`` for every one of them. By name: :func:`create_loss`. From a
+configuration: :func:`build_loss`. For one's own training code: the functions of
+`mlt.losses.functional`.
+"""
+
+from mlt.losses.build import build_loss
+from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
+from mlt.losses.create import create_loss, list_losses
+from mlt.losses.elementwise import ElementwiseLoss, Loss
+from mlt.losses.stateful import EqualizationLossV2, SelfPacedLoss
+
+__all__ = [
+    "ElementwiseLoss",
+    "EqualizationLossV2",
+    "Loss",
+    "SelfPacedLoss",
+    "TwoWayLoss",
+    "ZLPRLoss",
+    "build_loss",
+    "create_loss",
+    "list_losses",
+]

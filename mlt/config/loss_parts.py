@@ -1,0 +1,270 @@
+"""The parts a per-label loss is made of: adjustment, focusing, weighting.
+
+Each part is a small model with a ``name``, so that the YAML reads ``focusing: {name: focal, gamma:
+2}`` and an option of another part is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from mlt.config.base import Strict
+
+__all__ = [
+    "REFERENCE_SCHEMES",
+    "Adjustment",
+    "Asymmetric",
+    "ClassMargin",
+    "ClassScheme",
+    "EffectiveNumber",
+    "Equalization",
+    "Federated",
+    "Focal",
+    "Focusing",
+    "Hill",
+    "Inverse",
+    "Margin",
+    "NegativeTolerant",
+    "NoAdjustment",
+    "NoFocusing",
+    "NoWeighting",
+    "Polynomial",
+    "PriorShift",
+    "Rebalance",
+    "RobustAsymmetric",
+    "Scheme",
+    "Weighting",
+]
+
+Scheme: TypeAlias = Literal[
+    "column", "positive", "instance", "by_class", "average_w", "average_n", "min_n"
+]
+"""Where a class weight goes.
+
+``column``: on both terms of the class. ``positive``: on its positive term only. ``instance``: the
+mean weight of the image's own classes, on its whole row. The other four are the ones of the
+Distribution-Balanced code, whose weights are not scaled: ``by_class`` is ``column``, ``average_w``
+is ``instance``, ``average_n`` is the weight at the mean count of the image's classes, ``min_n`` the
+weight of its rarest class.
+"""
+
+ClassScheme: TypeAlias = Literal["column", "positive", "instance", "by_class", "average_w", "min_n"]
+"""The schemes that need nothing but one weight a class."""
+
+REFERENCE_SCHEMES = ("by_class", "average_w", "average_n", "min_n")
+
+StartEpoch: TypeAlias = NonNegativeInt
+Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+
+# --- logit adjustment -----------------------------------------------------------------------------
+
+
+class NoAdjustment(Strict):
+    """The logits as they are."""
+
+    name: Literal["none"] = "none"
+
+
+class PriorShift(Strict):
+    """Train on z + tau log(pi / (1 - pi)), predict with z (Menon et al., ICLR 2021)."""
+
+    name: Literal["prior_shift"]
+    tau: float = 1.0
+    """Strength of the shift."""
+    start_epoch: StartEpoch = 0
+    """Epoch (counted from 0) from which the shift is on."""
+
+
+class NegativeTolerant(Strict):
+    """Shift by the class prior and flatten the negative side (Wu et al., ECCV 2020)."""
+
+    name: Literal["negative_tolerant"]
+    neg_scale: PositiveFloat = 2.0
+    """lambda: the negative term is softplus(lambda q) / lambda."""
+    init_bias: float = 0.05
+    """kappa: q = z - kappa / lambda * log(M / n - 1)."""
+    start_epoch: StartEpoch = 0
+
+
+class Margin(Strict):
+    """Subtract one margin from every positive's logit (Hill loss, SPLC)."""
+
+    name: Literal["margin"]
+    margin: float = 1.0
+    start_epoch: StartEpoch = 0
+
+
+class ClassMargin(Strict):
+    """Subtract a margin that grows as the class gets rarer (LDAM, Cao et al., NeurIPS 2019)."""
+
+    name: Literal["class_margin"]
+    max_margin: float = 0.5
+    """Margin of the rarest class; the others have max_margin (n_min / n)^(1/4)."""
+    scale: PositiveFloat = 30.0
+    """Factor on the logits, applied from the first epoch."""
+    start_epoch: StartEpoch = 0
+    """Epoch from which the margin is on."""
+
+
+Adjustment: TypeAlias = Annotated[
+    NoAdjustment | PriorShift | NegativeTolerant | Margin | ClassMargin,
+    Field(discriminator="name"),
+]
+
+
+# --- focusing -------------------------------------------------------------------------------------
+
+
+class NoFocusing(Strict):
+    """Sigmoid cross entropy."""
+
+    name: Literal["none"] = "none"
+
+
+class Focal(Strict):
+    """Cross entropy times (1 - p_t)^gamma (Lin et al., ICCV 2017)."""
+
+    name: Literal["focal"]
+    gamma: NonNegativeFloat = 2.0
+    alpha: Probability | None = None
+    """Weight of positives, 1 - alpha that of negatives; none: both 1."""
+
+
+class Asymmetric(Strict):
+    """Asymmetric focusing with a probability margin (Ridnik et al., ICCV 2021)."""
+
+    name: Literal["asymmetric"]
+    gamma_pos: NonNegativeFloat = 1.0
+    gamma_neg: NonNegativeFloat = 4.0
+    clip: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Negatives of a smaller probability than this cost nothing."""
+    detached: bool = False
+    """Stop the gradient at the focusing factor, as the published training code does."""
+
+
+class RobustAsymmetric(Strict):
+    """Robust asymmetric loss (Park et al., ICCV workshops 2023)."""
+
+    name: Literal["robust_asymmetric"]
+    gamma_pos: NonNegativeFloat = 0.0
+    gamma_neg: NonNegativeFloat = 4.0
+    clip: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    lamb: Annotated[float, Field(ge=1)] = 1.5
+    epsilon_pos: float = 1.0
+    epsilon_pos_pow: float = -2.5
+
+
+class Hill(Strict):
+    """Focal positives, and negatives (lamb - p) p^2, whose gradient falls for likely misses."""
+
+    name: Literal["hill"]
+    gamma: NonNegativeFloat = 2.0
+    lamb: Annotated[float, Field(ge=1)] = 1.5
+
+
+class Polynomial(Strict):
+    """Focal plus epsilon (1 - p_t)^(gamma + 1): Poly-1 (Leng et al., ICLR 2022)."""
+
+    name: Literal["polynomial"]
+    epsilon: float = 2.0
+    gamma: NonNegativeFloat = 0.0
+    alpha: Probability | None = None
+
+
+Focusing: TypeAlias = Annotated[
+    NoFocusing | Focal | Asymmetric | RobustAsymmetric | Hill | Polynomial,
+    Field(discriminator="name"),
+]
+
+
+# --- weighting ------------------------------------------------------------------------------------
+
+
+class NoWeighting(Strict):
+    """Every element weighs 1."""
+
+    name: Literal["none"] = "none"
+
+
+class _ClassWeighting(Strict):
+    normalise: bool = True
+    """Scale the class weights so that they sum to the number of classes. On by default, except
+    for the schemes of the published code (by_class, average_w, average_n, min_n)."""
+    start_epoch: StartEpoch = 0
+    """Epoch (counted from 0) from which the weights are on (deferred re-weighting)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reference_schemes_are_not_scaled(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("scheme") in REFERENCE_SCHEMES:
+            return {"normalise": False, **data}
+        return data
+
+
+class Inverse(_ClassWeighting):
+    """(M / n)^power: inverse frequency at power 1, its root at 0.5."""
+
+    name: Literal["inverse"]
+    scheme: ClassScheme = "column"
+    """Where the weight of a class goes; see `Scheme`."""
+    power: NonNegativeFloat = 1.0
+    offset: NonNegativeFloat = 0.0
+    """Added to the (scaled) weights; 1 is the reading of the balanced asymmetric loss."""
+
+
+class EffectiveNumber(_ClassWeighting):
+    """(1 - beta) / (1 - beta^n): class-balanced weights (Cui et al., CVPR 2019)."""
+
+    name: Literal["effective_number"]
+    scheme: Scheme = "column"
+    """Where the weight of a class goes; see `Scheme`."""
+    beta: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = 0.9
+    """0 weighs all classes alike, near 1 is inverse frequency; auto is (N - 1) / N of N images."""
+
+
+class Rebalance(Strict):
+    """alpha + sigmoid(beta (r - mu)), r = (1 / n) / sum of 1 / n over the image's classes."""
+
+    name: Literal["rebalance"]
+    alpha: NonNegativeFloat = 0.1
+    beta: float = 10.0
+    mu: float = 0.2
+    normalise_rows: bool = False
+    """Divide a row's weights by their largest."""
+    start_epoch: StartEpoch = 0
+
+
+class Equalization(Strict):
+    """No negative gradient for rare classes, except on images without labels (EQL, CVPR 2020)."""
+
+    name: Literal["equalization"]
+    threshold: Probability = 1.76e-3
+    """A class is rare if it is on a smaller share of the images than this (LVIS v1's value)."""
+    start_epoch: StartEpoch = 0
+
+
+class Federated(Strict):
+    """Per batch, keep the classes present and a draw of others (Zhou et al., 2021)."""
+
+    name: Literal["federated"]
+    num_classes: PositiveInt = 50
+    """Classes kept in a batch (more if more are present)."""
+    power: NonNegativeFloat = 0.5
+    """Absent classes are drawn with probability proportional to n^power."""
+    start_epoch: StartEpoch = 0
+
+
+Weighting: TypeAlias = Annotated[
+    NoWeighting | Inverse | EffectiveNumber | Rebalance | Equalization | Federated,
+    Field(discriminator="name"),
+]

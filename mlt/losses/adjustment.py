@@ -1,0 +1,104 @@
+"""Logit adjustments: where each half of a loss looks along the logit axis.
+
+An adjustment gives the logit of the positive half, the logit of the negative half and a factor on
+the negative half. All are affine, with one number a class.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mlt.config import loss_parts as config
+from mlt.losses.part import Part
+from mlt.losses.weights import ClassCounts, class_margins, log_odds
+
+__all__ = ["Adjustment", "build_adjustment"]
+
+Adjusted = tuple[Tensor, Tensor, Tensor | float]
+
+
+class Adjustment(Part):
+    """No adjustment, and the base of the others."""
+
+    def forward(self, logits: Tensor) -> Adjusted:
+        """Give the logits of the positive and the negative half, and the latter's factor."""
+        return logits, logits, 1.0
+
+
+class PriorShift(Adjustment):
+    """z + tau log(pi / (1 - pi))."""
+
+    shift: Tensor
+
+    def __init__(self, shift: Tensor, start_epoch: int = 0) -> None:
+        super().__init__(start_epoch)
+        self.register_buffer("shift", shift)
+
+    def forward(self, logits: Tensor) -> Adjusted:
+        """Shift both halves alike."""
+        shifted = logits + self.once_started(self.shift.to(logits.dtype), 0.0)
+        return shifted, shifted, 1.0
+
+
+class NegativeTolerant(Adjustment):
+    """q = z + shift; positive half q, negative half neg_scale q, divided by neg_scale."""
+
+    shift: Tensor
+
+    def __init__(self, shift: Tensor, neg_scale: float, start_epoch: int = 0) -> None:
+        super().__init__(start_epoch)
+        self.register_buffer("shift", shift)
+        self.neg_scale = neg_scale
+
+    def forward(self, logits: Tensor) -> Adjusted:
+        """Shift both halves, scale the negative one."""
+        shifted = logits + self.once_started(self.shift.to(logits.dtype), 0.0)
+        if self.start_epoch == 0:
+            return shifted, self.neg_scale * shifted, 1.0 / self.neg_scale
+        scale = self.once_started(logits.new_tensor(self.neg_scale), 1.0)
+        return shifted, scale * shifted, 1.0 / scale
+
+
+class Margin(Adjustment):
+    """Positive half scale (z - margin), negative half scale z."""
+
+    margin: Tensor
+
+    def __init__(self, margin: Tensor, scale: float = 1.0, start_epoch: int = 0) -> None:
+        super().__init__(start_epoch)
+        self.register_buffer("margin", margin)
+        self.scale = scale
+
+    def forward(self, logits: Tensor) -> Adjusted:
+        """Subtract the margin from the positive half."""
+        margin = self.once_started(self.margin.to(logits.dtype), 0.0)
+        if self.scale == 1.0:
+            return logits - margin, logits, 1.0
+        return self.scale * (logits - margin), self.scale * logits, 1.0
+
+
+def build_adjustment(part: config.Adjustment, counts: ClassCounts | None) -> Adjustment:
+    """Build the adjustment that a configuration describes.
+
+    Raises:
+        ConfigError: If it needs class counts or the number of images and they are missing.
+    """
+    match part:
+        case config.NoAdjustment():
+            return Adjustment()
+        case config.Margin():
+            return Margin(torch.tensor(part.margin, dtype=torch.float64), 1.0, part.start_epoch)
+        case config.PriorShift():
+            counts = ClassCounts.required(counts, "A shift by the class prior")
+            odds = log_odds(counts.counts, counts.images("A shift by the class prior"))
+            return PriorShift(torch.from_numpy(part.tau * odds), part.start_epoch)
+        case config.NegativeTolerant():
+            counts = ClassCounts.required(counts, "The negative-tolerant shift")
+            odds = log_odds(counts.counts, counts.images("The negative-tolerant shift"))
+            shift = torch.from_numpy(part.init_bias / part.neg_scale * odds)
+            return NegativeTolerant(shift, part.neg_scale, part.start_epoch)
+        case config.ClassMargin():
+            counts = ClassCounts.required(counts, "A margin by class")
+            margins = torch.from_numpy(class_margins(counts.counts, part.max_margin))
+            return Margin(margins, part.scale, part.start_epoch)

@@ -1,0 +1,87 @@
+"""From a configuration to a loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from mlt.config import loss as config
+from mlt.losses.adjustment import build_adjustment
+from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
+from mlt.losses.elementwise import ElementwiseLoss, Loss
+from mlt.losses.focusing import build_focusing
+from mlt.losses.stateful import EqualizationLossV2, SelfPacedLoss
+from mlt.losses.weighting import build_weighting
+from mlt.losses.weights import ClassCounts
+
+if TYPE_CHECKING:
+    from mlt.data.stats import ClassStats
+
+__all__ = ["build_from_counts", "build_loss"]
+
+
+def build_loss(part: config.AnyLoss, stats: ClassStats) -> Loss:
+    """Build the loss that a configuration describes for a training split.
+
+    Args:
+        part: A validated `mlt.config.loss.LossConfig`.
+        stats: Statistics of the split that is trained on; nothing is loaded from a file.
+
+    Raises:
+        ConfigError: If the statistics do not allow the loss.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> stats = SimpleNamespace(
+        ...     counts=[90, 10], num_images=100, known_counts=None, class_names=("cat", "axolotl")
+        ... )
+        >>> part = config.Composition.model_validate({"weighting": {"name": "inverse"}})
+        >>> build_loss(part, stats).weighting.weight
+        tensor([0.2000, 1.8000], dtype=torch.float64)
+    """
+    return build_from_counts(part, ClassCounts.from_stats(stats))
+
+
+def build_from_counts(
+    part: config.AnyLoss,
+    counts: ClassCounts | None = None,
+    generator: torch.Generator | None = None,
+) -> Loss:
+    """Build the loss that a configuration describes from class counts.
+
+    Args:
+        part: The configuration.
+        counts: Positives a class; None if the loss does not look at them.
+        generator: Source of the random draw of a federated weighting.
+
+    Raises:
+        ConfigError: If the loss needs counts that were not given.
+    """
+    match part:
+        case config.Composition():
+            return ElementwiseLoss(
+                build_adjustment(part.adjustment, counts),
+                build_focusing(part.focusing),
+                build_weighting(part.weighting, counts, generator),
+                part.scale,
+                part.reduction,
+            )
+        case config.TwoWay():
+            return TwoWayLoss(part.tp, part.tn, part.reduction)
+        case config.Zlpr():
+            return ZLPRLoss(part.reduction)
+        case config.SelfPaced():
+            return SelfPacedLoss(
+                part.tau, part.change_epoch, part.margin, part.gamma, part.scale, part.reduction
+            )
+        case config.EqualizationV2():
+            counts = ClassCounts.required(counts, "EQLv2, to know the number of classes,")
+            return EqualizationLossV2(
+                counts.num_classes,
+                part.gamma,
+                part.mu,
+                part.alpha,
+                part.start_ratio,
+                reduction=part.reduction,
+            )

@@ -1,0 +1,192 @@
+"""Losses that remember: SPLC the epoch, EQLv2 the gradients it has given out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mlt.config.loss import Reduction
+from mlt.losses.adjustment import Margin
+from mlt.losses.elementwise import ElementwiseLoss, Loss
+from mlt.losses.focusing import Focal
+from mlt.losses.part import Part
+from mlt.losses.reduce import prepare, reduce
+from mlt.losses.terms import cross_entropy_term, mix
+
+__all__ = ["EqualizationLossV2", "SelfPacedLoss", "equalization_v2_weights", "self_paced_targets"]
+
+
+def self_paced_targets(logits: Tensor, targets: Tensor, tau: float = 0.6) -> Tensor:
+    """Give targets with each negative of a probability above tau turned into a positive.
+
+    Args:
+        logits: Shape (..., C).
+        targets: Same shape, in [0, 1].
+        tau: Probability above which a negative is taken to be a missed label.
+
+    References:
+        Zhang et al., Simple and Robust Loss Design for Multi-Label Learning with Missing Labels,
+        arXiv 2112.07368, section 3.3 (SPLC).
+
+    Example:
+        >>> self_paced_targets(torch.tensor([3.0, 0.1]), torch.tensor([0.0, 0.0]))
+        tensor([1., 0.])
+    """
+    return torch.where(torch.sigmoid(logits) > tau, torch.ones_like(targets), targets)
+
+
+class SelfPacedLoss(ElementwiseLoss):
+    """SPLC: focal loss, positives shifted by a margin, likely negatives corrected to positives.
+
+    A corrected negative counts as a positive without the margin, as in the published code. Tell the
+    loss the epoch with :meth:`set_epoch`.
+
+    Args:
+        tau: Probability above which a negative is taken to be a missed label.
+        change_epoch: First epoch, counted from 0, of the correction.
+        margin: Subtracted from the logits of given positives.
+        gamma: Focusing parameter.
+        scale: Constant factor.
+        reduction: `none`, `mean`, `sum` or `batchmean`.
+
+    Example:
+        >>> loss = SelfPacedLoss(change_epoch=1)
+        >>> before = loss(torch.tensor([[3.0]]), torch.tensor([[0.0]]))
+        >>> loss.set_epoch(1)
+        >>> bool(loss(torch.tensor([[3.0]]), torch.tensor([[0.0]])) < before)
+        True
+    """
+
+    def __init__(
+        self,
+        tau: float = 0.6,
+        change_epoch: int = 1,
+        margin: float = 1.0,
+        gamma: float = 2.0,
+        scale: float = 1.0,
+        reduction: Reduction = "mean",
+    ) -> None:
+        adjustment = Margin(torch.tensor(margin, dtype=torch.float64))
+        super().__init__(adjustment, Focal(gamma), scale=scale, reduction=reduction)
+        self.tau = tau
+        self.correction = Part(change_epoch)
+
+    def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
+        """Give the loss of each element."""
+        # The negative half becomes, where corrected, the cost of a positive at the bare logit.
+        shifted, bare, _ = self.adjustment(logits)
+        positive = self.focusing.positive(shifted)
+        negative = self.focusing.negative(bare)
+        corrected = self.correction.once_started(torch.sigmoid(bare) > self.tau, False)
+        negative = torch.where(corrected, self.focusing.positive(bare), negative)
+        loss = mix(targets, positive, negative)
+        return loss if self.scale == 1.0 else self.scale * loss
+
+
+def equalization_v2_weights(
+    ratio: Tensor, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0
+) -> tuple[Tensor, Tensor]:
+    """Give EQLv2's weights of positives and of negatives, each of the shape of ``ratio``.
+
+    Negatives weigh f = sigmoid(gamma (ratio - mu)), positives 1 + alpha (1 - f).
+
+    Args:
+        ratio: Accumulated gradient of positives over that of negatives, one a class.
+        gamma: Steepness.
+        mu: Ratio at which negatives weigh one half.
+        alpha: Largest extra weight of positives.
+
+    References:
+        Tan et al., Equalization Loss v2, CVPR 2021, eq. 6 to 8.
+
+    Example:
+        >>> positive, negative = equalization_v2_weights(torch.tensor([100.0, 0.8]))
+        >>> positive, negative
+        (tensor([1., 3.]), tensor([1.0000, 0.5000]))
+    """
+    negative = torch.sigmoid(gamma * (ratio - mu))
+    return 1 + alpha * (1 - negative), negative
+
+
+class EqualizationLossV2(Loss):
+    """EQLv2: cross entropy weighted by the ratio of gradients each class has received so far.
+
+    In training mode a call also adds its gradients to the account (summed over processes where
+    ``torch.distributed`` runs); in eval mode the account stands still. The account is in the state
+    dict.
+
+    Args:
+        num_classes: Number of classes C.
+        gamma: Steepness of the map from ratio to weight.
+        mu: Its centre.
+        alpha: Largest extra weight of positives.
+        start_ratio: Ratio before anything was seen.
+        background: Whether the last column is a background class, which keeps weight 1.
+        reduction: `none`, `mean`, `sum` or `batchmean`.
+
+    Example:
+        >>> loss = EqualizationLossV2(num_classes=2)
+        >>> value = loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+        >>> loss.ratio
+        tensor([5.0000e+09, 0.0000e+00], dtype=torch.float64)
+    """
+
+    positive_gradient: Tensor
+    negative_gradient: Tensor
+    ratio: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        gamma: float = 12.0,
+        mu: float = 0.8,
+        alpha: float = 4.0,
+        start_ratio: float = 100.0,
+        background: bool = False,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(reduction)
+        self.gamma = gamma
+        self.mu = mu
+        self.alpha = alpha
+        self.background = background
+        tracked = num_classes - background
+        self.register_buffer("positive_gradient", torch.zeros(tracked, dtype=torch.float64))
+        self.register_buffer("negative_gradient", torch.zeros(tracked, dtype=torch.float64))
+        self.register_buffer("ratio", torch.full((tracked,), start_ratio, dtype=torch.float64))
+
+    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        """Give the loss; see :meth:`Loss.forward`."""
+        z, y, known = prepare(logits, targets, known)
+        ratio = self.ratio.to(z.dtype)
+        pos_weight, neg_weight = equalization_v2_weights(ratio, self.gamma, self.mu, self.alpha)
+        if self.background:
+            one = ratio.new_ones(1)
+            pos_weight, neg_weight = torch.cat([pos_weight, one]), torch.cat([neg_weight, one])
+        loss = mix(y, pos_weight * cross_entropy_term(z), neg_weight * cross_entropy_term(-z))
+        if self.training:
+            self._account(z.detach(), y, known, pos_weight, neg_weight)
+        return reduce(loss, self.reduction, known)
+
+    @torch.no_grad()
+    def _account(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        known: Tensor | None,
+        pos_weight: Tensor,
+        neg_weight: Tensor,
+    ) -> None:
+        probability = torch.sigmoid(logits)
+        positive = pos_weight * targets * torch.sigmoid(-logits)
+        negative = neg_weight * (1 - targets) * probability
+        if known is not None:
+            negative = torch.where(known, negative, 0)
+        gradients = torch.stack([positive, negative]).double().flatten(1, -2).sum(1)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(gradients)
+        tracked = len(self.ratio)
+        # Not in place: the weights of this call may still be needed by its backward pass.
+        self.positive_gradient = self.positive_gradient + gradients[0, :tracked]
+        self.negative_gradient = self.negative_gradient + gradients[1, :tracked]
+        self.ratio = self.positive_gradient / (self.negative_gradient + 1e-10)
