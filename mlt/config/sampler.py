@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlt.config.base import Strict
+from mlt.config.loss_parts import EffectiveNumber, Inverse
 
 __all__ = [
     "ClassAwareSampler",
@@ -15,6 +16,8 @@ __all__ = [
     "ShuffleSampler",
     "WeightedSampler",
 ]
+
+IMAGE_SCHEMES = ("instance", "average_w", "average_n", "min_n")
 
 
 class ShuffleSampler(Strict):
@@ -45,14 +48,30 @@ class WeightedSampler(Strict):
     """Draws with replacement, in proportion to a weight of each image's classes."""
 
     name: Literal["weighted"]
-    power: float = Field(1.0, ge=0)
-    """The weight of a class is (1 / its images) ** power: 0.5 is the root of the inverse."""
-    combine: Literal["mean", "max", "sum"] = "mean"
-    """How the weights of an image's classes become the image's."""
-    beta: float | None = Field(None, ge=0, lt=1)
-    """Weigh by effective number, (1 - beta) / (1 - beta ** n), before the power; null: by 1 / n."""
+    weighting: Annotated[Inverse | EffectiveNumber, Field(discriminator="name")] = Inverse(
+        name="inverse", scheme="instance"
+    )
+    """A class weighting of the losses; its scheme (by default `instance`) makes it an image's."""
     draws: int | None = Field(None, ge=1)
     """Draws an epoch; null: as many as there are images."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weigh_images(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("weighting"), dict):
+            return data | {"weighting": {"scheme": "instance"} | data["weighting"]}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> WeightedSampler:
+        if self.weighting.scheme not in IMAGE_SCHEMES:
+            raise ValueError(
+                f"weighting.scheme {self.weighting.scheme!r} gives no weight of an image; "
+                f"choose one of {', '.join(IMAGE_SCHEMES)}"
+            )
+        if self.weighting.start_epoch:
+            raise ValueError("weighting.start_epoch is for losses; a sampler weighs from the start")
+        return self
 
 
 SamplerConfig = Annotated[

@@ -1,0 +1,237 @@
+"""The loader: batches of images, the same for the same seed and epoch whatever loads them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from mlt.data.dataset import Draw, ImageDataset, Sample
+from mlt.data.samplers.base import EpochSampler, SequentialSampler
+from mlt.errors import ConfigError, DataError
+
+__all__ = ["Batch", "Loader", "build_loader", "default_workers"]
+
+logger = logging.getLogger(__name__)
+
+# Set apart from the samplers' own streams, which are seeded by (seed, epoch) too.
+_AUGMENTATION_STREAM = 0xA06
+
+
+class Batch(NamedTuple):
+    """Images and their labels; N is 0 if every image of the batch had to be skipped.
+
+    Attributes:
+        indices: (N,) int64 rows of the table.
+        images: (N, 3, H, W) float32, normalised.
+        targets: (N, C) float32, 0 or 1.
+        known: (N, C) bool, which labels were annotated; None if all were.
+    """
+
+    indices: torch.Tensor
+    images: torch.Tensor
+    targets: torch.Tensor
+    known: torch.Tensor | None
+
+
+class Loader:
+    """Goes through an epoch in batches; made by :func:`build_loader`.
+
+    Attributes:
+        problems: For each row whose image could not be read, why.
+    """
+
+    def __init__(self, dataset: ImageDataset, batches: _EpochBatches, loader: DataLoader) -> None:
+        self.dataset = dataset
+        self.problems: dict[int, str] = {}
+        self._batches = batches
+        self._loader = loader
+
+    @property
+    def skipped(self) -> int:
+        """Images that could not be read so far."""
+        return len(self.problems)
+
+    @property
+    def sampler(self) -> EpochSampler:
+        """What decides which images an epoch has."""
+        return self._batches.sampler
+
+    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
+        """Choose what the next iteration gives.
+
+        Args:
+            epoch: The epoch, from 0.
+            start_batch: Batches of it that are done already; the iteration goes on after them,
+                with the very batches that would have come.
+        """
+        self._batches.set_epoch(epoch, start_batch)
+
+    def __len__(self) -> int:
+        """Remaining batches of the epoch."""
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch, problems in self._loader:
+            for row, problem in problems:
+                if self.dataset.on_error == "raise":
+                    raise DataError(problem)
+                if row not in self.problems:
+                    logger.warning("Skipped: %s", problem)
+                self.problems[row] = problem
+            yield batch
+
+
+def build_loader(
+    dataset: ImageDataset,
+    batch_size: int,
+    sampler: EpochSampler | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    drop_last: bool = False,
+    device: torch.device | str = "cpu",
+) -> Loader:
+    """Make a loader.
+
+    Batches, augmentation included, depend on seed and epoch alone: not on the number of worker
+    processes, nor on whether the epoch was begun in the middle.
+
+    Args:
+        dataset: Images and labels.
+        batch_size: Images a batch in this process.
+        sampler: Which images, in which order; None for all of them in the order of the table.
+        workers: Processes that load images; 0 loads in this process, None decides by the number
+            of cores and of images.
+        seed: Fixes the augmentation, together with the epoch.
+        drop_last: Whether to leave out a last batch that is not full.
+        device: Where the batches are going; pinned memory is used for CUDA only.
+
+    Raises:
+        ConfigError: If batch_size is less than 1, or there are fewer images than processes, or no
+            full batch with ``drop_last``.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from mlt.data.labels import LabelTable
+        >>> from mlt.data.transforms import Preprocessing, eval_transform
+        >>> root = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (6, 4), "white").save(root / "a.png")
+        >>> table = LabelTable.from_lists([1, 2], ["a.png", "b.png"], ["x"], [[0], []], root)
+        >>> transform = eval_transform(Preprocessing(4, (0.5,) * 3, (0.5,) * 3))
+        >>> loader = build_loader(ImageDataset(table, transform, "skip"), batch_size=2, workers=0)
+        >>> [batch.indices.tolist() for batch in loader], loader.skipped
+        ([[0]], 1)
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+    if sampler is None:
+        sampler = SequentialSampler(len(dataset))
+    batches = _EpochBatches(sampler, batch_size, drop_last, seed)
+    if workers is None:
+        workers = default_workers(len(sampler), batch_size)
+    loader = DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=torch.device(device).type == "cuda",
+        persistent_workers=workers > 0,
+        # DataLoader would otherwise draw its workers' seeds from the generator of the model.
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return Loader(dataset, batches, loader)
+
+
+def default_workers(num_images: int, batch_size: int) -> int:
+    """A number of worker processes: all cores but one, at most 8; none for a handful of batches.
+
+    Starting a worker takes seconds where processes are spawned (Windows, macOS).
+
+    Args:
+        num_images: Images an epoch.
+        batch_size: Images a batch.
+
+    Example:
+        >>> default_workers(num_images=100, batch_size=64)
+        0
+    """
+    if num_images <= 2 * batch_size:
+        return 0
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # Not on Windows and macOS.
+        cores = os.cpu_count() or 1
+    return min(8, cores - 1)
+
+
+class _EpochBatches(Sampler[list[Draw]]):
+    """Cuts a sampler's draws into batches, each draw with the seed of its augmentation.
+
+    The shares of the processes may differ by one draw. All have the same number of batches even
+    then: a draw too many joins the last batch. So does a single image that would be a last batch
+    of its own, because batch norm cannot learn from one.
+    """
+
+    def __init__(self, sampler: EpochSampler, batch_size: int, drop_last: bool, seed: int) -> None:
+        shared = sampler.num_draws // sampler.num_replicas
+        if shared == 0:
+            raise ConfigError(
+                f"{sampler.num_draws} images an epoch are too few for {sampler.num_replicas} "
+                "processes; use fewer processes."
+            )
+        if drop_last and shared < batch_size:
+            raise ConfigError(
+                f"An epoch of {shared} images has no full batch of {batch_size}. Lower the batch "
+                "size, or keep the last batch."
+            )
+        self.sampler = sampler
+        self._batch_size = batch_size
+        self._drop_last = drop_last
+        self._seed = seed
+        full, rest = divmod(shared, batch_size)
+        joins = drop_last or rest == 0 or (rest == 1 and full > 0)
+        self._number = full if joins else full + 1
+        self._start_batch = 0
+
+    def set_epoch(self, epoch: int, start_batch: int) -> None:
+        self.sampler.set_epoch(epoch, start_batch * self._batch_size)
+        self._start_batch = start_batch
+
+    def __len__(self) -> int:
+        return max(0, self._number - self._start_batch)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        sampler = self.sampler
+        stream = np.random.default_rng([self._seed, sampler.epoch, _AUGMENTATION_STREAM])
+        seeds = stream.integers(1 << 63, size=sampler.num_draws)[sampler.positions()]
+        draws = [Draw(*pair) for pair in zip(sampler, seeds.tolist())]
+        for batch in range(len(self)):
+            first = batch * self._batch_size
+            is_last = batch == len(self) - 1
+            end = None if is_last and not self._drop_last else first + self._batch_size
+            yield draws[first:end]
+
+
+def _collate(samples: Sequence[Sample]) -> tuple[Batch, list[tuple[int, str]]]:
+    problems = [(s.row, s.problem) for s in samples if s.problem is not None]
+    images = [s.image for s in samples if s.image is not None]
+    read = [s for s in samples if s.image is not None]
+    num_classes = len(samples[0].target)
+    known = None
+    if samples[0].known is not None:
+        masks = [s.known for s in read if s.known is not None]
+        known = torch.stack(masks) if masks else torch.empty(0, num_classes, dtype=torch.bool)
+    batch = Batch(
+        indices=torch.tensor([s.row for s in read], dtype=torch.int64),
+        images=torch.stack(images) if images else torch.empty(0, 3, 0, 0),
+        targets=torch.stack([s.target for s in read]) if read else torch.empty(0, num_classes),
+        known=known,
+    )
+    return batch, problems
