@@ -104,11 +104,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(grey: np.ndarray) -> np.ndarray:
+    if grey.dtype.kind == "u":
+        return ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
     values = np.nan_to_num(grey.astype(np.float64), posinf=np.inf, neginf=-np.inf)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    limits = [1.0, 255.0] if np.issubdtype(grey.dtype, np.floating) else [65_535.0]
+    limits = [1.0, 255.0] if grey.dtype.kind == "f" else [65_535.0]
     fitting = [limit for limit in limits if low >= 0 and high <= limit]
     floor, ceiling = (0.0, fitting[0]) if fitting else (low, high)
-    scaled = (values - floor) * (255 / max(ceiling - floor, np.finfo(np.float64).tiny))
+    if ceiling == floor:
+        return np.zeros(grey.shape, np.uint8)
+    scaled = (values - floor) * 255 / (ceiling - floor)
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

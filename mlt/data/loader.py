@@ -209,14 +209,15 @@ class _EpochBatches(Sampler[list[Draw]]):
 
     def __iter__(self) -> Iterator[list[Draw]]:
         sampler = self.sampler
+        places = sampler.positions()
+        rows = sampler.draws(sampler.epoch)[places]
         stream = np.random.default_rng([self._seed, sampler.epoch, _AUGMENTATION_STREAM])
-        seeds = stream.integers(1 << 63, size=sampler.num_draws)[sampler.positions()]
-        draws = [Draw(*pair) for pair in zip(sampler, seeds.tolist())]
+        seeds = stream.integers(1 << 63, size=sampler.num_draws)[places]
         for batch in range(len(self)):
             first = batch * self._batch_size
-            is_last = batch == len(self) - 1
-            end = None if is_last and not self._drop_last else first + self._batch_size
-            yield draws[first:end]
+            takes_rest = batch == len(self) - 1 and not self._drop_last
+            part = slice(first, None if takes_rest else first + self._batch_size)
+            yield [Draw(*pair) for pair in zip(rows[part].tolist(), seeds[part].tolist())]
 
 
 def _collate(samples: Sequence[Sample]) -> tuple[Batch, list[tuple[int, str]]]:
