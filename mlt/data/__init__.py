@@ -7,7 +7,9 @@ that need torch.
 from __future__ import annotations
 
 from mlt.data.formats.coco import read_coco
+from mlt.data.formats.csv import read_csv
+from mlt.data.formats.voc import read_voc
 from mlt.data.labels import LabelTable
 from mlt.data.stats import ClassStats, GroupLimits
 
-__all__ = ["ClassStats", "GroupLimits", "LabelTable", "read_coco"]
+__all__ = ["ClassStats", "GroupLimits", "LabelTable", "read_coco", "read_csv", "read_voc"]

@@ -1,0 +1,174 @@
+"""read_csv: both layouts, what blank and -1 mean, and files that are wrong in one way."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlt.data import read_csv
+from mlt.errors import ConfigError, DataError, MissingFileError
+
+
+def write(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
+    file = tmp_path / "labels.csv"
+    file.write_bytes(text.encode(encoding))
+    return file
+
+
+COLUMNS = "path,cat,dog,cow\na.jpg,1,0,\nb.jpg,-1,1,0\n"
+
+
+@pytest.mark.parametrize(
+    ("blank", "uncertain", "labels", "known"),
+    [
+        ("negative", "negative", [[1, 0, 0], [0, 1, 0]], None),
+        ("negative", "positive", [[1, 0, 0], [1, 1, 0]], None),
+        ("positive", "negative", [[1, 0, 1], [0, 1, 0]], None),
+        ("unknown", "negative", [[1, 0, 0], [0, 1, 0]], [[1, 1, 0], [1, 1, 1]]),
+        ("negative", "unknown", [[1, 0, 0], [0, 1, 0]], [[1, 1, 1], [0, 1, 1]]),
+        ("unknown", "unknown", [[1, 0, 0], [0, 1, 0]], [[1, 1, 0], [0, 1, 1]]),
+        ("positive", "unknown", [[1, 0, 1], [0, 1, 0]], [[1, 1, 1], [0, 1, 1]]),
+    ],
+)
+def test_blank_and_uncertain(
+    tmp_path: Path, blank: Any, uncertain: Any, labels: list[Any], known: list[Any] | None
+) -> None:
+    table = read_csv(write(tmp_path, COLUMNS), tmp_path, blank=blank, uncertain=uncertain)
+    assert table.class_names == ("cat", "dog", "cow")
+    assert list(table.image_ids) == list(table.paths) == ["a.jpg", "b.jpg"]
+    assert table.targets([0, 1]).tolist() == labels
+    assert (table.known is None) == (known is None)
+    assert known is None or table.known_mask([0, 1]).astype(int).tolist() == known
+
+
+def test_the_number_of_each_kind_is_logged(tmp_path: Path, caplog: Any) -> None:
+    caplog.set_level(logging.INFO, logger="mlt")
+    read_csv(write(tmp_path, COLUMNS), tmp_path)
+    assert caplog.messages[0].endswith(
+        "2 images, 3 classes; entries: 2 positive, 2 negative, "
+        "1 uncertain (taken as unknown), 1 blank (taken as negative)"
+    )
+    text = "path,labels\na.jpg,cat|dog\nb.jpg,\n"
+    read_csv(write(tmp_path, text), tmp_path, labels_column="labels", blank="unknown")
+    assert caplog.messages[1].endswith(
+        "2 images, 2 classes; 2 labels, 1 images without a class name (taken as unknown)"
+    )
+
+
+@pytest.mark.parametrize("spelling", ["1", "1.0", " 1", "+1", "1e0", "1.00"])
+def test_spellings_of_one(tmp_path: Path, spelling: str) -> None:
+    table = read_csv(write(tmp_path, f"path,x\na,{spelling}\nb,-0.0\nc, \n"), ".")
+    assert table.targets([0, 1, 2]).tolist() == [[1], [0], [0]]
+
+
+def test_names_in_one_column(tmp_path: Path) -> None:
+    text = 'id,file,tags,split\n07,"a, b.jpg",dog; cat ;dog,train\n8,c.jpg,,test\n'
+    file = write(tmp_path, text)
+    options: dict[str, Any] = {"path_column": "file", "labels_column": "tags", "separator": ";"}
+    table = read_csv(file, "root", id_column="id", **options)
+    assert list(table.image_ids) == ["07", "8"] and list(table.paths) == ["a, b.jpg", "c.jpg"]
+    assert table.class_names == ("cat", "dog") and table.known is None
+    assert table.targets([0, 1]).tolist() == [[1, 1], [0, 0]]
+    assert table.image_path(1) == Path("root/c.jpg")
+
+    named = read_csv(file, ".", class_names=["dog", "cow", "cat"], **options)
+    assert named.targets([0]).tolist() == [[1, 0, 1]]
+    unknown = read_csv(file, ".", blank="unknown", **options)
+    assert unknown.known_mask([0, 1]).tolist() == [[True, True], [False, False]]
+
+
+def test_class_names_choose_columns_and_order(tmp_path: Path) -> None:
+    file = write(tmp_path, "study,path,cat,dog,view\n1,a,1,0,PA\n2,b,0,1,AP\n")
+    table = read_csv(file, ".", class_names=["dog", "cat"])
+    assert table.class_names == ("dog", "cat")
+    assert table.targets([0, 1]).tolist() == [[0, 1], [1, 0]]
+    assert read_csv(file, ".", class_names=("cat",)).targets([0, 1]).tolist() == [[1], [0]]
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeffpath\tcat\na\t1\n", "path\tcat\r\na\t1\r\n", "\npath\tcat\n\n\na\t1"]
+)
+def test_marks_line_ends_delimiters_and_empty_lines(tmp_path: Path, text: str) -> None:
+    table = read_csv(write(tmp_path, text), ".", delimiter="\t")
+    assert (table.paths[0], table.class_names, table.labels.nnz) == ("a", ("cat",), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "is empty; expected a header"),
+        ("file,cat\na,1\n", {}, "has no column 'path'; its columns, .*, are 'file', 'cat'"),
+        ("path;cat\na;1\n", {}, "taken apart at ',', are 'path;cat'"),
+        ("path,path\na,b\n", {}, "has 2 columns 'path'"),
+        ("path\na\n", {}, "no column that could be a class"),
+        ("path,cat,cat\na,1,1\n", {}, "has 2 columns 'cat'"),
+        ("path,cat\na,1\n", {"class_names": ["cow"]}, "has no column 'cow'"),
+        ("path,cat\na,1\n", {"id_column": "id"}, "has no column 'id'"),
+        ("path,cat\na,1\nb\n", {}, "line 3: 1 columns, but the header has 2"),
+        ("path,cat\na,1,0\n", {}, "line 2: 3 columns"),
+        ("path,cat\na,1\n,1\n", {}, "line 3: the path is empty"),
+        ("path,cat\na,1\nb,0\na,0\na,1\n", {}, "1 paths occur .*, 'a' in lines 2, 4, 5"),
+        ("id,path,cat\n1,a,1\n1,b,1\n", {"id_column": "id"}, "1 image ids occur .* lines 2, 3"),
+        ("path,cat,dog\na,1,0\nb,0,2\n", {}, "line 3, column 'dog': '2' is not a label"),
+        ("path,cat\na,yes\n", {}, "line 2, column 'cat': 'yes'"),
+        ("path,cat\na,nan\n", {}, "line 2, column 'cat': 'nan'"),
+        ("path,cat\na,inf\n", {}, "line 2, column 'cat': 'inf'"),
+        ("path,labels\na,cat|dog\n", {}, "give labels_column='labels'"),
+        ('path,cat\na,1\n"b,1\n', {}, "line 3: unexpected end of data"),
+        ("path,labels\na,\n", {"labels_column": "labels"}, "no class name in its column"),
+        (
+            "path,labels\na,cat;dog\n",
+            {"labels_column": "labels", "class_names": ["cat", "dog"]},
+            r"line 2: 'cat;dog' is not among the 2 class names: cat, dog; is '\|' the separator",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(
+    tmp_path: Path, text: str, options: dict[str, Any], message: str
+) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(DataError, match=message) as caught:
+        read_csv(file, tmp_path, **options)
+    assert str(file) in str(caught.value)
+
+
+def test_other_errors(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"no CSV file .*absent\.csv"):
+        read_csv(tmp_path / "absent.csv", ".")
+    with pytest.raises(DataError, match=r"not UTF-8 near line 1 .*save it as UTF-8"):
+        read_csv(write(tmp_path, "path,käse\na,1\n", "latin-1"), ".")
+    file = write(tmp_path, COLUMNS)
+    with pytest.raises(ConfigError, match="blank must be one of negative, positive, unknown"):
+        read_csv(file, ".", blank="ignore")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="uncertain must be one of"):
+        read_csv(file, ".", uncertain="0")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="negative or unknown"):
+        read_csv(file, ".", labels_column="cat", blank="positive")
+
+
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@given(
+    st.lists(names, min_size=1, max_size=4, unique=True).filter(lambda c: "path" not in c),
+    st.lists(names, max_size=5, unique=True),
+    st.randoms(),
+)
+def test_round_trip(tmp_path_factory: Any, classes: list[str], paths: list[str], rng: Any) -> None:
+    file = tmp_path_factory.mktemp("csv") / "labels.csv"
+    labels = np.array([[rng.random() < 0.5 for _ in classes] for _ in paths], np.float32)
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", *classes])
+        for path, row in zip(paths, labels):
+            writer.writerow([path, *row])
+    table = read_csv(file, ".")
+    assert list(table.paths) == paths and list(table.class_names) == classes
+    assert np.array_equal(table.targets(range(len(paths))), labels.reshape(-1, len(classes)))
