@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import torch
 from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional as F
 
 from mlt.config.transforms import (
     Interpolation,
@@ -182,11 +183,26 @@ def eval_transform(form: Preprocessing) -> Transform:
     else:
         # The padding comes after the normalisation, where zero is the mean colour.
         steps = [
-            v2.Resize(None, max_size=form.size, **options),
+            _FitInside(form.size, **options),
             *normalise,
             v2.CenterCrop(square),
         ]
     return v2.Compose([v2.PILToTensor(), *steps, v2.ToPureTensor()])
+
+
+class _FitInside(v2.Transform):
+    """Resize so that the longer side has ``size`` pixels, and the shorter at least one."""
+
+    def __init__(self, size: int, **options: Any) -> None:
+        super().__init__()
+        self.size = size
+        self.options = options
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        height, width = F.get_size(inpt)
+        scale = self.size / max(height, width)
+        fitting = [max(1, round(height * scale)), max(1, round(width * scale))]
+        return self._call_kernel(F.resize, inpt, fitting, **self.options)
 
 
 def _to_float() -> list[Any]:
