@@ -7,8 +7,6 @@ arXiv:2007.09654. A split that is built here is compared with them.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = [
@@ -18,26 +16,41 @@ __all__ = [
     "VOC_CLASSES",
     "VOC_MLT",
     "PublishedSplit",
-    "ids_digest",
 ]
 
-VOC_CLASSES = tuple(
-    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
-    "person pottedplant sheep sofa train tvmonitor".split()
+# fmt: off
+VOC_CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "tvmonitor",
 )
 """PASCAL VOC's twenty classes, in the alphabetical order of their columns."""
 
-COCO_CLASSES = tuple(
-    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,"
-    "stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,"
-    "backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,"
-    "baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,"
-    "banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,"
-    "potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,"
-    "oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,"
-    "toothbrush".split(",")
+COCO_CLASSES = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
+    "traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog",
+    "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella",
+    "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite",
+    "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
+    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange",
+    "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant",
+    "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone",
+    "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors",
+    "teddy bear", "hair drier", "toothbrush",
 )
 """COCO's eighty classes, by ascending category id."""
+
+_VOC_MLT_COUNTS = (
+    6, 34, 8, 14, 154, 17, 249, 29, 479, 4, 240, 48, 11, 20, 775, 100, 5, 82, 7, 64,
+)
+
+_COCO_MLT_COUNTS = (
+    1128, 37, 276, 32, 9, 41, 18, 87, 20, 50, 11, 13, 8, 97, 19, 49, 70, 17, 7, 10, 8, 6, 7, 7,
+    100, 39, 189, 31, 24, 11, 12, 8, 35, 10, 25, 21, 17, 10, 20, 460, 84, 498, 126, 207, 173, 366,
+    39, 35, 44, 36, 29, 25, 14, 45, 16, 73, 585, 153, 164, 44, 624, 25, 200, 137, 70, 89, 73, 127,
+    91, 175, 9, 237, 119, 292, 87, 113, 15, 21, 6, 11,
+)
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class PublishedSplit:
         min: Smallest target of the profile, in images.
         num_images: Images of the training split.
         class_counts: Training images of each class.
-        sha256_sorted_ids: :func:`ids_digest` of the image ids.
+        sha256_sorted_ids: ``ids_digest`` of the image ids.
         group_sizes: Classes in head, medium and tail at 100 and 20 images.
     """
 
@@ -80,11 +93,7 @@ VOC_MLT = PublishedSplit(
     max=800,
     min=1,
     num_images=1142,
-    # fmt: off
-    class_counts=(
-        6, 34, 8, 14, 154, 17, 249, 29, 479, 4, 240, 48, 11, 20, 775, 100, 5, 82, 7, 64,
-    ),
-    # fmt: on
+    class_counts=_VOC_MLT_COUNTS,
     sha256_sorted_ids="6fa70d5b693700d97657acd03b18b4d198aa59795dc99828db2c21a2abf2133f",
     group_sizes=(6, 6, 8),
 )
@@ -98,27 +107,10 @@ COCO_MLT = PublishedSplit(
     max=1200,
     min=1,
     num_images=1909,
-    # fmt: off
-    class_counts=(
-        1128, 37, 276, 32, 9, 41, 18, 87, 20, 50, 11, 13, 8, 97, 19, 49, 70, 17, 7, 10,
-        8, 6, 7, 7, 100, 39, 189, 31, 24, 11, 12, 8, 35, 10, 25, 21, 17, 10, 20, 460,
-        84, 498, 126, 207, 173, 366, 39, 35, 44, 36, 29, 25, 14, 45, 16, 73, 585, 153, 164, 44,
-        624, 25, 200, 137, 70, 89, 73, 127, 91, 175, 9, 237, 119, 292, 87, 113, 15, 21, 6, 11,
-    ),
-    # fmt: on
+    class_counts=_COCO_MLT_COUNTS,
     sha256_sorted_ids="b2fec8ea5085da2dc305e2f1224eed7365151058a34d26f2ca340f582ff55f4c",
     group_sizes=(22, 33, 25),
 )
 
 PUBLISHED = {split.name: split for split in (COCO_MLT, VOC_MLT)}
 """The published splits by name."""
-
-
-def ids_digest(image_ids: Iterable[int] | Iterable[str]) -> str:
-    """SHA-256 of the ids as text, sorted as strings and joined by newlines: a set's fingerprint.
-
-    Example:
-        >>> ids_digest([10, 9]) == ids_digest(["9", "10"])
-        True
-    """
-    return hashlib.sha256("\n".join(sorted(str(i) for i in image_ids)).encode()).hexdigest()

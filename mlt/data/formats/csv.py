@@ -148,10 +148,11 @@ class _Rows:
         """The index of a column, which must be there once."""
         count = self.header.count(column)
         if count != 1:
+            amount = f"{count} columns" if count else "no column"
             shown = ", ".join(map(repr, self.header[:20]))
             raise DataError(
-                f"{self.file} has {f'{count} columns' if count else 'no column'} {column!r}; its columns, "
-                f"taken apart at {self.delimiter!r}, are {shown}"
+                f"{self.file} has {amount} {column!r}; its columns, taken apart at "
+                f"{self.delimiter!r}, are {shown}"
             )
         return self.header.index(column)
 

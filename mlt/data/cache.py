@@ -1,0 +1,123 @@
+"""Keep a label table beside a run, and build it again when its source has changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import mlt
+from mlt.data.digests import source_digest, source_files
+from mlt.data.labels import LabelTable
+from mlt.errors import DataError, MissingFileError
+from mlt.files import write_json_atomic
+
+__all__ = ["cached_table"]
+
+log = logging.getLogger(__name__)
+
+
+def cached_table(
+    cache_file: str | Path,
+    sources: Iterable[str | Path],
+    arguments: Mapping[str, Any],
+    build: Callable[[], LabelTable],
+) -> tuple[LabelTable, bool]:
+    """Load a table from ``cache_file`` if it is still right, else build it and write it there.
+
+    It is right if it was built by this version with the same arguments from sources of the same
+    size and modification time; where only the time differs, the SHA-256 decides. A damaged cache
+    is built again. What the cache was built from is written beside it, with the suffix ``.json``.
+
+    Args:
+        cache_file: The ``.npz`` to keep the table in; its folder is made.
+        sources: Annotation files, or folders of them, that ``build`` reads.
+        arguments: What else the result depends on, as values that JSON can hold.
+        build: Reads the sources.
+
+    Returns:
+        The table, and whether it came from the cache.
+
+    Raises:
+        MissingFileError: If a source does not exist, whether or not there is a cache.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "names.txt").write_text("a.jpg")
+        >>> def build():
+        ...     return LabelTable.from_lists([1], ["a.jpg"], ["cat"], [[0]])
+        >>> arguments = folder / "table.npz", [folder / "names.txt"], {"size": 0}
+        >>> [cached_table(*arguments, build)[1] for _ in range(2)]
+        [False, True]
+    """
+    cache_file = Path(cache_file)
+    record_file = cache_file.with_suffix(".json")
+    paths = [Path(s) for s in sources]
+    about = {"version": mlt.__version__, "arguments": json.loads(json.dumps(dict(arguments)))}
+    states = [_state(path) for path in paths]
+
+    record = _read_record(record_file)
+    if record is not None and record["about"] == about and len(record["sources"]) == len(states):
+        pairs = list(zip(paths, states, record["sources"]))
+        if all(_same(path, now, then) for path, now, then in pairs):
+            table = _load(cache_file, record["table"])
+            if table is not None:
+                if any(now["mtime_ns"] != then["mtime_ns"] for _, now, then in pairs):
+                    # Spare the next start the digest.
+                    current = [{**then, **now} for _, now, then in pairs]
+                    write_json_atomic(record_file, {**record, "sources": current})
+                return table, True
+
+    digests = [source_digest(path) for path in paths]
+    table = build()
+    # A record without its table is harmless; the record of another table would not be.
+    record_file.unlink(missing_ok=True)
+    table.save(cache_file)
+    described = [{**state, "sha256": digest} for state, digest in zip(states, digests)]
+    write_json_atomic(record_file, {"about": about, "sources": described, "table": table.digest()})
+    return table, False
+
+
+def _state(source: Path) -> dict[str, Any]:
+    stats = [file.stat() for file in source_files(source)]
+    return {
+        "path": str(source.resolve()),
+        "files": len(stats),
+        "size": sum(s.st_size for s in stats),
+        "mtime_ns": max((s.st_mtime_ns for s in stats), default=0),
+    }
+
+
+def _same(source: Path, now: dict[str, Any], then: dict[str, Any]) -> bool:
+    if any(now[key] != then[key] for key in ("path", "files", "size")):
+        return False
+    return now["mtime_ns"] == then["mtime_ns"] or source_digest(source) == then["sha256"]
+
+
+def _read_record(file: Path) -> dict[str, Any] | None:
+    keys = {"path", "files", "size", "mtime_ns", "sha256"}
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        whole = all(keys <= s.keys() for s in record["sources"]) and record["table"]
+        return record if whole and record["about"] else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        log.warning("%s is damaged; the label table is built again", file)
+        return None
+
+
+def _load(file: Path, digest: str) -> LabelTable | None:
+    try:
+        table = LabelTable.load(file)
+        if table.digest() == digest:
+            return table
+        log.warning("%s is not the table that was written there; it is built again", file)
+    except MissingFileError:
+        pass
+    except DataError as error:
+        log.warning("%s", error)
+    return None
