@@ -10,6 +10,25 @@ from mlt.data.formats.coco import read_coco
 from mlt.data.formats.csv import read_csv
 from mlt.data.formats.voc import read_voc
 from mlt.data.labels import LabelTable
+from mlt.data.split import (
+    Split,
+    build_pareto_split,
+    build_published_split,
+    full_split,
+    read_image_ids,
+)
 from mlt.data.stats import ClassStats, GroupLimits
 
-__all__ = ["ClassStats", "GroupLimits", "LabelTable", "read_coco", "read_csv", "read_voc"]
+__all__ = [
+    "ClassStats",
+    "GroupLimits",
+    "LabelTable",
+    "Split",
+    "build_pareto_split",
+    "build_published_split",
+    "full_split",
+    "read_coco",
+    "read_csv",
+    "read_image_ids",
+    "read_voc",
+]

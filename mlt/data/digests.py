@@ -11,7 +11,7 @@ from mlt.errors import MissingFileError
 __all__ = ["ids_digest", "source_digest", "source_files"]
 
 
-def ids_digest(image_ids: Iterable[int] | Iterable[str]) -> str:
+def ids_digest(image_ids: Iterable[int | str]) -> str:
     """SHA-256 of the ids as text, sorted as strings and joined by newlines: a set's fingerprint.
 
     Example:

@@ -44,7 +44,7 @@ def check_unique(ids: np.ndarray | StringColumn) -> None:
         raise DataError(f"{len(twice)} image ids occur more than once: {shown}")
 
 
-def find_ids(ids: np.ndarray | StringColumn, wanted: Iterable[int] | Iterable[str]) -> np.ndarray:
+def find_ids(ids: np.ndarray | StringColumn, wanted: Iterable[int | str]) -> np.ndarray:
     """The position in ``ids`` of each wanted id; (len(wanted),) int64.
 
     Raises:

@@ -177,7 +177,7 @@ class LabelTable:
             known=None if self.known is None else self.known[rows],
         )
 
-    def find(self, ids: Iterable[int] | Iterable[str]) -> np.ndarray:
+    def find(self, ids: Iterable[int | str]) -> np.ndarray:
         """The rows of these image ids, in the order of ``ids``; (len(ids),) int64.
 
         Raises:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlt.data.digests import ids_digest
+from mlt.data.labels import LabelTable
+from mlt.data.stats import ClassStats
+
 __all__ = [
     "COCO_CLASSES",
     "COCO_MLT",
@@ -16,6 +20,7 @@ __all__ = [
     "VOC_CLASSES",
     "VOC_MLT",
     "PublishedSplit",
+    "mismatches_with",
 ]
 
 # fmt: off
@@ -114,3 +119,37 @@ COCO_MLT = PublishedSplit(
 
 PUBLISHED = {split.name: split for split in (COCO_MLT, VOC_MLT)}
 """The published splits by name."""
+
+
+def mismatches_with(published: PublishedSplit, part: LabelTable) -> list[str]:
+    """In what a training set differs from a published one, in sentences; none if it is the same.
+
+    Compared are the number of images, of images a class, and the digest of the ids.
+
+    Example:
+        >>> part = LabelTable.from_lists([1], ["1.jpg"], ["cat"], [[0]])
+        >>> mismatches_with(VOC_MLT, part)[1]
+        '1 classes, but the published split has 20'
+    """
+    sentences = []
+    if len(part) != published.num_images:
+        sentences.append(
+            f"{len(part):,} images, but the published split has {published.num_images:,}"
+        )
+    counts = ClassStats.from_table(part, cooccurrence=False).counts.tolist()
+    if len(counts) != len(published.class_counts):
+        sentences.append(
+            f"{len(counts)} classes, but the published split has {len(published.class_counts)}"
+        )
+    else:
+        differing = [
+            f"{name} {ours} instead of {theirs}"
+            for name, ours, theirs in zip(part.class_names, counts, published.class_counts)
+            if ours != theirs
+        ]
+        if differing:
+            shown = ", ".join(differing[:5]) + (", ..." if len(differing) > 5 else "")
+            sentences.append(f"other image counts in {len(differing)} classes: {shown}")
+    if ids_digest(part.image_ids.tolist()) != published.sha256_sorted_ids:
+        sentences.append("the image ids are not the published ones (their SHA-256 differs)")
+    return sentences

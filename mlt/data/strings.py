@@ -125,6 +125,10 @@ class StringColumn(Sequence[str]):
         shown = ", ".join(repr(s) for s in islice(self, 3))
         return f"StringColumn([{shown}{', ...' if len(self) > 3 else ''}], len={len(self)})"
 
+    def tolist(self) -> list[str]:
+        """The strings as a list, as arrays have it."""
+        return list(self)
+
     @property
     def nbytes(self) -> int:
         """Bytes held by the two arrays."""

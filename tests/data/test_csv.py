@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlt.data import read_csv
+from mlt.data import LabelTable, read_csv
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 
@@ -20,6 +20,11 @@ def write(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
     file = tmp_path / "labels.csv"
     file.write_bytes(text.encode(encoding))
     return file
+
+
+def read_columns(file: Path, root: Any = ".", **options: Any) -> LabelTable:
+    """read_csv in the layout of one column a class."""
+    return read_csv(file, root, **{"labels_column": None, **options})
 
 
 COLUMNS = "path,cat,dog,cow\na.jpg,1,0,\nb.jpg,-1,1,0\n"
@@ -40,7 +45,7 @@ COLUMNS = "path,cat,dog,cow\na.jpg,1,0,\nb.jpg,-1,1,0\n"
 def test_blank_and_uncertain(
     tmp_path: Path, blank: Any, uncertain: Any, labels: list[Any], known: list[Any] | None
 ) -> None:
-    table = read_csv(write(tmp_path, COLUMNS), tmp_path, blank=blank, uncertain=uncertain)
+    table = read_columns(write(tmp_path, COLUMNS), tmp_path, blank=blank, uncertain=uncertain)
     assert table.class_names == ("cat", "dog", "cow")
     assert list(table.image_ids) == list(table.paths) == ["a.jpg", "b.jpg"]
     assert table.targets([0, 1]).tolist() == labels
@@ -50,13 +55,13 @@ def test_blank_and_uncertain(
 
 def test_the_number_of_each_kind_is_logged(tmp_path: Path, caplog: Any) -> None:
     caplog.set_level(logging.INFO, logger="mlt")
-    read_csv(write(tmp_path, COLUMNS), tmp_path)
+    read_columns(write(tmp_path, COLUMNS), tmp_path)
     assert caplog.messages[0].endswith(
         "2 images, 3 classes; entries: 2 positive, 2 negative, "
         "1 uncertain (taken as unknown), 1 blank (taken as negative)"
     )
     text = "path,labels\na.jpg,cat|dog\nb.jpg,\n"
-    read_csv(write(tmp_path, text), tmp_path, labels_column="labels", blank="unknown")
+    read_csv(write(tmp_path, text), tmp_path, blank="unknown")
     assert caplog.messages[1].endswith(
         "2 images, 2 classes; 2 labels, 1 images without a class name (taken as unknown)"
     )
@@ -64,7 +69,7 @@ def test_the_number_of_each_kind_is_logged(tmp_path: Path, caplog: Any) -> None:
 
 @pytest.mark.parametrize("spelling", ["1", "1.0", " 1", "+1", "1e0", "1.00"])
 def test_spellings_of_one(tmp_path: Path, spelling: str) -> None:
-    table = read_csv(write(tmp_path, f"path,x\na,{spelling}\nb,-0.0\nc, \n"), ".")
+    table = read_columns(write(tmp_path, f"path,x\na,{spelling}\nb,-0.0\nc, \n"), ".")
     assert table.targets([0, 1, 2]).tolist() == [[1], [0], [0]]
 
 
@@ -86,17 +91,17 @@ def test_names_in_one_column(tmp_path: Path) -> None:
 
 def test_class_names_choose_columns_and_order(tmp_path: Path) -> None:
     file = write(tmp_path, "study,path,cat,dog,view\n1,a,1,0,PA\n2,b,0,1,AP\n")
-    table = read_csv(file, ".", class_names=["dog", "cat"])
+    table = read_columns(file, ".", class_names=["dog", "cat"])
     assert table.class_names == ("dog", "cat")
     assert table.targets([0, 1]).tolist() == [[0, 1], [1, 0]]
-    assert read_csv(file, ".", class_names=("cat",)).targets([0, 1]).tolist() == [[1], [0]]
+    assert read_columns(file, ".", class_names=("cat",)).targets([0, 1]).tolist() == [[1], [0]]
 
 
 @pytest.mark.parametrize(
     "text", ["\ufeffpath\tcat\na\t1\n", "path\tcat\r\na\t1\r\n", "\npath\tcat\n\n\na\t1"]
 )
 def test_marks_line_ends_delimiters_and_empty_lines(tmp_path: Path, text: str) -> None:
-    table = read_csv(write(tmp_path, text), ".", delimiter="\t")
+    table = read_columns(write(tmp_path, text), ".", delimiter="\t")
     assert (table.paths[0], table.class_names, table.labels.nnz) == ("a", ("cat",), 1)
 
 
@@ -123,6 +128,7 @@ def test_marks_line_ends_delimiters_and_empty_lines(tmp_path: Path, text: str) -
         ("path,labels\na,cat|dog\n", {}, "give labels_column='labels'"),
         ('path,cat\na,1\n"b,1\n', {}, "line 3: unexpected end of data"),
         ("path,labels\na,\n", {"labels_column": "labels"}, "no class name in its column"),
+        ("path,cat\na,1\n", {"labels_column": "labels"}, "give labels_column=None"),
         (
             "path,labels\na,cat;dog\n",
             {"labels_column": "labels", "class_names": ["cat", "dog"]},
@@ -135,22 +141,22 @@ def test_what_is_wrong_is_said(
 ) -> None:
     file = write(tmp_path, text)
     with pytest.raises(DataError, match=message) as caught:
-        read_csv(file, tmp_path, **options)
+        read_columns(file, tmp_path, **options)
     assert str(file) in str(caught.value)
 
 
 def test_other_errors(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"no CSV file .*absent\.csv"):
-        read_csv(tmp_path / "absent.csv", ".")
+        read_columns(tmp_path / "absent.csv", ".")
     with pytest.raises(DataError, match=r"not UTF-8 near line 1 .*save it as UTF-8"):
-        read_csv(write(tmp_path, "path,käse\na,1\n", "latin-1"), ".")
+        read_columns(write(tmp_path, "path,käse\na,1\n", "latin-1"), ".")
     file = write(tmp_path, COLUMNS)
     with pytest.raises(ConfigError, match="blank must be one of negative, positive, unknown"):
-        read_csv(file, ".", blank="ignore")  # type: ignore[arg-type]
+        read_columns(file, ".", blank="ignore")
     with pytest.raises(ConfigError, match="uncertain must be one of"):
-        read_csv(file, ".", uncertain="0")  # type: ignore[arg-type]
+        read_columns(file, ".", uncertain="0")
     with pytest.raises(ConfigError, match="negative or unknown"):
-        read_csv(file, ".", labels_column="cat", blank="positive")
+        read_columns(file, ".", labels_column="cat", blank="positive")
 
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
@@ -169,6 +175,6 @@ def test_round_trip(tmp_path_factory: Any, classes: list[str], paths: list[str],
         writer.writerow(["path", *classes])
         for path, row in zip(paths, labels):
             writer.writerow([path, *row])
-    table = read_csv(file, ".")
+    table = read_columns(file, ".")
     assert list(table.paths) == paths and list(table.class_names) == classes
     assert np.array_equal(table.targets(range(len(paths))), labels.reshape(-1, len(classes)))

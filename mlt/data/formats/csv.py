@@ -33,7 +33,7 @@ def read_csv(
     image_root: str | Path,
     *,
     path_column: str = "path",
-    labels_column: str | None = None,
+    labels_column: str | None = "labels",
     separator: str = "|",
     id_column: str | None = None,
     class_names: Sequence[str] | None = None,
@@ -43,13 +43,13 @@ def read_csv(
 ) -> LabelTable:
     """Read a CSV file with a header line as a label table.
 
-    There are two layouts. With ``labels_column`` that column lists names of classes::
+    There are two layouts. In the first, the column ``labels_column`` lists names of classes::
 
         path,labels
         a.jpg,cat|dog
 
-    Without it there is one column a class, holding 1 (has the class), 0 (has it not), -1
-    (uncertain) or nothing; ``1.0`` and the like are fine::
+    In the second, with ``labels_column=None``, there is one column a class, holding 1 (has the
+    class), 0 (has it not), -1 (uncertain) or nothing; ``1.0`` and the like are fine::
 
         path,cat,dog
         a.jpg,1,-1
@@ -82,7 +82,7 @@ def read_csv(
         >>> import tempfile
         >>> table = Path(tempfile.mkdtemp()) / "labels.csv"
         >>> _ = table.write_text("path,cat,dog\\na.jpg,1,\\nb.jpg,0,-1.0\\n")
-        >>> read = read_csv(table, "photos")
+        >>> read = read_csv(table, "photos", labels_column=None)
         >>> read.targets([0, 1]).tolist(), read.known_mask([0, 1]).tolist()
         ([[1.0, 0.0], [0.0, 0.0]], [[True, True], [True, False]])
     """
@@ -144,7 +144,7 @@ class _Rows:
                     f"save it as UTF-8"
                 ) from None
 
-    def position(self, column: str) -> int:
+    def position(self, column: str, remedy: str = "") -> int:
         """The index of a column, which must be there once."""
         count = self.header.count(column)
         if count != 1:
@@ -152,7 +152,7 @@ class _Rows:
             shown = ", ".join(map(repr, self.header[:20]))
             raise DataError(
                 f"{self.file} has {amount} {column!r}; its columns, taken apart at "
-                f"{self.delimiter!r}, are {shown}"
+                f"{self.delimiter!r}, are {shown}{remedy}"
             )
         return self.header.index(column)
 
@@ -263,7 +263,7 @@ def _from_names(
     class_names: Sequence[str] | None,
     blank: Meaning,
 ) -> tuple[csr_array, csr_array | None, Sequence[str]]:
-    labels_at = rows.position(labels_column)
+    labels_at = rows.position(labels_column, "; for one column a class, give labels_column=None")
     found: dict[str, int] = {name: c for c, name in enumerate(class_names or ())}
     indices: list[int] = []
     ends = [0]
