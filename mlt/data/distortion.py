@@ -59,8 +59,7 @@ class PhotometricDistortion(v2.Transform):
         hue: Largest rotation in degrees.
 
     References:
-        Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016, arXiv 1512.02325, section 3.6
-        of the extended version.
+        Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016, arXiv 1512.02325, section 2.2.
 
     Example:
         >>> PhotometricDistortion()(torch.rand(3, 8, 8)).shape

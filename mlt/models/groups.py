@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from timm.models import group_parameters
-from timm.optim import auto_group_layers
 from torch import nn
 
 from mlt.models.classifier import Classifier
@@ -86,7 +85,9 @@ def _exempt_names(backbone: nn.Module) -> set[str]:
 def _depths(backbone: nn.Module) -> dict[str, int]:
     """Depth of every parameter of a backbone, counted from the input."""
     matcher = getattr(backbone, "group_matcher", None)
-    if matcher is None:
-        return {name: int(depth) for name, depth in auto_group_layers(backbone).items()}
+    if matcher is None:  # Not of timm: every direct child is a layer.
+        children = list(dict(backbone.named_children()))
+        tops = {name: name.partition(".")[0] for name, _ in backbone.named_parameters()}
+        return {n: children.index(top) if top in children else 0 for n, top in tops.items()}
     grouped = group_parameters(backbone, matcher(coarse=False), reverse=True)
     return {name: int(depth) for name, depth in grouped.items()}

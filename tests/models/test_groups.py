@@ -9,6 +9,7 @@ import timm.scheduler
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from mlt.config.model import ModelConfig
 from mlt.models import Classifier, build_model, parameter_groups
@@ -89,6 +90,13 @@ def test_resnet_layers_are_blocks() -> None:
     scales = by_parameter(model, parameter_groups(model, layer_decay=0.5), "lr_scale")
     of = [scales[f"backbone.layer{stage}.0.conv1.weight"] for stage in (1, 2, 3, 4)]
     assert of == [0.125, 0.25, 0.5, 1.0]
+
+
+def test_a_backbone_that_is_not_of_timm() -> None:
+    model = Classifier(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), nn.Linear(2, 1))
+    scales = by_parameter(model, parameter_groups(model, layer_decay=0.5), "lr_scale")
+    assert scales["backbone.0.weight"] == 0.25
+    assert scales["backbone.2.bias"] == scales["head.weight"] == 1.0
 
 
 def test_absolute_rates() -> None:

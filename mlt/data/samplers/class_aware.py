@@ -26,7 +26,8 @@ class ClassAwareSampler(EpochSampler):
 
     Draws equal the published implementation's with its generator seeded once at the start. Since
     the cycles go on, an epoch is computed from the one before; going to another one than the next
-    replays all epochs from the first, one to two seconds for a million draws each.
+    replays all epochs from the first, one to two seconds for a million draws each
+    (``benchmarks/samplers.py``).
 
     Args:
         labels: (N, C) labels. A class without images gets no turns, and images without labels are
@@ -37,6 +38,7 @@ class ClassAwareSampler(EpochSampler):
         seed: Fixes the draws of all epochs.
         num_replicas: Processes that share an epoch.
         rank: Which of them this is.
+        class_names: C names for the warning; indices if None.
 
     Raises:
         DataError: If no image has a label.

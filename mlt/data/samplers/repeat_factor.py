@@ -27,7 +27,7 @@ class RepeatFactorSampler(EpochSampler):
         rank: Which of them this is.
 
     References:
-        Gupta, Dollar, Girshick, LVIS, CVPR 2019, arXiv 1908.03195, appendix B.
+        Gupta, Dollar, Girshick, LVIS, CVPR 2019, arXiv 1908.03195.
 
     Example:
         >>> labels = csr_array(np.array([[1, 0]] * 9 + [[0, 1]], dtype=bool))
