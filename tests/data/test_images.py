@@ -160,10 +160,9 @@ def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_is_no_reason_to_lose_an_image(tmp_path: Path) -> None:
-    Image.fromarray(COLOURS).save(
-        tmp_path / "a.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff nonsense"
-    )
+@pytest.mark.parametrize("exif", [b"MM\0*\xff\xff\xff\xff nonsense", b"no TIFF header", b""])
+def test_damaged_exif_is_no_reason_to_lose_an_image(tmp_path: Path, exif: bytes) -> None:
+    Image.fromarray(COLOURS).save(tmp_path / "a.png", exif=b"Exif\0\0" + exif)
     np.testing.assert_array_equal(pixels(tmp_path / "a.png"), COLOURS)
 
 
