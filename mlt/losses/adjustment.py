@@ -6,6 +6,8 @@ the negative half. All are affine, with one number a class.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -13,17 +15,32 @@ from mlt.config import loss_parts as config
 from mlt.losses.part import Part
 from mlt.losses.weights import ClassCounts, class_margins, log_odds
 
-__all__ = ["Adjustment", "build_adjustment"]
+__all__ = ["Adjusted", "Adjustment", "build_adjustment"]
 
-Adjusted = tuple[Tensor, Tensor, Tensor | float]
+Number = Tensor | float
+
+
+class Adjusted(NamedTuple):
+    """Both halves' logits, and how they move with the logit given."""
+
+    positive: Tensor
+    """Logit of the positive half."""
+    negative: Tensor
+    """Logit of the negative half; the same tensor where it is the same."""
+    positive_rate: Number = 1.0
+    """d positive / d logit."""
+    negative_rate: Number = 1.0
+    """d negative / d logit."""
+    negative_factor: Number = 1.0
+    """Factor on the cost of negatives."""
 
 
 class Adjustment(Part):
     """No adjustment, and the base of the others."""
 
     def forward(self, logits: Tensor) -> Adjusted:
-        """Give the logits of the positive and the negative half, and the latter's factor."""
-        return logits, logits, 1.0
+        """Give the logits of both halves."""
+        return Adjusted(logits, logits)
 
 
 class PriorShift(Adjustment):
@@ -38,7 +55,7 @@ class PriorShift(Adjustment):
     def forward(self, logits: Tensor) -> Adjusted:
         """Shift both halves alike."""
         shifted = logits + self.once_started(self.shift.to(logits.dtype), 0.0)
-        return shifted, shifted, 1.0
+        return Adjusted(shifted, shifted)
 
 
 class NegativeTolerant(Adjustment):
@@ -54,10 +71,10 @@ class NegativeTolerant(Adjustment):
     def forward(self, logits: Tensor) -> Adjusted:
         """Shift both halves, scale the negative one."""
         shifted = logits + self.once_started(self.shift.to(logits.dtype), 0.0)
-        if self.start_epoch == 0:
-            return shifted, self.neg_scale * shifted, 1.0 / self.neg_scale
-        scale = self.once_started(logits.new_tensor(self.neg_scale), 1.0)
-        return shifted, scale * shifted, 1.0 / scale
+        scale: Number = self.neg_scale
+        if self.start_epoch:
+            scale = self.once_started(torch.full_like(logits[..., :1], self.neg_scale), 1.0)
+        return Adjusted(shifted, scale * shifted, 1.0, scale, 1.0 / scale)
 
 
 class Margin(Adjustment):
@@ -74,8 +91,9 @@ class Margin(Adjustment):
         """Subtract the margin from the positive half."""
         margin = self.once_started(self.margin.to(logits.dtype), 0.0)
         if self.scale == 1.0:
-            return logits - margin, logits, 1.0
-        return self.scale * (logits - margin), self.scale * logits, 1.0
+            return Adjusted(logits - margin, logits)
+        scaled = self.scale * logits
+        return Adjusted(scaled - self.scale * margin, scaled, self.scale, self.scale)
 
 
 def build_adjustment(part: config.Adjustment, counts: ClassCounts | None) -> Adjustment:

@@ -13,13 +13,14 @@ from torch import Tensor
 from mlt.config.loss import Reduction
 from mlt.errors import ConfigError
 from mlt.losses.elementwise import Loss
-from mlt.losses.reduce import prepare
+from mlt.losses.reduce import blank_unknown, check_inputs, reduce_rows
 
 __all__ = ["TwoWayLoss", "ZLPRLoss", "two_way", "zlpr"]
 
 
 def _sides(logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    z, y, known = prepare(logits, targets, known)
+    z, known = check_inputs(logits, targets, known)
+    z, y = blank_unknown(z, targets, known)
     positive = y > 0.5
     negative = ~positive if known is None else known & ~positive
     return z, positive, negative
@@ -120,15 +121,7 @@ class ZLPRLoss(Loss):
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; see :meth:`Loss.forward`."""
-        rows = zlpr(logits, targets, known)
-        if self.reduction == "none":
-            return rows
-        total = rows.sum()
-        if self.reduction == "sum":
-            return total
-        if known is None:
-            return total / max(rows.numel(), 1)
-        return total / known.bool().any(-1).sum().clamp(min=1)
+        return reduce_rows(zlpr(logits, targets, known), self.reduction, known)
 
 
 class TwoWayLoss(Loss):

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import torch
 from torch import Tensor, nn
 
 from mlt.config.loss import Reduction
-from mlt.losses.adjustment import Adjustment
+from mlt.losses import one_pass
+from mlt.losses.adjustment import Adjusted, Adjustment
 from mlt.losses.focusing import Focusing
+from mlt.losses.logistic import Logistic
 from mlt.losses.part import Part
-from mlt.losses.reduce import check_reduction, prepare, reduce
+from mlt.losses.reduce import (
+    blank_unknown,
+    check_inputs,
+    check_reduction,
+    divisor,
+    only_known,
+)
 from mlt.losses.terms import mix
 from mlt.losses.weighting import Weighting
 
 __all__ = ["ElementwiseLoss", "Loss"]
+
+Number = Tensor | float
 
 
 class Loss(nn.Module):
@@ -52,14 +64,20 @@ class ElementwiseLoss(Loss):
     """A loss of each label by itself, made of three parts.
 
     A label y in [0, 1] costs y w_pos positive(z_pos) + (1 - y) w_neg negative(z_neg): for a soft
-    label the mean of the costs of its two readings.
+    label the mean of the costs of its two readings. Targets of a bool or integer type are binary
+    and cost half the work; float targets may be soft.
 
     Args:
         adjustment: Gives z_pos and z_neg, and a factor on the negative half.
-        focusing: Gives positive() and negative().
+        focusing: Gives the costs.
         weighting: Gives w_pos and w_neg from the targets.
         scale: Constant factor.
         reduction: `none`, `mean`, `sum` or `batchmean`.
+
+    Example:
+        >>> loss = ElementwiseLoss(reduction="sum")
+        >>> loss(torch.zeros(1, 2), torch.tensor([[1, 0]]))
+        tensor(1.3863)
     """
 
     def __init__(
@@ -76,25 +94,128 @@ class ElementwiseLoss(Loss):
         self.weighting = weighting or Weighting()
         self.scale = scale
 
-    def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each element, in working precision and with unknown ones blanked."""
-        pos_logits, neg_logits, neg_factor = self.adjustment(logits)
-        positive = self.focusing.positive(pos_logits)
-        negative = self.focusing.negative(neg_logits)
-        if isinstance(neg_factor, Tensor) or neg_factor != 1.0:
-            negative = neg_factor * negative
-        with torch.no_grad():
-            pos_weight, neg_weight = self.weighting(targets, known)
-        if pos_weight is neg_weight:
-            loss = mix(targets, positive, negative)
-            loss = loss if pos_weight is None else pos_weight * loss
-        else:
-            positive = positive if pos_weight is None else pos_weight * positive
-            negative = negative if neg_weight is None else neg_weight * negative
-            loss = mix(targets, positive, negative)
-        return loss if self.scale == 1.0 else self.scale * loss
-
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; see :meth:`Loss.forward`."""
-        z, y, known = prepare(logits, targets, known)
-        return reduce(self.elements(z, y, known), self.reduction, known)
+        logits, known = check_inputs(logits, targets, known)
+        keep = self.reduction == "none"
+
+        def plain(z: Tensor) -> Tensor:
+            elements = self.elements(z, targets, known)
+            return elements if keep else elements.sum()
+
+        if one_pass.wanted(logits, targets) and not self.weighting.couples_rows:
+            value = one_pass.evaluate(self.elements_and_slopes, plain, logits, targets, known, keep)
+        else:
+            value = plain(logits)
+        return value if keep else value / divisor(self.reduction, logits, known)
+
+    def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
+        """Give the loss of each element as a plain differentiable formula.
+
+        Args:
+            logits: Shape (..., C), in working precision.
+            targets: Same shape.
+            known: Same shape, or None.
+        """
+        z, y = blank_unknown(logits, targets, known)
+        adjusted = self.adjustment(z)
+        positive_weight, negative_weight = self._weights(y, known, adjusted)
+        positive = _times(positive_weight, self.focusing.positive(adjusted.positive))
+        negative = _times(negative_weight, self.focusing.negative(-adjusted.negative))
+        return only_known(mix(y, positive, negative), known)
+
+    def elements_and_slopes(
+        self, logits: Tensor, targets: Tensor, known: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Give the loss of each element and its slope along its logit, in one pass.
+
+        Args:
+            logits: Shape (..., C), in working precision.
+            targets: Same shape.
+            known: Same shape, or None.
+        """
+        z, y = blank_unknown(logits, targets, known)
+        adjusted = self.adjustment(z)
+        weights = self._weights(y, known, adjusted)
+        halves = self._one_half if _are_binary(targets, y) else self._both_halves
+        cost, slope = halves(y, adjusted, *weights)
+        return only_known(cost, known), only_known(slope, known)
+
+    def _weights(
+        self, targets: Tensor, known: Tensor | None, adjusted: Adjusted
+    ) -> tuple[Number, Number]:
+        with torch.no_grad():
+            positive, negative = self.weighting(targets, known)
+            positive_factor, negative_factor = self.focusing.factors
+            return (
+                _times(self.scale * positive_factor, positive),
+                _times(self.scale * negative_factor * adjusted.negative_factor, negative),
+            )
+
+    def _one_half(
+        self, targets: Tensor, adjusted: Adjusted, positive_weight: Number, negative_weight: Number
+    ) -> tuple[Tensor, Tensor]:
+        # A binary label has one half: one evaluation, at the logit of that half. The slope along
+        # the logit given is minus the fall for a positive, the fall for a negative.
+        rate = _between(targets, -adjusted.positive_rate, adjusted.negative_rate)
+        if adjusted.negative is adjusted.positive:
+            signed = (1 - 2 * targets) * -adjusted.positive
+        else:
+            signed = mix(targets, adjusted.positive, -adjusted.negative)
+        at = Logistic.of(signed)
+        cost, fall = self.focusing.positive_fall(at)
+        if not self.focusing.symmetric:
+            other_cost, other_fall = self.focusing.negative_fall(at)
+            cost, fall = mix(targets, cost, other_cost), mix(targets, fall, other_fall)
+        weight = _between(targets, positive_weight, negative_weight)
+        return _times(weight, cost), _times(weight, rate * fall)
+
+    def _both_halves(
+        self, targets: Tensor, adjusted: Adjusted, positive_weight: Number, negative_weight: Number
+    ) -> tuple[Tensor, Tensor]:
+        at = Logistic.of(adjusted.positive)
+        positive, positive_fall = self.focusing.positive_fall(at)
+        if adjusted.negative is not adjusted.positive:
+            at = Logistic.of(adjusted.negative)
+        negative, negative_fall = self.focusing.negative_fall(at.flipped())
+        return (
+            mix(targets, _times(positive_weight, positive), _times(negative_weight, negative)),
+            mix(
+                targets,
+                -adjusted.positive_rate * positive_weight * positive_fall,
+                _times(adjusted.negative_rate * negative_weight, negative_fall),
+            ),
+        )
+
+
+def _are_binary(targets: Tensor, values: Tensor) -> bool:
+    if not targets.is_floating_point():
+        return True
+    # Looking costs little on a CPU. It would stall another device, and cannot be compiled.
+    if torch.compiler.is_compiling() or values.device.type != "cpu":
+        return False
+    low, high = torch.addcmul(values, values, values, value=-1).aminmax()  # of y (1 - y)
+    return bool(low == 0) and bool(high == 0)
+
+
+@overload
+def _times(factor: Number, values: Tensor) -> Tensor: ...
+@overload
+def _times(factor: Number, values: Number) -> Number: ...
+def _times(factor: Number, values: Number) -> Number:
+    if isinstance(factor, float) and factor == 1.0:
+        return values
+    return factor * values
+
+
+def _between(targets: Tensor, positive: Number, negative: Number) -> Number:
+    """Give `positive` where the target is 1 and `negative` where it is 0."""
+    if positive is negative:
+        return positive
+    if isinstance(positive, Tensor) or isinstance(negative, Tensor):
+        return mix(targets, _tensor(positive, targets), _tensor(negative, targets))
+    return positive if positive == negative else targets * (positive - negative) + negative
+
+
+def _tensor(value: Number, like: Tensor) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.full_like(like[..., :1], value)

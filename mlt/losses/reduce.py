@@ -10,7 +10,16 @@ from torch import Tensor
 from mlt.config.loss import Reduction
 from mlt.errors import ConfigError
 
-__all__ = ["check_reduction", "prepare", "reduce", "working_precision"]
+__all__ = [
+    "blank_unknown",
+    "check_inputs",
+    "check_reduction",
+    "divisor",
+    "only_known",
+    "reduce",
+    "reduce_rows",
+    "working_precision",
+]
 
 
 def check_reduction(reduction: str) -> Reduction:
@@ -39,21 +48,15 @@ def working_precision(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def prepare(
+def check_inputs(
     logits: Tensor, targets: Tensor, known: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Check shapes, go to working precision, and blank what nobody annotated.
-
-    An unknown element may hold anything (-1, NaN): its logit and target become 0, so that it
-    reaches no sum, and no gradient reaches its logit.
+) -> tuple[Tensor, Tensor | None]:
+    """Check that shapes agree; give the logits in working precision and the mask as bools.
 
     Args:
         logits: Shape (..., C).
         targets: Same shape, values in [0, 1]; any real, integer or bool type.
         known: Same shape, True (or non-zero) where the label is annotated; None if all are.
-
-    Returns:
-        Logits, targets and mask; new tensors wherever something changed.
 
     Raises:
         ConfigError: If the shapes differ.
@@ -63,16 +66,43 @@ def prepare(
             f"Logits have shape {tuple(logits.shape)} but targets {tuple(targets.shape)}; give one "
             "target for each logit, 1 where the label applies."
         )
-    z = working_precision(logits)
-    y = targets.to(z.dtype)
-    if known is None:
-        return z, y, None
-    if known.shape != logits.shape:
+    if known is not None and known.shape != logits.shape:
         raise ConfigError(
             f"Logits have shape {tuple(logits.shape)} but the known mask {tuple(known.shape)}."
         )
-    known = known.bool()
-    return torch.where(known, z, 0), torch.where(known, y, 0), known
+    return working_precision(logits), None if known is None else known.bool()
+
+
+def blank_unknown(logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Give logits and targets of one type, both 0 where nobody annotated.
+
+    An unknown element may hold anything (-1, NaN): blanked, it reaches no sum, and no gradient
+    reaches its logit.
+    """
+    targets = targets.to(logits.dtype)
+    if known is None:
+        return logits, targets
+    return torch.where(known, logits, 0), torch.where(known, targets, 0)
+
+
+def only_known(values: Tensor, known: Tensor | None) -> Tensor:
+    """Give ``values``, 0 where unknown."""
+    return values if known is None else torch.where(known, values, 0)
+
+
+def divisor(reduction: Reduction, logits: Tensor, known: Tensor | None) -> Tensor | int:
+    """What a sum of elements is divided by: 1, or the elements or rows that are known; never 0.
+
+    Args:
+        reduction: `mean`, `batchmean` or `sum`.
+        logits: Shape (..., C).
+        known: Mask of the same shape, or None.
+    """
+    if reduction == "sum":
+        return 1
+    if known is None:
+        return max(logits.numel() if reduction == "mean" else logits[..., 0].numel(), 1)
+    return (known if reduction == "mean" else known.any(-1)).sum().clamp(min=1)
 
 
 def reduce(values: Tensor, reduction: Reduction, known: Tensor | None = None) -> Tensor:
@@ -92,15 +122,27 @@ def reduce(values: Tensor, reduction: Reduction, known: Tensor | None = None) ->
         >>> reduce(values, "mean", known=torch.tensor([[True, True], [True, False]]))
         tensor(2.)
     """
-    if known is not None:
-        values = torch.where(known, values, 0)
+    values = only_known(values, known)
+    return values if reduction == "none" else values.sum() / divisor(reduction, values, known)
+
+
+def reduce_rows(rows: Tensor, reduction: Reduction, known: Tensor | None = None) -> Tensor:
+    """Reduce losses that exist by row only; `mean` and `batchmean` are both the mean over rows.
+
+    Args:
+        rows: Losses, shape (...).
+        reduction: See :func:`reduce`.
+        known: Mask of annotated elements, shape (..., C); a row without any is not counted.
+
+    Example:
+        >>> reduce_rows(torch.tensor([1.0, 3.0]), "mean")
+        tensor(2.)
+    """
     if reduction == "none":
-        return values
-    total = values.sum()
+        return rows
+    total = rows.sum()
     if reduction == "sum":
         return total
     if known is None:
-        divisor = values.numel() if reduction == "mean" else values[..., 0].numel()
-        return total / max(divisor, 1)
-    present = known if reduction == "mean" else known.any(-1)
-    return total / present.sum().clamp(min=1)
+        return total / max(rows.numel(), 1)
+    return total / known.bool().any(-1).sum().clamp(min=1)

@@ -6,12 +6,10 @@ import torch
 from torch import Tensor
 
 from mlt.config.loss import Reduction
-from mlt.losses.adjustment import Margin
-from mlt.losses.elementwise import ElementwiseLoss, Loss
-from mlt.losses.focusing import Focal
+from mlt.losses.elementwise import Loss
 from mlt.losses.part import Part
-from mlt.losses.reduce import prepare, reduce
-from mlt.losses.terms import cross_entropy_term, mix
+from mlt.losses.reduce import blank_unknown, check_inputs, reduce
+from mlt.losses.terms import cross_entropy, focal, mix
 
 __all__ = ["EqualizationLossV2", "SelfPacedLoss", "equalization_v2_weights", "self_paced_targets"]
 
@@ -35,7 +33,7 @@ def self_paced_targets(logits: Tensor, targets: Tensor, tau: float = 0.6) -> Ten
     return torch.where(torch.sigmoid(logits) > tau, torch.ones_like(targets), targets)
 
 
-class SelfPacedLoss(ElementwiseLoss):
+class SelfPacedLoss(Loss):
     """SPLC: focal loss, positives shifted by a margin, likely negatives corrected to positives.
 
     A corrected negative counts as a positive without the margin, as in the published code. Tell the
@@ -66,21 +64,21 @@ class SelfPacedLoss(ElementwiseLoss):
         scale: float = 1.0,
         reduction: Reduction = "mean",
     ) -> None:
-        adjustment = Margin(torch.tensor(margin, dtype=torch.float64))
-        super().__init__(adjustment, Focal(gamma), scale=scale, reduction=reduction)
+        super().__init__(reduction)
         self.tau = tau
+        self.margin = margin
+        self.gamma = gamma
+        self.scale = scale
         self.correction = Part(change_epoch)
 
-    def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each element."""
-        # The negative half becomes, where corrected, the cost of a positive at the bare logit.
-        shifted, bare, _ = self.adjustment(logits)
-        positive = self.focusing.positive(shifted)
-        negative = self.focusing.negative(bare)
-        corrected = self.correction.once_started(torch.sigmoid(bare) > self.tau, False)
-        negative = torch.where(corrected, self.focusing.positive(bare), negative)
-        loss = mix(targets, positive, negative)
-        return loss if self.scale == 1.0 else self.scale * loss
+    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        """Give the loss; see :meth:`Loss.forward`."""
+        z, known = check_inputs(logits, targets, known)
+        z, y = blank_unknown(z, targets, known)
+        positive = focal(z - self.margin, self.gamma)
+        corrected = self.correction.once_started(torch.sigmoid(z) > self.tau, False)
+        negative = torch.where(corrected, focal(z, self.gamma), focal(-z, self.gamma))
+        return reduce(self.scale * mix(y, positive, negative), self.reduction, known)
 
 
 def equalization_v2_weights(
@@ -157,13 +155,14 @@ class EqualizationLossV2(Loss):
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; see :meth:`Loss.forward`."""
-        z, y, known = prepare(logits, targets, known)
+        z, known = check_inputs(logits, targets, known)
+        z, y = blank_unknown(z, targets, known)
         ratio = self.ratio.to(z.dtype)
         pos_weight, neg_weight = equalization_v2_weights(ratio, self.gamma, self.mu, self.alpha)
         if self.background:
             one = ratio.new_ones(1)
             pos_weight, neg_weight = torch.cat([pos_weight, one]), torch.cat([neg_weight, one])
-        loss = mix(y, pos_weight * cross_entropy_term(z), neg_weight * cross_entropy_term(-z))
+        loss = mix(y, pos_weight * cross_entropy(z), neg_weight * cross_entropy(-z))
         if self.training:
             self._account(z.detach(), y, known, pos_weight, neg_weight)
         return reduce(loss, self.reduction, known)

@@ -1,9 +1,12 @@
-"""The two halves of a per-label loss: what a positive costs and what a negative costs.
+"""What a label costs, given the logit of what is true: the plain formulas.
 
-Every function takes the logit of the half concerned and gives its cost and nothing else; a label
-``y`` in [0, 1] then costs ``y positive + (1 - y) negative``, its expectation if it is drawn with
-probability ``y``. Everything is written with ``logsigmoid`` and ``exp`` rather than with ``log`` of
-a probability, so that values and gradients stay finite and right for logits of any size.
+Every function takes the signed logit s, which is the logit of a positive label and minus the logit
+of a negative one, and gives the cost. p_t = sigmoid(s) is the probability of what is true. A soft
+label ``y`` costs ``y positive + (1 - y) negative``, its expectation if it is drawn with probability
+``y``. Everything is written with ``softplus`` and ``exp`` rather than with ``log`` of a
+probability, so that values and gradients stay finite and right for logits of any size.
+
+`mlt.losses.slopes` has the same formulas with their derivatives.
 """
 
 from __future__ import annotations
@@ -13,13 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
-    "cross_entropy_term",
-    "focal_term",
-    "hill_negative",
-    "margin_focal_negative",
+    "cross_entropy",
+    "focal",
+    "hill",
+    "margin_focal",
     "mix",
     "modulator",
-    "polynomial_term",
+    "polynomial",
     "robust_negative",
     "robust_positive",
 ]
@@ -27,70 +30,66 @@ __all__ = [
 
 def mix(targets: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """Give targets * positive + (1 - targets) * negative, exact at targets 0 and 1."""
+    if torch.compiler.is_compiling():
+        return targets * positive + (1 - targets) * negative  # lerp compiles to a lot more
     return torch.lerp(negative, positive, targets)
 
 
-def cross_entropy_term(signed: Tensor) -> Tensor:
-    """Give -log sigmoid(s) for the logit of what is true: s = z for positives, -z for negatives."""
-    return -F.logsigmoid(signed)
+def cross_entropy(signed: Tensor) -> Tensor:
+    """-log p_t."""
+    # Above the threshold softplus(x) is taken to be x; torch's own threshold of 20 would cost
+    # float64 its last digits.
+    return F.softplus(-signed, threshold=40)
 
 
 def modulator(signed: Tensor, gamma: float) -> Tensor:
-    """Give (1 - sigmoid(s))^gamma; finite with finite slope for every gamma >= 0."""
-    # exp(gamma log(1 - p)) has no 0^(gamma - 1) in its derivative, which is infinite below 1.
-    return torch.exp(gamma * F.logsigmoid(-signed))
+    """(1 - p_t)^gamma, with a finite derivative for every gamma >= 0."""
+    # As a power its derivative would hold 0^(gamma - 1), which is infinite for gamma < 1.
+    return torch.exp(-gamma * cross_entropy(-signed))
 
 
-def focal_term(signed: Tensor, gamma: float, detached: bool = False) -> Tensor:
-    """Give -(1 - sigmoid(s))^gamma log sigmoid(s); `detached` stops the gradient at the power."""
-    loss = cross_entropy_term(signed)
+def focal(signed: Tensor, gamma: float, detached: bool = False) -> Tensor:
+    """-(1 - p_t)^gamma log p_t; `detached` stops the gradient at the power."""
+    loss = cross_entropy(signed)
     if gamma == 0:
         return loss
     factor = modulator(signed, gamma)
     return (factor.detach() if detached else factor) * loss
 
 
-def polynomial_term(signed: Tensor, epsilon: float, gamma: float) -> Tensor:
-    """Give focal plus epsilon (1 - sigmoid(s))^(gamma + 1)."""
-    return focal_term(signed, gamma) + epsilon * modulator(signed, gamma + 1)
+def polynomial(signed: Tensor, epsilon: float, gamma: float) -> Tensor:
+    """Focal plus epsilon (1 - p_t)^(gamma + 1)."""
+    return focal(signed, gamma) + epsilon * modulator(signed, gamma + 1)
 
 
-def margin_focal_negative(
-    logits: Tensor, gamma: float, clip: float, detached: bool = False
-) -> Tensor:
-    """Give -p_m^gamma log(1 - p_m) with p_m = max(sigmoid(z) - clip, 0), clip > 0."""
-    probability = (torch.sigmoid(logits) - clip).clamp(min=_floor(logits))
-    loss = -torch.log1p(-probability)
+def margin_focal(signed: Tensor, gamma: float, clip: float, detached: bool = False) -> Tensor:
+    """-x^gamma log(1 - x) with x = max(1 - p_t - clip, 0), clip > 0."""
+    # At least the smallest normal number, whose powers have finite derivatives; the clamp passes no
+    # gradient there, and the loss is that number times nothing.
+    smallest = torch.finfo(signed.dtype).tiny
+    x = (torch.sigmoid(-signed) - clip).clamp(min=smallest)
+    loss = -torch.log1p(-x)
     if gamma == 0:
         return loss
-    factor = probability**gamma
+    factor = x**gamma
     return (factor.detach() if detached else factor) * loss
 
 
-def _floor(values: Tensor) -> float:
-    # The smallest normal number instead of 0: its power has a finite derivative for gamma < 1, and
-    # the clamp then multiplies that by 0. The loss there is that number itself, 1e-38.
-    return torch.finfo(values.dtype).tiny
+def robust_positive(signed: Tensor, gamma: float, epsilon: float, epsilon_pow: float) -> Tensor:
+    """(-log p_t - e1 (1 - p_t) - (e2 / 2) (1 - p_t)^2) (1 - p_t)^gamma."""
+    miss = torch.sigmoid(-signed)
+    loss = cross_entropy(signed) - miss * (epsilon + epsilon_pow / 2 * miss)
+    return loss if gamma == 0 else modulator(signed, gamma) * loss
 
 
-def robust_positive(
-    logits: Tensor, gamma: float, epsilon_pos: float, epsilon_pos_pow: float
-) -> Tensor:
-    """Give (-log p - e1 (1 - p) - (e2 / 2) (1 - p)^2) (1 - p)^gamma."""
-    miss = torch.sigmoid(-logits)
-    loss = cross_entropy_term(logits) - miss * (epsilon_pos + epsilon_pos_pow / 2 * miss)
-    return loss if gamma == 0 else modulator(logits, gamma) * loss
+def hill(signed: Tensor, lamb: float) -> Tensor:
+    """(l - (1 - p_t)) (1 - p_t)^2."""
+    miss = torch.sigmoid(-signed)
+    return (lamb - miss) * miss.square()
 
 
-def robust_negative(logits: Tensor, gamma: float, clip: float, lamb: float) -> Tensor:
-    """Give -log(x) (l - p) p^2 (l - x) (1 - x)^gamma with x = min(1 - p + clip, 1)."""
-    p = torch.sigmoid(logits)
-    focused = margin_focal_negative(logits, gamma, clip) if clip > 0 else focal_term(-logits, gamma)
-    x = 1 - (p - clip).clamp(min=0)
-    return focused * (lamb - p) * p.square() * (lamb - x)
-
-
-def hill_negative(logits: Tensor, lamb: float) -> Tensor:
-    """Give (l - p) p^2."""
-    p = torch.sigmoid(logits)
-    return (lamb - p) * p.square()
+def robust_negative(signed: Tensor, gamma: float, clip: float, lamb: float) -> Tensor:
+    """margin_focal (l - 1 + x) hill, with x = max(1 - p_t - clip, 0)."""
+    focused = margin_focal(signed, gamma, clip) if clip > 0 else focal(signed, gamma)
+    x = (torch.sigmoid(-signed) - clip).clamp(min=0)
+    return focused * (lamb - 1 + x) * hill(signed, lamb)

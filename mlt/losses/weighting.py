@@ -26,18 +26,18 @@ from mlt.losses.weights import (
 
 __all__ = ["Weighting", "build_weighting"]
 
-Weights = tuple[Tensor | None, Tensor | None]
+Weights = tuple[Tensor | float, Tensor | float]
 
 
 class Weighting(Part):
-    """No weights (None stands for 1), and the base of the others."""
+    """No weights, and the base of the others."""
 
     couples_rows = False
     """Whether a row's weights depend on other rows of the batch."""
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
         """Give the weights of the positive and of the negative half."""
-        return None, None
+        return 1.0, 1.0
 
 
 class ColumnWeighting(Weighting):
@@ -60,7 +60,7 @@ class PositiveWeighting(ColumnWeighting):
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
         """Give the class weights, shape (C,), for positives."""
-        return super().forward(targets, known)[0], None
+        return super().forward(targets, known)[0], 1.0
 
 
 class InstanceWeighting(ColumnWeighting):
@@ -157,7 +157,7 @@ class Equalization(Weighting):
         """Give weights of negatives: 0 for a rare class where the row has a positive, else 1."""
         foreground = (targets > 0).any(-1, keepdim=True)
         weight = torch.where(self.rare & foreground, 0.0, 1.0).to(targets.dtype)
-        return None, self.once_started(weight, 1.0)
+        return 1.0, self.once_started(weight, 1.0)
 
 
 class Federated(Weighting):

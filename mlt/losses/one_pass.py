@@ -1,0 +1,108 @@
+"""Gradients that come with the value: how a loss is evaluated fast and in little memory.
+
+Autograd would keep a tensor for each step of a formula and walk back through all of them. Here the
+value and its slope along the logits are computed together, in blocks of rows that stay in the
+processor's cache, and all that is kept for the backward pass is the slope. Where a second
+derivative is asked for, the backward pass goes through the plain formula instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["evaluate", "wanted"]
+
+BLOCK_ELEMENTS = {"cpu": 2**17, "other": 2**22}
+"""Elements at a time: on a CPU what fits in its cache, elsewhere what fills the device."""
+
+Blockwise = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+Plain = Callable[[Tensor], Tensor]
+
+
+def wanted(logits: Tensor, targets: Tensor) -> bool:
+    """Whether the gradient to the logits, and to nothing else, will be asked for."""
+    return (
+        torch.is_grad_enabled()
+        and logits.requires_grad
+        and not targets.requires_grad
+        and not torch.compiler.is_exporting()
+    )
+
+
+def evaluate(
+    value_and_slope: Blockwise,
+    plain: Plain,
+    logits: Tensor,
+    targets: Tensor,
+    known: Tensor | None,
+    keep_elements: bool,
+) -> Tensor:
+    """Evaluate an element-wise loss together with its gradient.
+
+    Args:
+        value_and_slope: Gives value and slope of each element of some rows.
+        plain: The same value as a differentiable formula of the logits, reduced alike.
+        logits: Shape (..., C).
+        targets: Same shape.
+        known: Same shape, or None.
+        keep_elements: Give the elements, rather than their sum.
+    """
+    with torch.no_grad():
+        value, slope = _in_blocks(value_and_slope, logits, targets, known, keep_elements)
+    return _WithSlope.apply(logits, value, slope, plain)
+
+
+def _in_blocks(
+    value_and_slope: Blockwise,
+    logits: Tensor,
+    targets: Tensor,
+    known: Tensor | None,
+    keep_elements: bool,
+) -> tuple[Tensor, Tensor]:
+    limit = BLOCK_ELEMENTS["cpu" if logits.device.type == "cpu" else "other"]
+    if torch.compiler.is_compiling() or logits.numel() <= limit:
+        value, slope = value_and_slope(logits, targets, known)
+        # Rows first: a compiler fuses that with the row sums that a weighting may need.
+        return value if keep_elements else value.sum(-1).sum(), slope
+    shape = logits.shape
+    rows = max(limit // shape[-1], 1)
+    blocks = [
+        t.reshape(-1, shape[-1]).split(rows) for t in (logits, targets, known) if t is not None
+    ]
+    slope = torch.empty_like(logits, memory_format=torch.contiguous_format).view(-1, shape[-1])
+    values = torch.empty_like(slope) if keep_elements else None
+    total = slope.new_zeros(())
+    for i, (z, y, *mask) in enumerate(zip(*blocks)):
+        block = slice(i * rows, (i + 1) * rows)
+        value, slope[block] = value_and_slope(z, y, mask[0] if mask else None)
+        if values is None:
+            total += value.sum()
+        else:
+            values[block] = value
+    return total if values is None else values.view(shape), slope.view(shape)
+
+
+class _WithSlope(torch.autograd.Function):
+    @staticmethod
+    def forward(logits: Tensor, value: Tensor, slope: Tensor, plain: Plain) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        logits, _, slope, plain = inputs
+        ctx.plain = plain
+        ctx.save_for_backward(logits, slope)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        logits, slope = ctx.saved_tensors
+        (grad,) = grads
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            # create_graph: the gradient itself is to be differentiated.
+            (through,) = torch.autograd.grad(ctx.plain(logits), logits, grad, create_graph=True)
+            return through, None, None, None
+        return grad * slope, None, None, None
