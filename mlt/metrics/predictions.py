@@ -79,7 +79,7 @@ class Predictions:
         if self.known is not None:
             arrays["known"] = self.known
         with atomic_write(path) as temporary:
-            np.savez_compressed(temporary, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:

@@ -1,8 +1,9 @@
-"""mAP in total and for head, medium and tail classes, and a line for every class."""
+"""The result of an evaluation: mAP, a line for every class, rates, order of labels, intervals."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,18 @@ import numpy as np
 
 from mlt.data.stats import GROUPS, ClassStats, GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.average_precision import average_precision
+from mlt.metrics.average_precision import average_precision, micro_average_precision
+from mlt.metrics.intervals import UNDEFINED, Interval
+from mlt.metrics.ordering import LabelOrder, label_order
 from mlt.metrics.predictions import Predictions
+from mlt.metrics.rates import Rates, decide, decision_rates, top_k
+from mlt.metrics.reference import CheckedPrecision, checked_average_precision
+from mlt.metrics.uncertainty import Uncertainty, average_precision_intervals
 
-__all__ = ["ClassResult", "Summary", "summarize"]
+__all__ = ["ClassResult", "Details", "Summary", "summarize"]
+
+TOP = 3
+"""Labels an image in the rates of the highest scores, as the field reports them."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,43 @@ class ClassResult:
     """Average precision in [0, 1]; NaN where no test image has the class."""
     n_train: int
     n_test: int
+    n_known: int
+    """Test images for which it is known whether they have the class."""
+    interval: Interval = UNDEFINED
+    """Of the average precision, over test sets."""
+
+    @property
+    def prevalence(self) -> float:
+        """Share of the test images that have the class: the average precision of a random order."""
+        return self.n_test / self.n_known if self.n_known else math.nan
+
+    @property
+    def lift(self) -> float:
+        """How many times the average precision of a random order the class has; NaN without one."""
+        return self.ap / self.prevalence if self.n_test else math.nan
+
+
+@dataclass(frozen=True)
+class Details:
+    """What an evaluation reports beside average precision.
+
+    Attributes:
+        micro_ap: Average precision of all (image, class) pairs in one ranking.
+        rates: Of the decisions at ``threshold``.
+        top_rates: Of the three highest labels of each image.
+        order: Ranking loss, coverage, one-error.
+        threshold: The logit, or the logits of the classes, at and above which a label is given.
+        uncertainty: Intervals.
+        checked: How scikit-learn and our own average precision agree.
+    """
+
+    micro_ap: float
+    rates: Rates
+    top_rates: Rates
+    order: LabelOrder
+    threshold: float | tuple[float, ...]
+    uncertainty: Uncertainty
+    checked: CheckedPrecision
 
 
 @dataclass(frozen=True)
@@ -38,6 +84,7 @@ class Summary:
         per_class: One result a class, in column order.
         limits: Which classes are head and tail.
         num_images: Images evaluated.
+        details: What else there is to report; None if only mAP was asked for.
     """
 
     total: float
@@ -47,6 +94,7 @@ class Summary:
     per_class: tuple[ClassResult, ...]
     limits: GroupLimits
     num_images: int
+    details: Details | None = None
 
     @property
     def undefined(self) -> tuple[str, ...]:
@@ -57,34 +105,41 @@ class Summary:
         """What ``metrics.json`` holds: plain values, null where a number is undefined."""
         means = {"total": self.total, **{group: getattr(self, group) for group in GROUPS}}
         sizes = {g: sum(c.group == g for c in self.per_class) for g in GROUPS}
-        return {
+        result: dict[str, Any] = {
             "mAP": {name: _number(value) for name, value in means.items()},
             "num_classes": {"total": len(self.per_class), **sizes},
             "limits": {"head": self.limits.head, "tail": self.limits.tail},
             "num_images": self.num_images,
             "undefined_classes": list(self.undefined),
-            "per_class": [
-                {
-                    "name": c.name,
-                    "group": c.group,
-                    "AP": _number(c.ap),
-                    "n_train": c.n_train,
-                    "n_test": c.n_test,
-                }
-                for c in self.per_class
-            ],
         }
+        if self.details is not None:
+            result |= _details_to_json(self.details)
+        result["per_class"] = [_class_to_json(c) for c in self.per_class]
+        return result
 
 
-def summarize(predictions: Predictions, limits: GroupLimits | None = None) -> Summary:
+def summarize(
+    predictions: Predictions,
+    limits: GroupLimits | None = None,
+    *,
+    details: bool = True,
+    threshold: float | Sequence[float] = 0.0,
+    level: float = 0.95,
+) -> Summary:
     """Evaluate predictions: average precision a class and its means over groups of classes.
 
     A class that no (known) test image has is undefined: it has NaN, is left out of every mean and
-    named in :attr:`Summary.undefined`. Images without any label stay in.
+    named in :attr:`Summary.undefined`. Images without any label stay in. The average precision is
+    scikit-learn's, and is compared with our own on the way.
 
     Args:
         predictions: Logits, targets and the training counts that make the groups.
         limits: Which classes are head and tail; by default 100 and 20 training images.
+        details: Whether to compute :class:`Details` and intervals too. Without them, for example
+            after each epoch, average precision is our own, which takes a twentieth of the time.
+        threshold: The logit at and above which a label is given, or one a class; 0 is a
+            probability of one half.
+        level: Confidence of the intervals.
 
     Returns:
         The means and the line of every class.
@@ -100,11 +155,12 @@ def summarize(predictions: Predictions, limits: GroupLimits | None = None) -> Su
         class_names=predictions.class_names,
         limits=limits or GroupLimits(),
     )
-    ap = average_precision(predictions.targets, predictions.logits, predictions.known)
-    positives = predictions.targets
-    if predictions.known is not None:
-        positives = positives & predictions.known
-    n_test = positives.sum(axis=0)
+    targets, logits, known = predictions.targets, predictions.logits, predictions.known
+    more = _details(predictions, stats, threshold, level) if details else None
+    ap = average_precision(targets, logits, known) if more is None else more.checked.values
+    intervals = [UNDEFINED] * len(ap) if more is None else more.uncertainty.per_class
+    n_known = np.full(len(ap), len(targets)) if known is None else known.sum(axis=0)
+    n_test = (targets if known is None else targets & known).sum(axis=0)
     means = {group: _mean(ap[members]) for group, members in stats.groups.items()}
     return Summary(
         total=_mean(ap),
@@ -112,17 +168,76 @@ def summarize(predictions: Predictions, limits: GroupLimits | None = None) -> Su
         medium=means["medium"],
         tail=means["tail"],
         per_class=tuple(
-            ClassResult(name, stats.group_of(c), float(ap[c]), int(stats.counts[c]), int(n_test[c]))
+            ClassResult(
+                name=name,
+                group=stats.group_of(c),
+                ap=float(ap[c]),
+                n_train=int(stats.counts[c]),
+                n_test=int(n_test[c]),
+                n_known=int(n_known[c]),
+                interval=intervals[c],
+            )
             for c, name in enumerate(predictions.class_names)
         ),
         limits=stats.limits,
         num_images=len(predictions),
+        details=more,
     )
+
+
+def _details(
+    predictions: Predictions,
+    stats: ClassStats,
+    threshold: float | Sequence[float],
+    level: float,
+) -> Details:
+    arrays = predictions.targets, predictions.logits, predictions.known
+    targets, logits, known = arrays
+    return Details(
+        micro_ap=micro_average_precision(*arrays),
+        rates=decision_rates(targets, decide(logits, threshold), known),
+        top_rates=decision_rates(targets, top_k(logits, TOP, known), known),
+        order=label_order(*arrays),
+        threshold=threshold if isinstance(threshold, (int, float)) else tuple(threshold),
+        uncertainty=average_precision_intervals(*arrays, stats.groups, level=level),
+        checked=checked_average_precision(*arrays),
+    )
+
+
+def _details_to_json(details: Details) -> dict[str, Any]:
+    return {
+        "intervals": details.uncertainty.to_json(),
+        "micro_AP": _number(details.micro_ap),
+        "rates": {"threshold": _plain(details.threshold), **details.rates.to_json()},
+        f"rates_top{TOP}": details.top_rates.to_json(),
+        "label_order": details.order.to_json(),
+        "average_precision_check": details.checked.to_json(),
+    }
+
+
+def _class_to_json(result: ClassResult) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "group": result.group,
+        "AP": _number(result.ap),
+        "AP_interval": result.interval.to_json(),
+        "n_train": result.n_train,
+        "n_test": result.n_test,
+        "prevalence": _number(result.prevalence),
+        "lift": _number(result.lift),
+    }
 
 
 def _mean(values: np.ndarray) -> float:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else math.nan
+
+
+def _plain(threshold: float | tuple[float, ...]) -> float | list[float | None] | None:
+    """JSON has no infinity, which is the threshold of a label that is never given."""
+    if isinstance(threshold, tuple):
+        return [value if math.isfinite(value) else None for value in threshold]
+    return threshold if math.isfinite(threshold) else None
 
 
 def _number(value: float) -> float | None:

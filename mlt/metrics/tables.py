@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from mlt.data.stats import GROUPS
-from mlt.metrics.summary import Summary
+from mlt.metrics.intervals import Interval
+from mlt.metrics.rates import Rates
+from mlt.metrics.summary import TOP, Summary
 
-__all__ = ["class_table", "result_table"]
+__all__ = ["class_table", "rates_table", "result_table"]
 
 
 def result_table(summary: Summary) -> str:
@@ -24,20 +26,57 @@ def result_table(summary: Summary) -> str:
     for group in GROUPS:
         size = sum(c.group == group for c in summary.per_class)
         rows.append((group, rule[group], size, getattr(summary, group)))
-    lines = [f"{'':6}  {'training images':22}{'classes':>7}{'mAP':>8}"]
-    lines += [
-        f"{name:6}  {images:22}{size:>7}{_percent(value):>8}" for name, images, size, value in rows
-    ]
+    heading = f"{'':6}  {'training images':22}{'classes':>7}{'mAP':>8}"
+    lines = [f"{n:6}  {images:22}{size:>7}{_percent(m):>8}" for n, images, size, m in rows]
+    note = f"mAP in percent over {summary.num_images} test images"
+    if summary.details is not None:
+        of = summary.details.uncertainty
+        heading += f"{'interval':>17}"
+        lines = [
+            f"{line}{_interval(of.means[row[0]]):>17}"
+            for line, row in zip(lines, rows, strict=True)
+        ]
+        note += f"; {100 * of.level:g} % intervals over test sets"
     if summary.undefined:
         lines.append(
             f"without a test image, so undefined and in no mean: {', '.join(summary.undefined)}"
         )
-    lines.append(f"mAP in percent over {summary.num_images} test images")
+    return "\n".join([heading, *lines, note])
+
+
+def rates_table(summary: Summary) -> str:
+    """Precision, recall and F1 of the decisions, micro AP and the order of labels.
+
+    Args:
+        summary: The evaluation; with details.
+
+    Returns:
+        A few lines of text without a trailing newline; empty without details.
+    """
+    more = summary.details
+    if more is None:
+        return ""
+    names = ("CP", "CR", "CF1", "OP", "OR", "OF1")
+    at = more.threshold if isinstance(more.threshold, (int, float)) else None
+    rule = "at its threshold a class" if at is None else f"at logit {at:g}"
+    lines = [f"{'labels given':26}" + "".join(f"{name:>8}" for name in names)]
+    for label, rates in ((rule, more.rates), (f"the {TOP} highest an image", more.top_rates)):
+        values = (rates.cp, rates.cr, rates.cf1, rates.op, rates.or_, rates.of1)
+        lines.append(f"{label:26}" + "".join(f"{_percent(value):>8}" for value in values))
+    lines.append(_by_image(more.rates, rule))
+    lines.append(
+        f"micro AP {_percent(more.micro_ap)}, ranking loss {_percent(more.order.ranking_loss)}, "
+        f"one-error {_percent(more.order.one_error)}, coverage {more.order.coverage:.2f} labels"
+    )
+    if more.rates.never_predicted:
+        lines.append(f"classes never given {rule}: {more.rates.never_predicted}")
     return "\n".join(lines)
 
 
 def class_table(summary: Summary) -> str:
     """Average precision of every class in percent, most frequent class first.
+
+    Lift is how many times the average precision of a random order that is.
 
     Args:
         summary: The evaluation.
@@ -46,12 +85,32 @@ def class_table(summary: Summary) -> str:
         One line a class under a heading, without a trailing newline.
     """
     width = max(5, *(len(c.name) for c in summary.per_class))
-    lines = [f"{'class':{width}}  group     train    test      AP"]
+    with_intervals = summary.details is not None
+    heading = f"{'class':{width}}  group     train    test      AP    lift"
+    lines = [heading + (f"{'interval':>17}" if with_intervals else "")]
     lines += [
-        f"{c.name:{width}}  {c.group:7} {c.n_train:>7} {c.n_test:>7} {_percent(c.ap):>7}"
+        f"{c.name:{width}}  {c.group:7} {c.n_train:>7} {c.n_test:>7} {_percent(c.ap):>7} "
+        f"{_times(c.lift):>7}" + (f"{_interval(c.interval):>17}" if with_intervals else "")
         for c in sorted(summary.per_class, key=lambda c: -c.n_train)
     ]
     return "\n".join(lines)
+
+
+def _by_image(rates: Rates, label: str) -> str:
+    return (
+        f"mean over images {label}: precision {_percent(rates.sample_precision)}, "
+        f"recall {_percent(rates.sample_recall)}, F1 {_percent(rates.sample_f1)}"
+    )
+
+
+def _interval(interval: Interval) -> str:
+    if not interval.defined:
+        return "-"
+    return f"{_percent(interval.low)} to {_percent(interval.high)}"
+
+
+def _times(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1f}"
 
 
 def _percent(value: float) -> str:

@@ -43,7 +43,8 @@ def test_json_has_null_where_a_number_is_undefined() -> None:
     values = json.loads(json.dumps(summarize(make_predictions()).to_json(), allow_nan=False))
     assert values["mAP"]["tail"] == 0.25
     assert values["per_class"][2] == {
-        "name": "yeti", "group": "tail", "AP": None, "n_train": 0, "n_test": 0,
+        "name": "yeti", "group": "tail", "AP": None, "AP_interval": None,
+        "n_train": 0, "n_test": 0, "prevalence": 0.0, "lift": None,
     }  # fmt: skip
     assert values["undefined_classes"] == ["yeti"]
     assert values["limits"] == {"head": 100, "tail": 20}
@@ -73,8 +74,8 @@ def test_tables_name_what_they_count() -> None:
     assert "58.33" in text
     assert "over 4 test images" in text
     lines = class_table(summary).splitlines()
-    assert lines[1].split() == ["person", "head", "150", "1", "100.00"]
-    assert lines[-1].split() == ["yeti", "tail", "0", "0", "-"]
+    assert lines[1].split() == ["person", "head", "150", "1", "100.00", "4.0", "-"]
+    assert lines[-1].split() == ["yeti", "tail", "0", "0", "-", "-", "-"]
 
 
 def test_no_image_is_an_error() -> None:

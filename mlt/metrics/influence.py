@@ -1,0 +1,170 @@
+"""How much each image moves an average precision, and how much chance raises it.
+
+Both come from one look at the ranking, without resampling. See ``docs/intervals.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlt.metrics.resampling import RankGroups
+
+__all__ = ["Expansion", "MeanExpansion", "average", "expand"]
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """Average precision of one class as a function of the weights of the N images, near weight 1.
+
+    Attributes:
+        value: The average precision.
+        unbiased: The same with each positive image left out of the precision at its own rank. A
+            positive always counts itself there, which raises the average precision of n positives
+            above that of the population by something of the order of 1 / n; without itself, it does
+            not. At the very top of the ranking, where no other image is left, precision counts as
+            1.
+        influence: (N,) derivative of the value by the weight of each image; their sum is 0 and the
+            sum of their squares is the variance of the value over test sets (the infinitesimal
+            jackknife).
+        positives: n, the positive images.
+    """
+
+    value: float
+    unbiased: float
+    influence: NDArray[np.float64]
+    positives: int
+
+    def minus(self, other: Expansion) -> Expansion:
+        """The difference of two models on one class of the same images."""
+        return Expansion(
+            self.value - other.value,
+            self.unbiased - other.unbiased,
+            self.influence - other.influence,
+            self.positives,
+        )
+
+
+def average(models: Sequence[Expansion]) -> Expansion:
+    """The mean of several models on one class of the same images."""
+    return Expansion(
+        float(np.mean([m.value for m in models])),
+        float(np.mean([m.unbiased for m in models])),
+        np.mean([m.influence for m in models], axis=0),
+        models[0].positives,
+    )
+
+
+@dataclass(eq=False)
+class MeanExpansion:
+    """The mean over some classes, gathered class by class so that no (N, C) array is needed.
+
+    Attributes:
+        values: The value of each class.
+        unbiased: The same without self-counting.
+        positives: Positive images of each class.
+        squares: Sum of the squared influences of each class.
+        influence: (N,) sum over the classes of several positives; None before the first.
+    """
+
+    values: list[float] = field(default_factory=list)
+    unbiased: list[float] = field(default_factory=list)
+    positives: list[int] = field(default_factory=list)
+    squares: list[float] = field(default_factory=list)
+    influence: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, classes: Iterable[Expansion]) -> MeanExpansion:
+        """The mean over these classes."""
+        mean = cls()
+        for expansion in classes:
+            mean.add(expansion)
+        return mean
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def add(self, expansion: Expansion) -> None:
+        """Take one more class into the mean."""
+        self.values.append(expansion.value)
+        self.unbiased.append(expansion.unbiased)
+        self.positives.append(expansion.positives)
+        self.squares.append(float(np.sum(expansion.influence**2)))
+        if self.influence is None:
+            self.influence = np.zeros(len(expansion.influence))
+        if expansion.positives > 1:
+            self.influence += expansion.influence
+
+    @property
+    def effective_positives(self) -> float:
+        """Positives that one class would need for the same spread of its average precision."""
+        return float(len(self) ** 2 / np.sum(1 / np.array(self.positives)))
+
+    def variance(self) -> tuple[float, float]:
+        """Variance of the mean over test sets, and its degrees of freedom.
+
+        The infinitesimal jackknife, with the factor n / (n - 1) for the small sample that the
+        positives of a class are. A class of a single positive says nothing about its own spread; it
+        is given the average spread that a positive of the other classes has. The degrees of freedom
+        are those of Welch and Satterthwaite, n - 1 for one class.
+
+        Returns:
+            Both, NaN if no class has several positives.
+        """
+        n, squares = np.array(self.positives), np.array(self.squares)
+        several = n > 1
+        if self.influence is None or not several.any():
+            return np.nan, np.nan
+        scaled = squares[several] * n[several] / (n[several] - 1)
+        singles = np.count_nonzero(~several)
+        of_single = float(np.mean(n[several] * scaled))
+        total = float(squares[several].sum())
+        # The squared sum over images carries what the classes of one image have in common.
+        common = float(np.sum(self.influence**2)) * (scaled.sum() / total if total > 0 else 1.0)
+        variance = (common + singles * of_single) / len(self) ** 2
+        parts = np.sum(scaled**2 / (n[several] - 1)) + singles * of_single**2
+        if parts == 0:
+            return variance, float(np.sum(n[several] - 1))
+        return variance, float((scaled.sum() + singles * of_single) ** 2 / parts)
+
+
+def expand(groups: RankGroups) -> Expansion:
+    """Derivatives of the average precision of one class by the weights of the images.
+
+    With T positives and A images scored at least as high as a positive, average precision is the
+    mean of T / A over the n positives. An image takes part in the T and A of every positive that is
+    scored no higher, and a positive is a term of its own.
+
+    Args:
+        groups: The ranking of the class.
+
+    Returns:
+        Value, value without self-counting, and the influence of each image.
+
+    Example:
+        >>> from mlt.metrics.resampling import rank_groups
+        >>> groups = rank_groups(np.array([True, False, True]), np.array([3, 2, 1]))
+        >>> expansion = expand(groups)
+        >>> round(expansion.value, 4), expansion.unbiased, expansion.influence.round(4).tolist()
+        (0.8333, 0.75, [0.1389, -0.1111, -0.0278])
+    """
+    sizes, hits = groups.sizes
+    images, found = np.cumsum(sizes), np.cumsum(hits)
+    n = found[-1]
+    precision = found / images
+    value = float(hits @ precision / n)
+    others = np.divide(found - 1, images - 1, out=np.ones_like(images), where=images > 1)
+    # Sums over the positives that an image stands above, its own group included.
+    gain = np.cumsum((hits / images)[::-1])[::-1]
+    loss = np.cumsum((hits * precision / images)[::-1])[::-1]
+    of_positive = (precision + gain - loss - value) / n
+    of_negative = -loss / n
+    influence = np.where(
+        groups.targets,
+        np.append(of_positive, 0.0)[groups.group],
+        np.append(of_negative, 0.0)[groups.group],
+    )
+    return Expansion(value, float(hits @ others / n), influence, int(n))
