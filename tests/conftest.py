@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
+# The tests' tensors are tiny: more threads only wait for each other. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
 import pytest
+from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -23,3 +31,85 @@ def shared() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip(f"needs the shared test data, and {folder} is absent")
     return folder
+
+
+def write_coco(root: Path, part: str, labels: list[list[int]], names: list[str]) -> None:
+    """Write images and annotations of one part of a small COCO-format data set.
+
+    Each class is a coloured square in a place of its own, so that a small net can learn it.
+    """
+    colors = np.random.default_rng(0).integers(80, 256, (len(names), 3))
+    images, annotations = [], []
+    (root / part).mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(len(labels))
+    for number, classes in enumerate(labels):
+        pixels = noise.integers(0, 60, (32, 32, 3), dtype=np.uint8)
+        for c in classes:
+            row, column = 8 * (c // 4), 8 * (c % 4)
+            pixels[row : row + 8, column : column + 8] = colors[c]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number + 1,
+                    "category_id": 10 * (c + 1),
+                    "bbox": [column, row, 8, 8],
+                    "area": 64,
+                    "iscrowd": 0,
+                }
+            )
+        Image.fromarray(pixels).save(root / part / f"{number:04}.png")
+        images.append(
+            {"id": number + 1, "file_name": f"{number:04}.png", "width": 32, "height": 32}
+        )
+    categories = [{"id": 10 * (c + 1), "name": name} for c, name in enumerate(names)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (root / "annotations").mkdir(exist_ok=True)
+    (root / "annotations" / f"instances_{part}.json").write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="session")
+def tiny_names() -> list[str]:
+    """Class names of the tiny data set, from frequent to rare."""
+    return ["person", "cat", "dog", "yeti"]
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tmp_path_factory: pytest.TempPathFactory, tiny_names: list[str]) -> Path:
+    """A small long-tailed COCO-format data set that no test may change."""
+    root = tmp_path_factory.mktemp("tiny")
+    rng = np.random.default_rng(1)
+
+    def draw(n: int, prior: list[float]) -> list[list[int]]:
+        return [[c for c in range(4) if rng.random() < prior[c]] for _ in range(n)]
+
+    write_coco(root, "train", draw(48, [0.7, 0.4, 0.2, 0.1]), tiny_names)
+    write_coco(root, "test", draw(32, [0.5, 0.5, 0.5, 0.5]), tiny_names)
+    return root
+
+
+@pytest.fixture
+def tiny_root(tiny_source: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny data set that a test may damage."""
+    return Path(shutil.copytree(tiny_source, tmp_path / "data"))
+
+
+@pytest.fixture
+def tiny_values(tiny_source: Path, tmp_path: Path) -> dict[str, Any]:
+    """A configuration, as plain values, that trains on the tiny data set in a second or two."""
+    return {
+        "seed": 0,
+        "output": str(tmp_path / "runs" / "tiny"),
+        "device": "cpu",
+        "data": {
+            "name": "coco",
+            "root": str(tiny_source),
+            "train": {"annotations": "annotations/instances_train.json", "images": "train"},
+            "test": {"annotations": "annotations/instances_test.json", "images": "test"},
+        },
+        "transforms": {"name": "plain", "size": 32, "shift": 1},
+        "model": {"backbone": "test_resnet", "weights": "none"},
+        "loss": {"focusing": {"name": "focal"}},
+        "optimizer": {"name": "adamw", "lr": 3e-3},
+        "training": {"epochs": 3, "batch_size": 16, "workers": 0},
+        "evaluation": {"head": 20, "tail": 10},
+    }

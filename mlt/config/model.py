@@ -17,6 +17,9 @@ class LinearHead(Strict):
     """One linear layer."""
 
     name: Literal["linear"] = "linear"
+    standardize: bool = False
+    """Bring every feature to mean 0 and deviation 1 first (batch norm without weights): for a head
+    on a frozen or slow backbone, whose features differ widely in scale."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the features."""
 

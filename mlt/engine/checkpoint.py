@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mlt.config.model import ModelConfig
+from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, MissingFileError
 from mlt.files import atomic_write
 from mlt.models import Classifier, build_model
@@ -93,8 +94,8 @@ def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
         ) from error
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path} is not a checkpoint of mlt (format {metadata.get('format')!r}, not {FORMAT!r}); "
-            "to start from foreign weights name them in model.weights"
+            f"{path} is not a checkpoint of mlt: its format is {metadata.get('format')!r}, not "
+            f"{FORMAT!r}. To start from foreign weights, name them in model.weights"
         )
     values = {key: json.loads(text) for key, text in metadata.items() if key != "format"}
     info = CheckpointInfo(
@@ -122,21 +123,12 @@ def check_class_names(path: str | Path, checkpoint: tuple[str, ...], data: tuple
     Raises:
         CheckpointError: Naming the first differences.
     """
-    if checkpoint == data:
-        return
-    only_checkpoint = [name for name in checkpoint if name not in set(data)]
-    only_data = [name for name in data if name not in set(checkpoint)]
-    if only_checkpoint or only_data:
-        difference = (
-            f"only in the checkpoint: {_some(only_checkpoint)}; "
-            f"only in the data: {_some(only_data)}"
+    difference = name_difference(checkpoint, data, "the checkpoint", "the data")
+    if difference:
+        raise CheckpointError(
+            f"{path} was trained on other classes ({len(checkpoint)}) than the data has "
+            f"({len(data)}): {difference}"
         )
-    else:
-        difference = "the same names in another order"
-    raise CheckpointError(
-        f"{path} was trained on other classes ({len(checkpoint)}) than the data has ({len(data)}): "
-        f"{difference}"
-    )
 
 
 def save_training_state(path: str | Path, state: dict[str, Any]) -> None:
@@ -155,10 +147,3 @@ def load_training_state(path: str | Path, device: torch.device) -> dict[str, Any
         return dict(torch.load(path, map_location=device, weights_only=True))
     except Exception as error:  # torch reports a damaged file with half a dozen exception types
         raise CheckpointError(f"{path} is damaged, the run cannot be resumed: {error}") from error
-
-
-def _some(names: list[str], limit: int = 5) -> str:
-    if not names:
-        return "none"
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

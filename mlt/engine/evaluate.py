@@ -12,11 +12,12 @@ from mlt.config import Config
 from mlt.data.dataset import ImageDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
-from mlt.data.sources import load_test
+from mlt.data.sources import check_images, read_test
 from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.engine.checkpoint import check_class_names, load_checkpoint
 from mlt.engine.device import pick_device
+from mlt.engine.folder import RunFolder
 from mlt.engine.progress import Progress
 from mlt.errors import DataError, OutputExistsError
 from mlt.files import write_json_atomic
@@ -50,9 +51,9 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path) -> Predictions:
     """
     device = pick_device(config.device)
     model, info = load_checkpoint(checkpoint)
-    cache = Path(config.output).parent / ".mlt-cache"
-    table = load_test(config.data, cache, class_names=None)
+    table = read_test(config.data, RunFolder(config.output).cache)
     check_class_names(checkpoint, info.class_names, table.class_names)
+    check_images(table, "test")
     transform = eval_transform(Preprocessing.from_dict(info.preprocessing))
     loader = build_loader(
         ImageDataset(table, transform, on_error=config.data.on_image_error),

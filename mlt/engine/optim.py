@@ -33,15 +33,13 @@ def build_optimizer(config: OptimizerConfig, model: Classifier) -> torch.optim.O
         )
     groups = parameter_groups(
         model,
-        config.lr,
         config.weight_decay,
         backbone_lr_scale=config.backbone_lr_scale,
         layer_decay=config.layer_decay,
         decay_norm_and_bias=config.decay_norm_and_bias,
     )
-    for group in groups:
-        # timm's schedulers warm up and end at one rate for all groups, times `lr_scale`.
-        group["lr_scale"] = group["lr"] / config.lr
+    if not groups:
+        raise ConfigError("model.freeze: nothing is left to train")
     return create_optimizer_v2(
         groups,
         opt=config.name,

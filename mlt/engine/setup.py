@@ -77,16 +77,21 @@ def prepare(config: Config, cache: Path | None) -> Setup:
     preprocessing = eval_preprocessing(config.transforms, model.mean, model.std)
     workers = config.training.workers
     on_error = config.data.on_image_error
+    sampler = build_sampler(config.sampler, data.train, stats, config.seed)
+    batch_size = config.training.batch_size
     train_loader = build_loader(
         ImageDataset(
             data.train,
             build_transforms(config.transforms, model.mean, model.std, train=True),
             on_error=on_error,
         ),
-        batch_size=config.training.batch_size,
-        sampler=build_sampler(config.sampler, data.train, stats, config.seed),
+        batch_size=batch_size,
+        sampler=sampler,
         workers=workers,
         seed=config.seed,
+        # Batch norm cannot normalise over a last batch of a single image.
+        drop_last=sampler.num_draws > batch_size and sampler.num_draws % batch_size == 1,
+        device=device,
     )
     test_loader = build_loader(
         ImageDataset(
@@ -96,6 +101,7 @@ def prepare(config: Config, cache: Path | None) -> Setup:
         ),
         batch_size=config.evaluation.batch_size,
         workers=workers,
+        device=device,
     )
     optimizer = build_optimizer(config.optimizer, model)
     training = Training(
@@ -111,7 +117,6 @@ def prepare(config: Config, cache: Path | None) -> Setup:
         ),
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.autocast == "fp16"),
         ema=_ema(model, config.training.ema_decay),
-        frozen=model.frozen,
         position=Position(),
     )
     return Setup(config, data, stats, preprocessing, train_loader, test_loader, training, device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from timm.utils import ModelEmaV3
@@ -65,7 +65,6 @@ class Training:
         scheduler: A timm scheduler, stepped after every update.
         scaler: Scales gradients under fp16; does nothing otherwise.
         ema: The moving average of the weights, or None.
-        frozen: Parts of the backbone that never learn, as :meth:`Classifier.freeze` takes them.
         position: How far it is.
     """
 
@@ -75,7 +74,6 @@ class Training:
     scheduler: Any
     scaler: torch.amp.GradScaler
     ema: ModelEmaV3 | None
-    frozen: tuple[str, ...] | Literal["all"]
     position: Position
 
     @property
@@ -128,8 +126,7 @@ def train_epoch(
         TrainingError: If the loss is not finite; names the batch and its images.
     """
     position = training.position
-    head_only = position.epoch < config.head_only_epochs
-    training.model.freeze("all" if head_only else training.frozen)
+    training.model.train_backbone(position.epoch >= config.head_only_epochs)
     training.model.train()
     training.loss.set_epoch(position.epoch)
     loader.set_epoch(position.epoch, start_batch=position.batch)

@@ -22,7 +22,8 @@ def build_head(config: Head, num_features: int, num_classes: int) -> nn.Sequenti
     nearly its bias, whose job is to hold the class prior.
 
     Args:
-        config: Linear, or the published projection: linear to 256, batch norm, dropout, linear.
+        config: Linear, with or without standardised features, or the published projection: linear
+            to 256, batch norm, dropout, linear.
         num_features: Features an image.
         num_classes: C.
 
@@ -36,6 +37,8 @@ def build_head(config: Head, num_features: int, num_classes: int) -> nn.Sequenti
     """
     if isinstance(config, LinearHead):
         head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(num_features, num_classes))
+        if config.standardize:
+            head.insert(0, nn.BatchNorm1d(num_features, affine=False))
     else:
         head = nn.Sequential(
             nn.Linear(num_features, config.width),

@@ -1,0 +1,327 @@
+"""From the data section of a configuration to training and test images with their labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mlt.config.data import (
+    CocoData,
+    CocoMltData,
+    CocoPart,
+    CsvData,
+    DataConfig,
+    DigitsMltData,
+    VocData,
+    VocMltData,
+)
+from mlt.data.cache import cached_table
+from mlt.data.digits import DIGITS_LONGTAIL, write_digits
+from mlt.data.formats.coco import read_coco
+from mlt.data.formats.csv import read_csv
+from mlt.data.formats.voc import read_voc
+from mlt.data.labels import LabelTable
+from mlt.data.names import name_difference
+from mlt.data.published import COCO_MLT, VOC_CLASSES, VOC_MLT, PublishedSplit
+from mlt.data.split import (
+    Split,
+    build_pareto_split,
+    build_published_split,
+    full_split,
+    read_image_ids,
+)
+from mlt.errors import DataError, MissingFileError
+
+__all__ = [
+    "Data",
+    "annotation_files",
+    "build_split",
+    "check_images",
+    "load_data",
+    "read_test",
+    "read_train",
+]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run.
+
+    Attributes:
+        train: The training split.
+        test: The test images, with the same classes.
+        split: How the training split came about.
+        notes: What a user should know about the data.
+    """
+
+    train: LabelTable
+    test: LabelTable
+    split: Split
+    notes: tuple[str, ...]
+
+
+def load_data(config: DataConfig, cache: Path | None = None) -> Data:
+    """Read the annotations, make or load the split, and check that it all fits together.
+
+    Args:
+        config: Where the data is.
+        cache: Folder for label tables, so that the next start is instant; None: no cache.
+
+    Raises:
+        MissingFileError: If annotations or images are absent; says what to put where.
+        DataError: If training and test data have different classes, or the split is empty.
+    """
+    table = read_train(config, cache)
+    split = Split.load(config.split) if config.split else build_split(config, table)
+    train = split.apply(table)
+    test = read_test(config, cache, table.class_names)
+    for part, name in ((train, "training"), (test, "test")):
+        check_images(part, name)
+    return Data(train, test, split, _notes(split, train))
+
+
+def build_split(config: DataConfig, table: LabelTable, sources: Sequence[Path] = ()) -> Split:
+    """Cut the training split of a configuration out of all its training images.
+
+    Args:
+        config: Says by which recipe.
+        table: What :func:`read_train` read.
+        sources: Annotation files to note in the split with their SHA-256; reading them again takes
+            a moment, see :func:`annotation_files`.
+    """
+    match config:
+        case CocoMltData() | VocMltData():
+            ids = read_image_ids(config.image_ids) if config.image_ids else None
+            return build_published_split(config.name, table, image_ids=ids, sources=sources)
+        case DigitsMltData():
+            return build_pareto_split(table, config.name, **DIGITS_LONGTAIL, sources=sources)
+        case CocoData() | VocData() | CsvData():
+            if config.longtail is None:
+                return full_split(table, config.name, sources=sources)
+            parameters = config.longtail.model_dump()
+            return build_pareto_split(table, config.name, **parameters, sources=sources)
+
+
+def annotation_files(config: DataConfig) -> list[Path]:
+    """The files or folders that the training labels of a configuration are read from."""
+    root = Path(config.root)
+    match config:
+        case CocoMltData():
+            return [root / "annotations/instances_train2017.json"]
+        case VocMltData():
+            return [_voc_folder(root, "VOC2012") / "Annotations"]
+        case DigitsMltData():
+            return [root / _digits("train").annotations]
+        case CocoData():
+            return [root / config.train.annotations]
+        case VocData():
+            return [_voc_folder(root, config.train_folder) / "Annotations"]
+        case CsvData():
+            return [root / config.train]
+
+
+def read_train(config: DataConfig, cache: Path | None = None) -> LabelTable:
+    """Read the labels of all images that the training split may be cut from.
+
+    Args:
+        config: Where the annotations are.
+        cache: Folder for label tables.
+
+    Raises:
+        MissingFileError: If they are absent; says what to put where.
+    """
+    root = Path(config.root)
+    match config:
+        case CocoMltData():
+            part = _coco_mlt(root, "train2017")
+            return _coco(config, part, "coco_mlt_train", cache, min_image_size=32)
+        case VocMltData():
+            return _voc(config, "VOC2012", "trainval", VOC_CLASSES, cache)
+        case DigitsMltData():
+            write_digits(root)
+            return _coco(config, _digits("train"), "digits_mlt_train", cache)
+        case CocoData():
+            return _coco(config, config.train, "coco_train", cache, config.min_image_size)
+        case VocData():
+            return _voc(config, config.train_folder, config.train_set, config.class_names, cache)
+        case CsvData():
+            return _csv(config, config.train, "data.train", config.class_names)
+
+
+def read_test(
+    config: DataConfig, cache: Path | None = None, class_names: Sequence[str] | None = None
+) -> LabelTable:
+    """Read the labels of the test images.
+
+    Args:
+        config: Where the annotations are.
+        cache: Folder for label tables.
+        class_names: The classes of the training data, which the test data must have too; None
+            reads the training data to learn them where the test data does not name its own.
+
+    Raises:
+        MissingFileError: If they are absent; says what to put where.
+        DataError: If the test data has other classes.
+    """
+    root = Path(config.root)
+    if class_names is None and isinstance(config, (VocData, CsvData)):
+        class_names = config.class_names or read_train(config, cache).class_names
+    match config:
+        case CocoMltData():
+            table = _coco(config, _coco_mlt(root, "val2017"), "coco_mlt_test", cache)
+        case VocMltData():
+            table = _voc(config, "VOC2007", "test", VOC_CLASSES, cache)
+        case DigitsMltData():
+            write_digits(root)
+            table = _coco(config, _digits("test"), "digits_mlt_test", cache)
+        case CocoData():
+            table = _coco(config, config.test, "coco_test", cache)
+        case VocData():
+            table = _voc(config, config.test_folder, config.test_set, class_names, cache)
+        case CsvData():
+            table = _csv(config, config.test, "data.test", class_names)
+    if class_names is not None:
+        difference = name_difference(class_names, table.class_names, "training", "test")
+        if difference:
+            raise DataError(f"data: training and test data have different classes: {difference}")
+    return table
+
+
+def check_images(table: LabelTable, part: str) -> None:
+    """Refuse a table whose image files are not all there, before hours of training find out.
+
+    Args:
+        table: The images.
+        part: What they are, for the message.
+
+    Raises:
+        MissingFileError: Naming how many are absent, the first, and the folder.
+    """
+    present: dict[Path, set[str]] = {}
+    absent = []
+    for row in range(len(table)):
+        path = table.image_path(row)
+        if path.parent not in present:
+            folder = path.parent
+            present[folder] = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+        if path.name not in present[path.parent]:
+            absent.append(path)
+    if absent:
+        raise MissingFileError(
+            f"data: {len(absent)} of {len(table)} {part} images are listed in the annotations but "
+            f"absent from {table.root}, first {absent[0]}"
+        )
+
+
+def _coco_mlt(root: Path, part: str) -> CocoPart:
+    annotations = f"annotations/instances_{part}.json"
+    if not (root / annotations).is_file():
+        raise MissingFileError(_how_to_get(COCO_MLT, root, annotations))
+    return CocoPart(annotations=annotations, images=part)
+
+
+def _digits(part: str) -> CocoPart:
+    return CocoPart(annotations=f"annotations/instances_{part}.json", images=part)
+
+
+def _coco(
+    config: DataConfig, part: CocoPart, name: str, cache: Path | None, min_image_size: int = 0
+) -> LabelTable:
+    root = Path(config.root)
+    file = root / part.annotations
+    if not file.is_file():
+        raise MissingFileError(f"data: there is no annotation file {file} (data.root: {root})")
+    read = partial(read_coco, file, root / part.images, min_image_size=min_image_size)
+    if cache is None:
+        return read()
+    arguments = {"root": str(root / part.images), "min_image_size": min_image_size}
+    return _through_cache(cache, name, [file], arguments, read)
+
+
+def _voc(
+    config: VocMltData | VocData,
+    folder: str,
+    image_set: str,
+    class_names: Sequence[str] | None,
+    cache: Path | None,
+) -> LabelTable:
+    root = Path(config.root)
+    names = None if class_names is None else list(class_names)
+    place = _voc_folder(root, folder)
+    if isinstance(config, VocMltData) and not place.is_dir():
+        raise MissingFileError(_how_to_get(VOC_MLT, root, f"{folder}/Annotations"))
+    read = partial(read_voc, root, folder, image_set, class_names=names)
+    if cache is None or not place.is_dir():
+        return read()
+    sources = [place / "Annotations"]
+    image_sets = place / "ImageSets" / "Main" / f"{image_set}.txt"
+    sources += [image_sets] if image_sets.is_file() else []
+    arguments = {"root": str(place), "image_set": image_set, "class_names": names}
+    return _through_cache(cache, f"{config.name}_{image_set}", sources, arguments, read)
+
+
+def _voc_folder(root: Path, folder: str) -> Path:
+    """The VOC folder, which may also lie in the VOCdevkit/ that the archives unpack to."""
+    inside = root / "VOCdevkit" / folder
+    return inside if inside.is_dir() and not (root / folder).is_dir() else root / folder
+
+
+def _csv(config: CsvData, file: str, key: str, class_names: Sequence[str] | None) -> LabelTable:
+    root = Path(config.root)
+    if not (root / file).is_file():
+        raise MissingFileError(f"{key}: there is no table {root / file} (data.root: {root})")
+    return read_csv(
+        root / file,
+        root / config.images,
+        path_column=config.path_column,
+        labels_column=config.labels_column,
+        separator=config.separator,
+        id_column=config.id_column,
+        class_names=class_names,
+        blank=config.blank,
+        uncertain=config.uncertain,
+        delimiter=config.delimiter,
+    )
+
+
+def _through_cache(cache, name, sources, arguments, read) -> LabelTable:  # type: ignore[no-untyped-def]
+    # Runs on other data that share the folder keep files of their own.
+    key = hashlib.sha256(arguments["root"].encode()).hexdigest()[:8]
+    table, _ = cached_table(cache / f"{name}-{key}.npz", sources, arguments, read)
+    return table
+
+
+def _how_to_get(published: PublishedSplit, root: Path, missing: str) -> str:
+    archives = "\n".join(f"    {archive}" for archive in published.archives)
+    where = {
+        "coco_mlt": "annotations/, train2017/ and val2017/ (https://cocodataset.org/#download)",
+        "voc_mlt": "VOC2012/ and VOC2007/ (http://host.robots.ox.ac.uk/pascal/VOC/)",
+    }
+    return (
+        f"data.root: there is no {missing} in {root}. This data set is not part of mlt; download\n"
+        f"{archives}\n"
+        f"  and unpack them so that the folder holds {where[published.name]}.\n"
+        "  If you have it elsewhere: --set data.root=FOLDER\n"
+        "  To try mlt without it, on the embedded data: mlt train digits_mlt_cb_focal"
+    )
+
+
+def _notes(split: Split, train: LabelTable) -> tuple[str, ...]:
+    notes = []
+    if split.matches_published is True:
+        notes.append(f"{split.name}: the training split is the published one")
+    elif split.matches_published is False:
+        notes.append(
+            f"{split.name}: the training split is NOT the published one: "
+            f"{'; '.join(split.mismatches)}"
+        )
+    counts = np.bincount(train.labels.indices, minlength=train.num_classes)
+    without = [train.class_names[c] for c in np.flatnonzero(counts == 0)]
+    if without:
+        notes.append(f"classes without a training image: {', '.join(without)}")
+    return tuple(notes)

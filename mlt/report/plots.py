@@ -1,0 +1,61 @@
+"""Plots, with matplotlib (the extra `plot`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mlt.data.stats import GROUPS, ClassStats
+from mlt.errors import ConfigError
+from mlt.files import atomic_write
+
+__all__ = ["GROUP_COLORS", "plot_class_counts"]
+
+# Told apart by readers who see colours differently, and in grey (Okabe and Ito's palette).
+GROUP_COLORS = {"head": "#0072b2", "medium": "#e69f00", "tail": "#d55e00"}
+
+
+def plot_class_counts(stats: ClassStats, path: str | Path, title: str = "") -> None:
+    """Draw the training images of every class, from head to tail.
+
+    Args:
+        stats: Counts and groups.
+        path: The picture; its suffix says which format (.png, .svg, .pdf).
+        title: Stands above the picture.
+
+    Raises:
+        ConfigError: If matplotlib is not installed, or cannot write such a format.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError("a plot needs matplotlib: pip install 'mlt[plot]'") from error
+    order = np.argsort(-stats.counts, kind="stable")
+    figure = Figure(figsize=(max(6.0, 0.17 * stats.num_classes), 4.0), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    suffix = Path(path).suffix.lstrip(".").lower()
+    if suffix not in canvas.get_supported_filetypes():
+        allowed = ", ".join(sorted(canvas.get_supported_filetypes()))
+        raise ConfigError(f"cannot draw {path}: the suffix must be one of {allowed}")
+    axes = figure.subplots()
+    axes.bar(
+        np.arange(stats.num_classes),
+        stats.counts[order],
+        color=[GROUP_COLORS[stats.group_of(int(c))] for c in order],
+    )
+    names = [stats.class_names[c] for c in order]
+    axes.set_xticks(np.arange(stats.num_classes), names, rotation=90, fontsize=7)
+    axes.set_xlim(-0.7, stats.num_classes - 0.3)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_ylabel("training images (logarithmic)")
+    axes.set_title(title)
+    for group in GROUPS:
+        label = f"{group}: {len(stats.groups[group])} classes, {stats.limits.describe()[group]}"
+        axes.bar(0, 0, color=GROUP_COLORS[group], label=label)
+    axes.legend(frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=150)

@@ -1,0 +1,295 @@
+"""Whole runs on a tiny data set: what is written, resumed, refused and reproduced."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mlt.config import load_config, parse_config
+from mlt.data import Split
+from mlt.engine import run as run_module
+from mlt.engine import train as train_module
+from mlt.engine.checkpoint import load_checkpoint
+from mlt.engine.evaluate import evaluate_checkpoint
+from mlt.engine.folder import RunFolder
+from mlt.engine.run import train_run
+from mlt.errors import (
+    CheckpointError,
+    ConfigError,
+    MissingFileError,
+    OutputExistsError,
+    TrainingError,
+)
+from mlt.metrics import Predictions, summarize
+
+
+def changed(values: dict[str, Any], **sections: Any) -> dict[str, Any]:
+    """The configuration with keys of its sections changed."""
+    values = copy.deepcopy(values)
+    for name, section in sections.items():
+        if isinstance(section, dict):
+            values[name] = {**values.get(name, {}), **section}
+        else:
+            values[name] = section
+    return values
+
+
+def weights(file: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint."""
+    return load_checkpoint(file)[0].state_dict()
+
+
+@pytest.fixture
+def finished(tiny_values: dict[str, Any]) -> RunFolder:
+    """The folder of a finished run."""
+    train_run(parse_config(tiny_values))
+    return RunFolder(tiny_values["output"])
+
+
+def test_a_run_leaves_everything_that_is_needed(
+    finished: RunFolder, tiny_values: dict[str, Any], tiny_names: list[str]
+) -> None:
+    assert {f.name for f in finished.existing} == set(RunFolder.FILES)
+    metrics = json.loads(finished.metrics.read_text())
+    assert set(metrics["mAP"]) == {"total", "head", "medium", "tail"}
+    assert [c["name"] for c in metrics["per_class"]] == tiny_names
+    assert metrics["mAP"]["total"] > 0.6  # squares in fixed places are easy; chance is about 0.5
+
+    predictions = Predictions.load(finished.predictions)
+    assert len(predictions) == 32
+    assert predictions.logits.dtype == np.float32
+    assert summarize(predictions).total == pytest.approx(metrics["mAP"]["total"])
+
+    assert load_config(finished.config) == parse_config(tiny_values)
+    assert Split.load(finished.split).class_names == tuple(tiny_names)
+    history = finished.read_history()
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    assert history[-1]["mAP"]["total"] == pytest.approx(metrics["mAP"]["total"])
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert "epoch 3/3: loss" in finished.log.read_text()
+    assert json.loads(finished.environment.read_text())["packages"]["torch"]
+
+
+def test_a_checkpoint_alone_reproduces_the_predictions(
+    finished: RunFolder, tiny_values: dict[str, Any], tiny_names: list[str]
+) -> None:
+    model, info = load_checkpoint(finished.last)
+    assert info.class_names == tuple(tiny_names)
+    assert info.epoch == 3
+    assert not model.training
+    again = evaluate_checkpoint(parse_config(tiny_values), finished.last)
+    saved = Predictions.load(finished.predictions)
+    np.testing.assert_allclose(again.logits, saved.logits, atol=1e-5)
+    np.testing.assert_array_equal(again.image_ids, saved.image_ids)
+    np.testing.assert_array_equal(again.class_counts, saved.class_counts)
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_loads_the_images(
+    finished: RunFolder, tiny_values: dict[str, Any], tmp_path: Path
+) -> None:
+    other = changed(tiny_values, output=str(tmp_path / "other"), training={"workers": 1})
+    train_run(parse_config(other))
+    for name, tensor in weights(tmp_path / "other" / "last.safetensors").items():
+        assert torch.equal(tensor, weights(finished.last)[name]), name
+    third = changed(tiny_values, output=str(tmp_path / "third"), seed=1)
+    train_run(parse_config(third))
+    different = weights(tmp_path / "third" / "last.safetensors")
+    assert not torch.equal(different["head.1.weight"], weights(finished.last)["head.1.weight"])
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("updates", [1, 4])
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
+    tiny_values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    updates: int,
+    accumulate: int,
+) -> None:
+    """Ctrl-C in the middle of an epoch, then --resume: weights and history are the same."""
+    training = {"ema_decay": 0.9, "accumulate": accumulate}
+    whole = changed(tiny_values, output=str(tmp_path / "whole"), training=training)
+    train_run(parse_config(whole))
+
+    values = changed(tiny_values, training=training)
+    original = train_module._update
+
+    def interrupting(training: Any, config: Any) -> None:
+        original(training, config)
+        if training.position.updates == updates:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "_update", interrupting)
+        with pytest.raises(KeyboardInterrupt):
+            train_run(parse_config(values))
+    folder = RunFolder(values["output"])
+    assert folder.state.exists()
+    assert not folder.metrics.exists()
+    train_run(parse_config(values), resume=True)
+
+    for name, tensor in weights(tmp_path / "whole" / "last.safetensors").items():
+        assert torch.equal(tensor, weights(folder.last)[name]), name
+    assert folder.read_history() == RunFolder(tmp_path / "whole").read_history()
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_changes_nothing(
+    finished: RunFolder, tiny_values: dict[str, Any]
+) -> None:
+    before = {file: file.read_bytes() for file in finished.existing}
+    with pytest.raises(OutputExistsError, match="--resume continues it, --overwrite replaces it"):
+        train_run(parse_config(tiny_values))
+    assert {file: file.read_bytes() for file in finished.existing} == before
+
+
+def test_overwriting_touches_nothing_before_the_new_run_is_sound(
+    finished: RunFolder, tiny_values: dict[str, Any]
+) -> None:
+    before = {file: file.read_bytes() for file in finished.existing}
+    broken = changed(tiny_values, data={"root": "/nowhere"})
+    with pytest.raises(MissingFileError, match="no annotation file /nowhere"):
+        train_run(parse_config(broken), overwrite=True)
+    assert {file: file.read_bytes() for file in finished.existing} == before
+    foreign = finished.path / "notes.txt"
+    foreign.write_text("mine")
+    train_run(parse_config(changed(tiny_values, training={"epochs": 1})), overwrite=True)
+    assert len(finished.read_history()) == 1
+    assert foreign.read_text() == "mine"
+
+
+def test_resuming_a_finished_run_only_evaluates(
+    finished: RunFolder, tiny_values: dict[str, Any]
+) -> None:
+    before = weights(finished.last)
+    total = json.loads(finished.metrics.read_text())["mAP"]["total"]
+    finished.metrics.unlink()
+    assert train_run(parse_config(tiny_values), resume=True).total == pytest.approx(total)
+    assert all(torch.equal(t, before[n]) for n, t in weights(finished.last).items())
+
+
+def test_resuming_under_another_configuration_is_refused(
+    finished: RunFolder, tiny_values: dict[str, Any]
+) -> None:
+    other = changed(tiny_values, optimizer={"lr": 0.1}, seed=3)
+    with pytest.raises(ConfigError, match=r"seed, optimizer.lr differ from the run"):
+        train_run(parse_config(other), resume=True)
+    longer = changed(tiny_values, training={"epochs": 4})
+    train_run(parse_config(longer), resume=True)
+    assert [record["epoch"] for record in finished.read_history()] == [1, 2, 3, 4]
+
+
+def test_there_must_be_something_to_resume(tiny_values: dict[str, Any]) -> None:
+    with pytest.raises(MissingFileError, match="nothing to resume"):
+        train_run(parse_config(tiny_values), resume=True)
+
+
+def test_a_damaged_state_is_named(finished: RunFolder, tiny_values: dict[str, Any]) -> None:
+    finished.state.write_bytes(finished.state.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"training_state.pt is damaged"):
+        train_run(parse_config(tiny_values), resume=True)
+
+
+def test_two_processes_cannot_share_a_folder(
+    finished: RunFolder, tiny_values: dict[str, Any]
+) -> None:
+    pytest.importorskip("fcntl", reason="the lock needs a POSIX system")
+    with finished.locked(), pytest.raises(OutputExistsError, match="another process"):
+        train_run(parse_config(tiny_values), overwrite=True)
+    assert finished.metrics.exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(
+    tiny_values: dict[str, Any],
+) -> None:
+    values = changed(tiny_values, optimizer={"name": "sgd", "lr": 1e30})
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) in epoch 1, batch \d \(rows"):
+        train_run(parse_config(values))
+
+
+def test_zero_epochs_evaluate_the_initial_model(tiny_values: dict[str, Any]) -> None:
+    summary = train_run(parse_config(changed(tiny_values, training={"epochs": 0})))
+    assert 0 < summary.total < 1
+    folder = RunFolder(tiny_values["output"])
+    assert folder.last.exists()
+    # With the prior in the bias, the initial scores are about the training frequencies.
+    logits = Predictions.load(folder.predictions).logits
+    counts = np.array([c.n_train for c in summary.per_class])
+    assert np.argsort(logits.mean(0)).tolist() == np.argsort(counts).tolist()
+
+
+def test_evaluation_may_be_left_to_the_end(tiny_values: dict[str, Any]) -> None:
+    train_run(parse_config(changed(tiny_values, evaluation={"every": 0})))
+    history = RunFolder(tiny_values["output"]).read_history()
+    assert [record["mAP"] is None for record in history] == [True, True, False]
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(
+    tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = run_module.save_checkpoint
+    calls = []
+
+    def full(path: Path, *rest: Any) -> None:
+        calls.append(path)
+        if len(calls) > 3:
+            raise OSError(28, "No space left on device", str(path))
+        original(path, *rest)
+
+    monkeypatch.setattr(run_module, "save_checkpoint", full)
+    with pytest.raises(OSError, match="No space"):
+        train_run(parse_config(tiny_values))
+    folder = RunFolder(tiny_values["output"])
+    monkeypatch.undo()
+    assert load_checkpoint(folder.last)[1].epoch >= 1
+    assert train_run(parse_config(tiny_values), resume=True).total > 0.5
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"training": {"autocast": "bf16"}},
+        {"training": {"head_only_epochs": 2}},
+        {"training": {"channels_last": False, "clip_grad_norm": 1.0}},
+        {"model": {"head": {"name": "projection", "width": 8}, "freeze": ["conv1", "layer1"]}},
+        {"sampler": {"name": "class_aware"}},
+        {"sampler": {"name": "repeat_factor", "threshold": 0.3}},
+        {"sampler": {"name": "weighted"}},
+        {"schedule": {"name": "multistep", "milestones": [1], "warmup_updates": 2}},
+        {"optimizer": {"backbone_lr_scale": 0.1, "layer_decay": 0.5}},
+        {"loss": {"preset": "db_focal"}},
+        {"loss": {"name": "zlpr"}},
+        {"evaluation": {"mirror": True}},
+        {"transforms": {"name": "modern"}},
+        {"training": {"batch_size": 47}},  # leaves one image for the last batch
+    ],
+    ids=str,
+)
+def test_every_option_trains(tiny_values: dict[str, Any], section: dict[str, Any]) -> None:
+    values = copy.deepcopy(tiny_values)
+    for name, part in section.items():
+        if name in ("loss", "transforms", "sampler"):
+            values[name] = part if name != "transforms" else {**part, "size": 32}
+        else:
+            values = changed(values, **{name: part})
+    summary = train_run(parse_config(changed(values, training={"epochs": 2})))
+    assert 0 < summary.total <= 1
+
+
+def test_head_only_epochs_leave_the_backbone_alone(tiny_values: dict[str, Any]) -> None:
+    values = changed(tiny_values, training={"epochs": 0})
+    train_run(parse_config(values))
+    before = weights(RunFolder(values["output"]).last)
+    values = changed(tiny_values, training={"epochs": 1, "head_only_epochs": 1})
+    train_run(parse_config(values), overwrite=True)
+    after = weights(RunFolder(values["output"]).last)
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert all(name.startswith("head.") for name in moved)
