@@ -93,10 +93,12 @@ class ElementwiseLoss(Loss):
         self.focusing = focusing or Focusing()
         self.weighting = weighting or Weighting()
         self.scale = scale
+        lengths = [len(b) for b in self.buffers() if b.ndim == 1 and len(b) > 1]
+        self.num_classes = lengths[0] if lengths else None
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; see :meth:`Loss.forward`."""
-        logits, known = check_inputs(logits, targets, known)
+        logits, known = check_inputs(logits, targets, known, self.num_classes)
         keep = self.reduction == "none"
 
         def plain(z: Tensor) -> Tensor:
@@ -194,6 +196,8 @@ def _are_binary(targets: Tensor, values: Tensor) -> bool:
     # Looking costs little on a CPU. It would stall another device, and cannot be compiled.
     if torch.compiler.is_compiling() or values.device.type != "cpu":
         return False
+    if values.numel() == 0:
+        return True
     low, high = torch.addcmul(values, values, values, value=-1).aminmax()  # of y (1 - y)
     return bool(low == 0) and bool(high == 0)
 

@@ -49,7 +49,7 @@ def working_precision(values: Tensor) -> Tensor:
 
 
 def check_inputs(
-    logits: Tensor, targets: Tensor, known: Tensor | None
+    logits: Tensor, targets: Tensor, known: Tensor | None, num_classes: int | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """Check that shapes agree; give the logits in working precision and the mask as bools.
 
@@ -57,10 +57,16 @@ def check_inputs(
         logits: Shape (..., C).
         targets: Same shape, values in [0, 1]; any real, integer or bool type.
         known: Same shape, True (or non-zero) where the label is annotated; None if all are.
+        num_classes: C, if the loss has class vectors.
 
     Raises:
         ConfigError: If the shapes differ.
     """
+    if num_classes is not None and logits.shape[-1] != num_classes:
+        raise ConfigError(
+            f"The loss was built with the counts of {num_classes} classes, but the logits have "
+            f"shape {tuple(logits.shape)}: their last axis must be the classes, in the same order."
+        )
     if targets.shape != logits.shape:
         raise ConfigError(
             f"Logits have shape {tuple(logits.shape)} but targets {tuple(targets.shape)}; give one "

@@ -155,7 +155,7 @@ class EqualizationLossV2(Loss):
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; see :meth:`Loss.forward`."""
-        z, known = check_inputs(logits, targets, known)
+        z, known = check_inputs(logits, targets, known, len(self.ratio) + self.background)
         z, y = blank_unknown(z, targets, known)
         ratio = self.ratio.to(z.dtype)
         pos_weight, neg_weight = equalization_v2_weights(ratio, self.gamma, self.mu, self.alpha)

@@ -7,13 +7,18 @@ through weights.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from mlt.config import loss_parts as config
 from mlt.losses.part import Part
+from mlt.losses.weight_maps import (
+    effective_number_at,
+    equalization_weights,
+    instance_weights,
+    rarest_class_weights,
+    rebalance_weights,
+)
 from mlt.losses.weights import (
     Array,
     ClassCounts,
@@ -68,10 +73,7 @@ class InstanceWeighting(ColumnWeighting):
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
         """Give one weight a row, shape (..., 1)."""
-        total = targets.sum(-1, keepdim=True)
-        weighed = (targets * self.weight.to(targets.dtype)).sum(-1, keepdim=True)
-        weight = torch.where(total > 0, weighed / torch.where(total > 0, total, 1), 1)
-        weight = self.once_started(weight, 1.0)
+        weight = self.once_started(instance_weights(targets, self.weight), 1.0)
         return weight, weight
 
 
@@ -86,10 +88,7 @@ class RarestWeighting(ColumnWeighting):
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
         """Give one weight a row, shape (..., 1)."""
-        counts = torch.where(targets > 0, self.counts, torch.inf)
-        rarest = counts.argmin(-1, keepdim=True)
-        weight = self.weight.to(targets.dtype)[rarest]
-        weight = torch.where((targets > 0).any(-1, keepdim=True), weight, 1)
+        weight = rarest_class_weights(targets, self.weight, self.counts)
         weight = self.once_started(weight, 1.0)
         return weight, weight
 
@@ -107,14 +106,10 @@ class MeanCountWeighting(Weighting):
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
         """Give one weight a row, shape (..., 1)."""
-        total = targets.sum(-1, keepdim=True)
-        mean = (targets * self.counts.to(targets.dtype)).sum(-1, keepdim=True)
-        mean = mean / torch.where(total > 0, total, 1)
-        if self.beta == 0:
-            weight = torch.full_like(mean, self.factor)
-        else:
-            weight = self.factor * (self.beta - 1) / torch.expm1(mean * math.log1p(self.beta - 1))
-        weight = self.once_started(torch.where(total > 0, weight, 1), 1.0)
+        mean = instance_weights(targets, self.counts)
+        weight = self.factor * effective_number_at(mean, self.beta)
+        weight = torch.where((targets > 0).any(-1, keepdim=True), weight, 1)
+        weight = self.once_started(weight, 1.0)
         return weight, weight
 
 
@@ -131,14 +126,11 @@ class Rebalance(Weighting):
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
         """Give the weight of each element; 1 + alpha on rows without positives."""
         part = self.part
-        inverse = self.inverse_counts.to(targets.dtype)
-        total = (targets * inverse).sum(-1, keepdim=True)
-        # Without positives the ratio is infinite and the sigmoid 1: where the published code ends.
-        ratio = inverse / torch.where(total > 0, total, torch.finfo(total.dtype).tiny)
-        weight = part.alpha + torch.sigmoid(part.beta * (ratio - part.mu))
+        weight = rebalance_weights(targets, self.inverse_counts, part.alpha, part.beta, part.mu)
         if part.normalise_rows:
-            present = weight if known is None else torch.where(known, weight, 0)
-            largest = present.amax(-1, keepdim=True)
+            largest = (weight if known is None else torch.where(known, weight, 0)).amax(
+                -1, keepdim=True
+            )
             weight = weight / torch.where(largest > 0, largest, 1)
         weight = self.once_started(weight, 1.0)
         return weight, weight
@@ -155,8 +147,7 @@ class Equalization(Weighting):
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
         """Give weights of negatives: 0 for a rare class where the row has a positive, else 1."""
-        foreground = (targets > 0).any(-1, keepdim=True)
-        weight = torch.where(self.rare & foreground, 0.0, 1.0).to(targets.dtype)
+        weight = equalization_weights(targets, self.rare)
         return 1.0, self.once_started(weight, 1.0)
 
 

@@ -171,8 +171,8 @@ def effective_number_weights(
 ) -> Array:
     """Give (1 - beta) / (1 - beta^n) for each class, not scaled.
 
-    beta 0 weighs all classes alike; towards 1 the weights become 1 / n. expm1 and log1p keep all
-    digits for beta next to 1, where the formula as written loses them.
+    beta 0 weighs all classes alike; towards 1 the weights become 1 / n. expm1 keeps all digits for
+    beta next to 1, where the formula as written loses them.
 
     Args:
         counts: Positives a class (or an image's mean count), at least 1.
@@ -192,8 +192,7 @@ def effective_number_weights(
     beta = resolve_beta(beta, num_images)
     if beta == 0:
         return np.ones_like(counts)
-    log_beta = np.log1p(beta - 1)
-    return (beta - 1) / np.expm1(counts * log_beta)
+    return (beta - 1) / np.expm1(counts * np.log(beta))
 
 
 def resolve_beta(beta: float | Literal["auto"], num_images: int | None) -> float:

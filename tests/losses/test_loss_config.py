@@ -1,0 +1,122 @@
+"""The loss section of the YAML, its presets, and building from it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from mlt.config.loss import Composition, LossConfig
+from mlt.config.loss_names import preset_options, resolve_preset
+from mlt.errors import ConfigError
+from mlt.losses import ClassBalancedFocalLoss, build_loss, create_loss, list_losses
+
+ADAPTER = TypeAdapter(LossConfig)
+STATS = SimpleNamespace(
+    counts=[90, 30, 4], num_images=100, known_counts=[100, 100, 100], class_names=("a", "b", "c")
+)
+
+
+def read(text: str):
+    return ADAPTER.validate_python(yaml.safe_load(text))
+
+
+def test_a_preset_is_its_composition_written_out() -> None:
+    preset = read("{preset: db_focal, options: {map_gamma: 0.3, neg_scale: 5}}")
+    written_out = read("""
+        adjustment: {name: negative_tolerant, neg_scale: 5, init_bias: 0.05}
+        focusing: {name: focal, gamma: 2}
+        weighting: {name: rebalance, alpha: .1, beta: 10, mu: .3}
+        scale: 2
+        reduction: mean
+    """)
+    assert preset == written_out
+    assert isinstance(preset, Composition)
+
+
+@pytest.mark.parametrize("name", list_losses())
+def test_every_preset_survives_the_yaml(name: str) -> None:
+    part = read(f"{{preset: {name}}}")
+    again = ADAPTER.validate_python(yaml.safe_load(yaml.safe_dump(part.model_dump())))
+    assert again == part
+    loss = build_loss(part, STATS)
+    value = loss(torch.zeros(2, 3), torch.tensor([[1, 0, 0], [0, 1, 1]]))
+    assert value.isfinite()
+
+
+def test_defaults_are_cross_entropy() -> None:
+    assert read("{}") == read("{preset: bce}")
+
+
+def test_floats_that_yaml_reads_as_strings() -> None:
+    assert read("{preset: eql, options: {threshold: 1e-3}}").weighting.threshold == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("scheme", "normalise"),
+    [("column", True), ("positive", True), ("instance", True), ("average_w", False)],
+)
+def test_reference_schemes_are_not_scaled(scheme: str, normalise: bool) -> None:
+    part = read(f"weighting: {{name: effective_number, scheme: {scheme}}}")
+    assert part.weighting.normalise is normalise
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{preset: fcal}", "There is no loss 'fcal'. Did you mean 'focal'?"),
+        ("{preset: focal, options: {gama: 2}}", "no option 'gama'. Did you mean 'gamma'?"),
+        ("{preset: focal, options: {gamma: -1}}", "gamma: Input should be greater than"),
+        ("{preset: focal, options: {scale: 2, balance_param: 2}}", "given 'scale' twice"),
+        ("{preset: focal, gamma: 2}", "Extra inputs are not permitted"),
+        ("{name: focal}", "does not match any of the expected tags"),
+        ("{focusing: {name: focal, gama: 2}}", "focusing.focal.gama"),
+        ("{weighting: {name: inverse, scheme: average_n}}", "Input should be 'column'"),
+        ("{weighting: {name: effective_number, beta: 1}}", "less than 1"),
+        ("{reduction: average}", "'none', 'mean', 'sum' or 'batchmean'"),
+    ],
+)
+def test_mistakes_are_explained(text: str, message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(text)
+    assert message in str(caught.value)
+
+
+def test_the_schema_knows_presets_and_parts() -> None:
+    schema = str(ADAPTER.json_schema())
+    for word in ("PresetLoss", "NegativeTolerant", "EffectiveNumber", "Zlpr"):
+        assert word in schema
+
+
+def test_create_loss_explains_itself() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'db_focal'"):
+        create_loss("dbfocal")
+    with pytest.raises(ConfigError, match="It takes: gamma, alpha, scale, reduction"):
+        create_loss("focal", beta=0.9)
+    with pytest.raises(ConfigError, match="reduction must be one of"):
+        create_loss("focal", reduction="average")
+    with pytest.raises(ConfigError, match="no loss by element"):
+        create_loss("two_way", reduction="none")
+
+
+def test_options_of_every_preset() -> None:
+    for name in list_losses():
+        options = preset_options(name)
+        assert options["reduction"] == "mean"
+        assert resolve_preset(name, options) == resolve_preset(name)
+
+
+def test_named_classes_are_the_presets() -> None:
+    by_class = ClassBalancedFocalLoss.from_counts(STATS.counts, beta=0.99, scheme="instance")
+    by_name = create_loss("cb_focal", STATS.counts, beta=0.99, scheme="instance")
+    logits, targets = torch.randn(5, 3), torch.ones(5, 3)
+    torch.testing.assert_close(by_class(logits, targets), by_name(logits, targets))
+
+
+def test_partly_known_labels_shift_the_prior() -> None:
+    partly = SimpleNamespace(**{**vars(STATS), "known_counts": [100, 60, 8]})
+    shift = build_loss(resolve_preset("logit_adjusted"), partly).adjustment.shift
+    torch.testing.assert_close(shift, torch.logit(torch.tensor([0.9, 0.5, 0.5]).double()))

@@ -1,0 +1,120 @@
+"""Values and gradients computed in one pass, against autograd through the plain formulas."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mlt.losses import Loss, create_loss, list_losses, one_pass
+
+COUNTS = [500, 300, 90, 20, 3]
+ONE_PASS = [n for n in list_losses() if n not in ("two_way", "zlpr", "federated", "eqlv2", "splc")]
+OTHERS = ["two_way", "zlpr", "splc"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:All class weights")
+
+
+def make(name: str, reduction: str = "none", **options: object) -> Loss:
+    return create_loss(name, COUNTS, 1000, reduction, **options)
+
+
+def batch(kind: str, rows: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    logits = 4 * torch.randn(rows, 5, generator=generator, dtype=torch.float64)
+    targets = torch.rand(rows, 5, generator=generator, dtype=torch.float64)
+    if kind != "soft":
+        targets = (targets < 0.3).to(torch.bool if kind == "bool" else torch.float64)
+    return logits.requires_grad_(), targets
+
+
+@pytest.mark.parametrize("name", ONE_PASS)
+@pytest.mark.parametrize("kind", ["soft", "binary", "bool"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_agrees_with_autograd(name: str, kind: str, masked: bool) -> None:
+    logits, targets = batch(kind)
+    known = torch.rand(logits.shape) < 0.8 if masked else None
+    weights = torch.rand_like(logits)
+    loss = make(name)
+    value = loss(logits, targets, known)
+    assert "WithSlope" in type(value.grad_fn).__name__
+    plain = loss.elements(logits, targets, known)
+    torch.testing.assert_close(value, plain, rtol=1e-9, atol=1e-12)
+    (grad,) = torch.autograd.grad((weights * value).sum(), logits)
+    (expected,) = torch.autograd.grad((weights * plain).sum(), logits)
+    torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"gamma": 3.7}, {"gamma": 1}, {"gamma": 5, "alpha": 0.25}])
+def test_focal_options(options: dict) -> None:
+    logits, targets = batch("binary")
+    loss = make("focal", **options)
+    (grad,) = torch.autograd.grad(loss(logits, targets).sum(), logits)
+    (expected,) = torch.autograd.grad(loss.elements(logits, targets, None).sum(), logits)
+    torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["focal", "db_focal", "cb_bce", "asl"])
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_blocks_change_nothing(name: str, reduction: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    logits, targets = batch("binary", rows=41)
+    known = torch.rand(logits.shape) < 0.8
+    results = []
+    for limit in (10_000, 50):  # 41 rows at once, then 10 rows at a time and a rest of 1
+        monkeypatch.setitem(one_pass.BLOCK_ELEMENTS, "cpu", limit)
+        value = make(name, reduction)(logits, targets, known)
+        results.append((value, *torch.autograd.grad(value.sum(), logits)))
+    torch.testing.assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize("name", ONE_PASS + OTHERS)
+def test_gradcheck(name: str) -> None:
+    logits, targets = batch("binary" if name in OTHERS else "soft", rows=3)
+    with torch.no_grad():
+        logits.mul_(0.5)
+    loss = make(name, "none" if name in ONE_PASS else "mean")
+    if name == "splc":
+        loss.set_epoch(1)
+    if name not in ("asl", "balanced_asl", "ral", "splc") or logits.abs().min() > 1e-3:
+        assert torch.autograd.gradcheck(lambda z: loss(z, targets), logits)
+
+
+@pytest.mark.parametrize("name", ONE_PASS + OTHERS)
+def test_second_derivatives(name: str) -> None:
+    logits, targets = batch("binary", rows=3)
+    with torch.no_grad():
+        logits.mul_(0.5)
+    loss = make(name, "none" if name in ONE_PASS else "mean")
+    assert torch.autograd.gradgradcheck(lambda z: loss(z, targets), logits)
+
+
+@pytest.mark.parametrize("name", ["db_focal", "asl", "two_way"])
+def test_autocast_changes_nothing(name: str) -> None:
+    logits, targets = batch("binary")
+    z = logits.detach().bfloat16().requires_grad_()
+    loss = make(name, "mean")
+    value = loss(z, targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        under = loss(z, targets)
+    assert under.dtype == torch.float32
+    torch.testing.assert_close(under, value, rtol=0, atol=0)
+
+
+def test_gradients_to_targets_go_through_the_plain_formula() -> None:
+    logits, targets = batch("soft")
+    targets.requires_grad_()
+    make("focal", "sum")(logits, targets).backward()
+    assert targets.grad.abs().max() > 0
+
+
+def test_a_second_backward_pass_gives_the_same() -> None:
+    logits, targets = batch("binary")
+    value = make("focal", "mean")(logits, targets)
+    first = torch.autograd.grad(value, logits, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(value, logits), first)
+
+
+def test_torch_func_grad() -> None:
+    logits, targets = batch("binary")
+    loss = make("db_focal", "mean")
+    (expected,) = torch.autograd.grad(loss(logits, targets), logits)
+    torch.testing.assert_close(torch.func.grad(loss)(logits.detach(), targets), expected)
