@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -143,6 +144,7 @@ def build_loader(
         collate_fn=_collate,
         pin_memory=torch.device(device).type == "cuda",
         persistent_workers=workers > 0,
+        worker_init_fn=_leave_interrupts_to_the_main_process,
         # DataLoader would otherwise draw its workers' seeds from the generator of the model.
         generator=torch.Generator().manual_seed(seed),
     )
@@ -169,6 +171,11 @@ def default_workers(num_images: int, batch_size: int) -> int:
     except AttributeError:  # Not on Windows and macOS.
         cores = os.cpu_count() or 1
     return min(8, cores - 1)
+
+
+def _leave_interrupts_to_the_main_process(worker: int) -> None:
+    """Ctrl-C reaches every process; the main one still needs its workers to end in good order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _EpochBatches(Sampler[list[Draw]]):

@@ -45,6 +45,7 @@ __all__ = [
     "load_data",
     "read_test",
     "read_train",
+    "training_split",
 ]
 
 
@@ -76,13 +77,23 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
         MissingFileError: If annotations or images are absent; says what to put where.
         DataError: If training and test data have different classes, or the split is empty.
     """
-    table = read_train(config, cache)
-    split = Split.load(config.split) if config.split else build_split(config, table)
-    train = split.apply(table)
-    test = read_test(config, cache, table.class_names)
+    split, train = training_split(config, cache)
+    test = read_test(config, cache, train.class_names)
     for part, name in ((train, "training"), (test, "test")):
         check_images(part, name)
     return Data(train, test, split, _notes(split, train))
+
+
+def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
+    """Read the training annotations, make or load the split, and cut it out of them.
+
+    Args:
+        config: Where the data is.
+        cache: Folder for label tables.
+    """
+    table = read_train(config, cache)
+    split = Split.load(config.split) if config.split else build_split(config, table)
+    return split, split.apply(table)
 
 
 def build_split(config: DataConfig, table: LabelTable, sources: Sequence[Path] = ()) -> Split:

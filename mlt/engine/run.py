@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 
 from mlt.config import Config, dump_config, load_config
 from mlt.engine.checkpoint import (
@@ -61,7 +62,13 @@ def train_run(config: Config, resume: bool = False, overwrite: bool = False) -> 
         with folder.logging(), Stop() as stop:
             for note in setup.data.notes:
                 logger.info("%s", note)
-            return _train(setup, folder, stop)
+            try:
+                return _train(setup, folder, stop)
+            except RuntimeError as error:
+                # A SIGTERM to the whole process group also ends the loader's workers.
+                if stop.requested:
+                    raise KeyboardInterrupt from error
+                raise
 
 
 def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
@@ -108,7 +115,7 @@ def _record(setup: Setup, folder: RunFolder) -> Predictions | None:
     predictions = _predict(setup) if due else None
     means: dict[str, float | None] = {}
     if predictions is not None:
-        means = summarize(predictions, setup.stats.limits).to_json()["mAP"]
+        means = summarize(predictions, setup.stats.limits, details=False).to_json()["mAP"]
         if (means["total"] or 0.0) > folder.best_total():
             _save(setup, folder.best)
     folder.append_history(
@@ -144,7 +151,7 @@ def _predict(setup: Setup) -> Predictions:
     )
 
 
-def _save(setup: Setup, path) -> None:  # type: ignore[no-untyped-def]
+def _save(setup: Setup, path: Path) -> None:
     info = CheckpointInfo(
         class_names=setup.stats.class_names,
         class_counts=tuple(int(n) for n in setup.stats.counts),

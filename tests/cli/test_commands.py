@@ -246,7 +246,10 @@ def test_a_pareto_split_of_any_data(
     output = tmp_path / "split.json"
     arguments = ["build-split", "pareto", "--config", str(config), "--output", str(output)]
     picture = tmp_path / "counts.png"
-    assert main([*arguments, "--max", "20", "--head", "12", "--tail", "5", "--plot", str(picture)]) == 0
+    assert (
+        main([*arguments, "--max", "20", "--head", "12", "--tail", "5", "--plot", str(picture)])
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "person" in printed
     assert "####" in printed
@@ -258,6 +261,17 @@ def test_a_pareto_split_of_any_data(
     assert main(arguments) == 2
     assert "--overwrite replaces it" in capsys.readouterr().err
     assert main(["train", str(config), "--set", f"data.split={output}", "training.epochs=1"]) == 0
+
+
+def test_what_a_sampler_will_do(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = ["show-sampler", str(config)]
+    assert main(plain) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "shuffle: 48 draws an epoch from 48 images"
+    assert all(line.split()[-1] == "1.00" for line in lines[2:])
+    assert main([*plain, "--set", "sampler={name: class_aware}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert float(lines[-1].split()[-1]) > float(lines[2].split()[-1])  # rare more than frequent
 
 
 def run_tool(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,44 @@
+"""`mlt show-sampler`: what a sampler will do, before it does it."""
+
+from __future__ import annotations
+
+import argparse
+
+DESCRIPTION = """\
+Print how often an epoch of a configuration's sampler draws each class, beside the plain counts.
+
+  mlt show-sampler coco_mlt_cb_focal --set 'sampler={name: class_aware}'
+  mlt show-sampler my.yaml --set 'sampler={name: repeat_factor, threshold: 0.01}'"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of one of mlt's")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="change the configuration, for example 'sampler={name: class_aware}'",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from mlt.config import load_config
+    from mlt.data import ClassStats, GroupLimits
+    from mlt.data.samplers import build_sampler, expected_draws
+    from mlt.data.sources import training_split
+    from mlt.data.summary import draws_table
+    from mlt.engine.folder import RunFolder
+
+    config = load_config(arguments.config, arguments.overrides)
+    _, train = training_split(config.data, RunFolder(config.output).cache)
+    limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
+    stats = ClassStats.from_table(train, limits)
+    sampler = build_sampler(config.sampler, train, stats, config.seed)
+    print(f"{config.sampler.name}: {sampler.num_draws} draws an epoch from {len(train)} images")
+    print(draws_table(stats, expected_draws(sampler, train)))
+    return 0
