@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from mlt.config import load_config, shipped_configs
+from mlt.config.loss_presets import resolve_preset
 
 CONFIGS = shipped_configs()
-PUBLISHED = [
+LOSSES = ("bce", "cb_bce", "focal", "cb_focal", "class_aware_bce", "class_aware_focal", "r_bce", "db_focal", "asl")
+PUBLISHED = [f"{data}_{loss}" for data in ("coco_mlt", "voc_mlt") for loss in LOSSES]
     f"{d}_{x}" for d in ("coco_mlt", "voc_mlt") for x in ("bce", "cb_bce", "focal", "cb_focal")
 ]
 
@@ -51,3 +53,14 @@ def test_configurations_are_found_by_name_from_anywhere(
     monkeypatch.chdir(tmp_path)
     for name in ("voc_mlt_bce", "voc_mlt_bce.yaml", "configs/voc_mlt_bce.yaml"):
         assert load_config(name).output == "runs/voc_mlt_bce"
+
+
+@pytest.mark.parametrize(("data", "mu", "neg_scale"), [("coco_mlt", 0.2, 2), ("voc_mlt", 0.3, 5)])
+def test_the_published_distribution_balanced_loss(data: str, mu: float, neg_scale: float) -> None:
+    config = load_config(CONFIGS[f"{data}_db_focal"])
+    preset = {"map_alpha": 0.1, "map_beta": 10, "map_gamma": mu, "neg_scale": neg_scale}
+    options = {**preset, "init_bias": 0.05, "gamma": 2, "scale": 2}
+    assert config.loss == resolve_preset("db_focal", options)
+    assert config.sampler.model_dump()["name"] == "class_aware"
+    assert config.training.epochs == 8
+    assert config.schedule.milestones == (5, 7)
