@@ -7,10 +7,20 @@ from pathlib import Path
 import pytest
 
 from mlt.config import load_config, shipped_configs
-from mlt.config.loss_presets import resolve_preset
+from mlt.config.loss import PresetLoss
 
 CONFIGS = shipped_configs()
-LOSSES = "bce cb_bce focal cb_focal class_aware_bce class_aware_focal r_bce db_focal asl".split()
+LOSSES = [
+    "bce",
+    "cb_bce",
+    "focal",
+    "cb_focal",
+    "class_aware_bce",
+    "class_aware_focal",
+    "r_bce",
+    "db_focal",
+    "asl",
+]
 PUBLISHED = [f"{data}_{loss}" for data in ("coco_mlt", "voc_mlt") for loss in LOSSES]
 
 
@@ -58,7 +68,7 @@ def test_the_published_distribution_balanced_loss(data: str, mu: float, neg_scal
     config = load_config(CONFIGS[f"{data}_db_focal"])
     preset = {"map_alpha": 0.1, "map_beta": 10, "map_gamma": mu, "neg_scale": neg_scale}
     options = {**preset, "init_bias": 0.05, "gamma": 2, "scale": 2}
-    assert config.loss == resolve_preset("db_focal", options)
+    assert config.loss == PresetLoss(preset="db_focal", options=options).resolve()
     assert config.sampler.model_dump()["name"] == "class_aware"
     assert config.training.epochs == 8
     assert config.schedule.milestones == (5, 7)
