@@ -1,6 +1,7 @@
 """Evaluation: average precision, its intervals and tests, rates, predictions on disk."""
 
 from mlt.metrics.average_precision import average_precision, micro_average_precision
+from mlt.metrics.calibration import Calibration, check_calibration, fit_calibration
 from mlt.metrics.compare import (
     Comparison,
     Difference,
@@ -13,13 +14,21 @@ from mlt.metrics.ordering import LabelOrder, label_order
 from mlt.metrics.predictions import Predictions
 from mlt.metrics.rates import Rates, decide, decision_rates, top_k
 from mlt.metrics.reference import checked_average_precision, reference_average_precision
+from mlt.metrics.reliability import (
+    Reliability,
+    ReliabilityCurve,
+    reliability,
+    reliability_curve,
+)
 from mlt.metrics.resampling import bootstrap_average_precision
 from mlt.metrics.seeds import SeedMean, aggregate_seeds, compare_seeds
 from mlt.metrics.summary import ClassResult, Details, Summary, summarize
 from mlt.metrics.tables import class_table, rates_table, result_table
+from mlt.metrics.thresholds import Thresholds, check_thresholds, tune_thresholds
 from mlt.metrics.uncertainty import Uncertainty, average_precision_intervals
 
 __all__ = [
+    "Calibration",
     "ClassResult",
     "Comparison",
     "Details",
@@ -28,13 +37,18 @@ __all__ = [
     "LabelOrder",
     "Predictions",
     "Rates",
+    "Reliability",
+    "ReliabilityCurve",
     "SeedMean",
     "Summary",
+    "Thresholds",
     "Uncertainty",
     "aggregate_seeds",
     "average_precision",
     "average_precision_intervals",
     "bootstrap_average_precision",
+    "check_calibration",
+    "check_thresholds",
     "checked_average_precision",
     "class_table",
     "compare_predictions",
@@ -42,12 +56,16 @@ __all__ = [
     "compare_seeds",
     "decide",
     "decision_rates",
+    "fit_calibration",
     "holm",
     "label_order",
     "micro_average_precision",
     "rates_table",
     "reference_average_precision",
+    "reliability",
+    "reliability_curve",
     "result_table",
     "summarize",
     "top_k",
+    "tune_thresholds",
 ]

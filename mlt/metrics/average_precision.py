@@ -149,13 +149,13 @@ def _weighted(
     targets: NDArray[np.bool_], scores: NDArray[np.generic], weight: NDArray[np.float64]
 ) -> float:
     gain = targets * weight
+    if not gain.any():
+        return np.nan
     order = np.argsort(scores)[::-1]
     in_order = scores[order]
     last_of_tie = np.flatnonzero(np.append(in_order[1:] != in_order[:-1], True))
     positives = np.cumsum(gain[order])[last_of_tie]
     images = np.cumsum(weight[order])[last_of_tie]
-    if not len(positives) or positives[-1] <= 0:
-        return np.nan
     counted = images > 0  # not so at the top of the ranking while only weights of 0 were seen
     positives, images = positives[counted], images[counted]
     recall = positives / positives[-1]

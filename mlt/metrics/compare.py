@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from mlt.data.stats import ClassStats, GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.average_precision import average_precision
+from mlt.metrics.gather import Groups, gather
 from mlt.metrics.inputs import check_targets
 from mlt.metrics.intervals import percentile_interval
 from mlt.metrics.predictions import Predictions
 from mlt.metrics.resampling import bootstrap_average_precision, fill_vanished
-from mlt.metrics.uncertainty import Groups
 
-__all__ = ["Comparison", "Difference", "align", "compare_predictions", "compare_scores", "holm"]
+__all__ = [
+    "FEW",
+    "UNTESTED",
+    "Comparison",
+    "Difference",
+    "align",
+    "compare_predictions",
+    "compare_scores",
+    "groups_of",
+    "holm",
+    "t_test",
+]
+
+FEW = 20
+"""Positives of a class below which its resamples alone are not trusted."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,11 @@ def compare_scores(
     p-value twice the share of resamples on the other side of 0, which cannot be less than
     2 / (resamples + 1). Of many p-values some are small by chance: see :func:`holm`.
 
+    Resamples of a class with fewer than 20 positives know too little of its spread, and the test
+    would find differences that are not there. For such a class, and for a mean that has one, the
+    interval is widened to contain Student's (of the infinitesimal jackknife), and the p-value is
+    the larger of the two. A class with one positive is not tested.
+
     It says whether these two *models* differ on other images. Whether two *methods* do, when each
     is trained again, takes several seeds: :func:`mlt.metrics.compare_seeds`.
 
@@ -118,27 +137,27 @@ def compare_scores(
         (0.64, 0.002)
     """
     truth, mask = check_targets(targets, known)
-    values = average_precision(truth, first, mask) - average_precision(truth, second, mask)
+    gathered = gather(truth, [first, second], mask, groups, lambda ab: ab[0].minus(ab[1]))
+    values = gathered.values[0] - gathered.values[1]
     draws = np.zeros((resamples, truth.shape[1]))
     for sign, scores in ((1, first), (-1, second)):
         draws += sign * bootstrap_average_precision(
             truth, scores, mask, resamples=resamples, seed=seed, threads=threads
         )
     draws = fill_vanished(draws)
-    defined = ~np.isnan(values)
-    members = {"total": np.arange(len(values)), **(groups or {})}
-    means = {}
-    for name, indices in members.items():
-        columns = np.asarray(indices, dtype=np.intp)
-        columns = columns[defined[columns]]
-        means[name] = (
-            _difference(values[columns].mean(), draws[:, columns].mean(axis=1), level)
-            if len(columns)
-            else _UNDEFINED
+
+    def tested(columns: Sequence[int], variance: tuple[float, float]) -> Difference:
+        if not columns:
+            return UNTESTED
+        fewest = int(gathered.positives[columns].min())
+        return _difference(
+            float(values[columns].mean()), draws[:, columns].mean(axis=1), variance, fewest, level
         )
+
+    means = {name: tested(g.columns, g.mean.variance()) for name, g in gathered.groups.items()}
+    total = gathered.groups["total"].columns
     per_class = tuple(
-        _difference(values[k], draws[:, k], level) if defined[k] else _UNDEFINED
-        for k in range(len(values))
+        tested([k] if k in total else [], variance) for k, variance in enumerate(gathered.variances)
     )
     return Comparison(means, per_class, level, resamples)
 
@@ -231,11 +250,40 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return result
 
 
-_UNDEFINED = Difference(math.nan, math.nan, math.nan, math.nan)
+UNTESTED = Difference(math.nan, math.nan, math.nan, math.nan)
+"""Of a class or group that is undefined."""
 
 
-def _difference(value: float, draws: NDArray[np.float64], level: float) -> Difference:
+def t_test(value: float, variance: float, freedom: float, level: float) -> Difference:
+    """Student's test and interval of a difference whose variance is known so well."""
+    if math.isnan(value) or math.isnan(variance):
+        return Difference(value, math.nan, math.nan, math.nan)
+    if variance == 0:
+        return Difference(value, value, value, 1.0 if value == 0 else 0.0)
+    error = math.sqrt(variance)
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    p_value = float(2 * stats.t.sf(abs(value) / error, freedom))
+    return Difference(value, value - half, value + half, p_value)
+
+
+def _difference(
+    value: float,
+    draws: NDArray[np.float64],
+    variance: tuple[float, float],
+    fewest: int,
+    level: float,
+) -> Difference:
     interval = percentile_interval(draws, level)
     rarer_side = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    p_value = min(2 * (rarer_side + 1) / (len(draws) + 1), 1.0)
-    return Difference(float(value), interval.low, interval.high, float(p_value))
+    p_value = float(min(2 * (rarer_side + 1) / (len(draws) + 1), 1.0))
+    if fewest >= FEW:
+        return Difference(value, interval.low, interval.high, p_value)
+    student = t_test(value, *variance, level)
+    if math.isnan(student.p_value):
+        return Difference(value, math.nan, math.nan, math.nan)
+    return Difference(
+        value,
+        min(interval.low, student.low),
+        max(interval.high, student.high),
+        max(p_value, student.p_value),
+    )

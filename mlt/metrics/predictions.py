@@ -52,6 +52,13 @@ class Predictions:
         wrong = [f"{k} is {got}, not {want}" for k, (got, want) in shapes.items() if got != want]
         if wrong:
             raise DataError(f"predictions with targets {self.targets.shape}: {'; '.join(wrong)}")
+        ids, places = np.unique(self.image_ids, return_index=True)
+        if len(ids) < n:
+            twice = self.image_ids[np.setdiff1d(np.arange(n), places)[0]]
+            raise DataError(
+                f"image {twice} is there twice; a distributed sampler pads its last batch with "
+                f"images that it has given already, and these must be dropped"
+            )
         if np.isnan(self.logits).any():
             row, column = np.argwhere(np.isnan(self.logits))[0]
             raise DataError(

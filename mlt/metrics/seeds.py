@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from mlt.data.stats import GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.compare import Difference, align, groups_of
-from mlt.metrics.influence import Expansion, MeanExpansion, average, expand
+from mlt.metrics.compare import Difference, align, groups_of, t_test
+from mlt.metrics.gather import Gathered, Group, gather
+from mlt.metrics.influence import Expansion, average
 from mlt.metrics.intervals import Interval, analytic_interval, combined
 from mlt.metrics.predictions import Predictions
-from mlt.metrics.resampling import RankGroups, rank_groups
 
 __all__ = ["SeedMean", "aggregate_seeds", "compare_seeds"]
 
@@ -70,14 +69,16 @@ def aggregate_seeds(
     Raises:
         DataError: If there is no run or they are not of the same images, classes and targets.
     """
-    values, means = _gather(runs, limits, average)
+    gathered = _gather(runs, limits, average)
     result = {}
-    for name, (columns, mean) in means.items():
-        over_seeds = values[:, columns].mean(axis=1) if columns else np.full(len(runs), np.nan)
-        extra = _variance_of_mean(over_seeds)
-        interval = analytic_interval(mean, level, extra_variance=extra[0], extra_freedom=extra[1])
-        sd = float(np.std(over_seeds, ddof=1)) if len(runs) > 1 else math.nan
-        result[name] = SeedMean(float(over_seeds.mean()), sd, interval, len(runs))
+    for name, group in gathered.groups.items():
+        means = _means(gathered, group)
+        variance, freedom = _variance_of_mean(means)
+        interval = analytic_interval(
+            group.mean, level, extra_variance=variance, extra_freedom=freedom
+        )
+        sd = float(np.std(means, ddof=1)) if len(means) > 1 else math.nan
+        result[name] = SeedMean(float(means.mean()), sd, interval, len(means))
     return result
 
 
@@ -114,17 +115,13 @@ def compare_seeds(
     def difference(runs: Sequence[Expansion]) -> Expansion:
         return average(runs[:count]).minus(average(runs[count:]))
 
-    values, means = _gather([*first, *second], limits, difference)
+    gathered = _gather([*first, *second], limits, difference)
     result = {}
-    for name, (columns, mean) in means.items():
-        if not columns:
-            result[name] = _t_test(math.nan, math.nan, math.nan, level)
-            continue
-        over_seeds = values[:, columns].mean(axis=1)
-        a, b = over_seeds[:count], over_seeds[count:]
+    for name, group in gathered.groups.items():
+        a, b = np.split(_means(gathered, group), [count])
         of_seeds = combined(_variance_of_mean(a), _variance_of_mean(b))
-        variance, freedom = combined(mean.variance(), of_seeds)
-        result[name] = _t_test(float(a.mean() - b.mean()), variance, freedom, level)
+        variance, freedom = combined(group.mean.variance(), of_seeds)
+        result[name] = t_test(float(a.mean() - b.mean()), variance, freedom, level)
     return result
 
 
@@ -132,37 +129,19 @@ def _gather(
     runs: Sequence[Predictions],
     limits: GroupLimits | None,
     combine: Callable[[Sequence[Expansion]], Expansion],
-) -> tuple[NDArray[np.float64], dict[str, tuple[list[int], MeanExpansion]]]:
-    """Go through the classes once, so that the influences of one class at a time are held.
-
-    Returns:
-        (S, C) average precision of each run, and of "total" and each group its defined classes and
-        the mean over them of what ``combine`` makes of the runs.
-    """
+) -> Gathered:
     if not runs:
         raise DataError("there is no run to aggregate")
-    runs = [runs[0], *(align(runs[0], run) for run in runs[1:])]
-    classes = len(runs[0].class_names)
-    groups = {"total": np.arange(classes), **groups_of(runs[0], limits)}
-    means: dict[str, tuple[list[int], MeanExpansion]] = {g: ([], MeanExpansion()) for g in groups}
-    values = np.full((len(runs), classes), np.nan)
-    for k in range(classes):
-        cuts = [_cut(run, k) for run in runs]
-        expansions = [expand(cut) for cut in cuts if cut is not None]
-        if not expansions:
-            continue
-        values[:, k] = [expansion.value for expansion in expansions]
-        together = combine(expansions)
-        for name, (columns, mean) in means.items():
-            if k in groups[name]:
-                columns.append(k)
-                mean.add(together)
-    return values, means
+    first = runs[0]
+    aligned = [first.logits, *(align(first, run).logits for run in runs[1:])]
+    return gather(first.targets, aligned, first.known, groups_of(first, limits), combine)
 
 
-def _cut(run: Predictions, k: int) -> RankGroups | None:
-    known = None if run.known is None else run.known[:, k]
-    return rank_groups(run.targets[:, k], run.logits[:, k], known)
+def _means(gathered: Gathered, group: Group) -> NDArray[np.float64]:
+    """(S,) mAP of each run over the classes of the group; NaN if it has none."""
+    if not group.columns:
+        return np.full(len(gathered.values), np.nan)
+    return gathered.values[:, group.columns].mean(axis=1)
 
 
 def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:
@@ -170,14 +149,3 @@ def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:
     if len(means) < 2:
         return 0.0, math.inf
     return float(np.var(means, ddof=1)) / len(means), len(means) - 1.0
-
-
-def _t_test(value: float, variance: float, freedom: float, level: float) -> Difference:
-    if math.isnan(value) or math.isnan(variance):
-        return Difference(value, math.nan, math.nan, math.nan)
-    if variance == 0:
-        return Difference(value, value, value, 1.0 if value == 0 else 0.0)
-    error = math.sqrt(variance)
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    p_value = float(2 * stats.t.sf(abs(value) / error, freedom))
-    return Difference(value, value - half, value + half, p_value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import ConfigError
+from mlt.metrics.gather import Groups
 from mlt.metrics.influence import MeanExpansion, expand
 from mlt.metrics.inputs import check_ranking
 from mlt.metrics.intervals import (
@@ -24,8 +25,6 @@ from mlt.metrics.resampling import bootstrap_average_precision, class_groups, fi
 __all__ = ["Method", "Uncertainty", "average_precision_intervals"]
 
 Method = Literal["analytic", "bca", "percentile"]
-
-Groups = Mapping[str, Sequence[int] | NDArray[np.intp]]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ import pytest
 
 from mlt.data import GroupLimits
 from mlt.errors import DataError, MissingFileError
-from mlt.metrics import Predictions, average_precision, class_table, result_table, summarize
+from mlt.metrics import (
+    Predictions,
+    average_precision,
+    class_table,
+    rates_table,
+    result_table,
+    summarize,
+)
 
 
 def make_predictions(**changes: object) -> Predictions:
@@ -126,3 +133,45 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "pickle.npz", image_ids=np.array([object()], dtype=object))
     with pytest.raises(DataError):
         Predictions.load(tmp_path / "pickle.npz")
+
+
+def test_details_are_plain_and_complete() -> None:
+    values = json.loads(json.dumps(summarize(make_predictions()).to_json(), allow_nan=False))
+    assert values["average_precision_check"]["classes_by_scikit_learn"] == 4
+    assert values["average_precision_check"]["largest_difference"] < 1e-12
+    assert set(values["rates"]) >= {"CP", "CR", "CF1", "OP", "OR", "OF1", "sample_f1", "threshold"}
+    assert set(values["rates_top3"]) >= {"CP", "CF1"}
+    assert set(values["label_order"]) == {"ranking_loss", "coverage", "one_error", "num_images"}
+    assert values["intervals"]["mAP"]["total"] is None  # every class has one positive
+    assert values["per_class"][0]["prevalence"] == 0.25
+    assert values["per_class"][0]["lift"] == 4.0
+
+
+def test_without_details_means_are_the_same() -> None:
+    predictions = make_predictions()
+    short, full = summarize(predictions, details=False), summarize(predictions)
+    assert short.details is None
+    assert short.total == pytest.approx(full.total, abs=1e-12)
+    assert set(short.to_json()) < set(full.to_json())
+    assert rates_table(short) == ""
+    assert "interval" not in result_table(short)
+
+
+def test_thresholds_a_class_reach_the_rates_and_the_json() -> None:
+    summary = summarize(make_predictions(), threshold=[4.0, np.inf, 0.0, 0.0])
+    values = json.loads(json.dumps(summary.to_json(), allow_nan=False))
+    assert values["rates"]["threshold"] == [4.0, None, 0.0, 0.0]
+    assert values["rates"]["never_predicted"] == 1
+    assert "at its threshold a class" in rates_table(summary)
+
+
+def test_the_rates_table_says_what_was_counted() -> None:
+    lines = rates_table(summarize(make_predictions())).splitlines()
+    assert lines[0].split() == ["labels", "given", "CP", "CR", "CF1", "OP", "OR", "OF1"]
+    assert lines[1].startswith("at logit 0")
+    assert "micro AP" in lines[-1]
+
+
+def test_an_image_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(DataError, match="image 12 is there twice"):
+        make_predictions(image_ids=np.array([11, 12, 12, 14]))

@@ -1,0 +1,177 @@
+"""How often the intervals cover the truth, and how often the tests cry wolf, on simulated data.
+
+Each repetition draws a fresh test set of independent images. A class has expected n positives, and
+scores normally distributed with standard deviation 1, those of positives higher by a separation, so
+that the average precision of the population is known by integration. Two models have the same
+separation and correlated scores: a true null for the paired test. In the second part, models are
+trained again with another seed, which moves their separation. Prints Markdown.
+
+    python benchmarks/interval_coverage.py                       # 100 repetitions, a minute
+    python benchmarks/interval_coverage.py --repetitions 1000    # the figures of docs/intervals.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import get_args
+
+import numpy as np
+from scipy.special import ndtr
+
+from mlt.metrics import (
+    Interval,
+    Predictions,
+    aggregate_seeds,
+    average_precision_intervals,
+    compare_scores,
+    compare_seeds,
+)
+from mlt.metrics.uncertainty import Method
+
+POSITIVES = (2, 3, 5, 10, 20, 50, 100)
+SEPARATIONS = (1.0, 2.0, 3.0)
+CLASSES = [(n, separation) for n in POSITIVES for separation in SEPARATIONS]
+CORRELATION = 0.7
+SEED_SPREAD = 0.15
+"""Standard deviation of the separation over seeds."""
+
+
+def true_average_precision(prevalence: float, separation: float) -> float:
+    """Of infinitely many images: the integral of precision over recall."""
+    t = np.linspace(-10, 10 + separation, 40_001)
+    density = np.exp(-((t - separation) ** 2) / 2) / np.sqrt(2 * np.pi)
+    hits, alarms = prevalence * ndtr(separation - t), (1 - prevalence) * ndtr(-t)
+    return float(np.trapezoid(density * hits / np.maximum(hits + alarms, 1e-300), t))
+
+
+def over_seeds(prevalence: float, separation: float) -> float:
+    """The same, averaged over the separations that seeds give."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+    values = [true_average_precision(prevalence, separation + SEED_SPREAD * x) for x in nodes]
+    return float(weights @ values / weights.sum())
+
+
+def draw(
+    images: int, models: list[np.ndarray], rng: np.random.Generator
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Targets, and the scores of one model for each given (C,) separation."""
+    shape = (images, len(CLASSES))
+    targets = rng.random(shape) < np.array([n for n, _ in CLASSES]) / images
+    common = np.sqrt(CORRELATION) * rng.normal(size=shape)
+    own = np.sqrt(1 - CORRELATION)
+    return targets, [common + own * rng.normal(size=shape) + targets * s for s in models]
+
+
+def groups() -> dict[str, np.ndarray]:
+    """Means over classes by their number of positives."""
+    n = np.array([n for n, _ in CLASSES])
+    return {
+        "mean of all": np.arange(len(n)),
+        "mean of 2 to 10 positives": np.flatnonzero(n <= 10),
+        "mean of 20 positives": np.flatnonzero(n == 20),
+        "mean of 20 or more": np.flatnonzero(n >= 20),
+    }
+
+
+def covers(interval: Interval, truth: float) -> float:
+    """1 or 0; NaN without an interval."""
+    return float(interval.low <= truth <= interval.high) if interval.defined else np.nan
+
+
+def repetition(
+    images: int, resamples: int, truth: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[str, str, float]]:
+    """(row, column, 0 or 1 or width) of everything measured on one test set."""
+    separation = np.array([s for _, s in CLASSES])
+    targets, (first, second) = draw(images, [separation, separation], rng)
+    there = targets.any(axis=0)
+    members = groups()
+    seed = int(rng.integers(2**31))
+    for method in get_args(Method):
+        result = average_precision_intervals(
+            targets, first, groups=members, method=method, resamples=resamples, seed=seed
+        )
+        for (n, s), value, interval in zip(CLASSES, truth, result.per_class, strict=True):
+            yield f"{n} positives, separation {s:g}", method, covers(interval, value)
+        for name, columns in members.items():
+            defined = columns[there[columns]]
+            yield name, method, covers(result.means[name], truth[defined].mean())
+    test = compare_scores(targets, first, second, groups=members, resamples=resamples, seed=seed)
+    for (n, s), difference in zip(CLASSES, test.per_class, strict=True):
+        rejects = np.nan if np.isnan(difference.p_value) else float(difference.p_value < 0.05)
+        yield f"{n} positives, separation {s:g}", "rejects", rejects
+    for name in members:
+        yield name, "rejects", float(test.means[name].p_value < 0.05)
+
+
+def seed_repetition(
+    images: int, seeds: int, truth: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[str, str, float]]:
+    """The same for two methods of several seeds each, over classes of 20 positives or more."""
+    separation = np.array([s for _, s in CLASSES])
+    moves = rng.normal(scale=SEED_SPREAD, size=2 * seeds)
+    targets, scores = draw(images, [separation + move for move in moves], rng)
+    counts = np.array([n for n, _ in CLASSES])
+    runs = [
+        Predictions(
+            image_ids=np.arange(images),
+            logits=s.astype(np.float32),
+            targets=targets,
+            class_names=tuple(map(str, range(len(CLASSES)))),
+            class_counts=counts,
+            num_train_images=images,
+        )
+        for s in scores
+    ]
+    there = targets.any(axis=0)
+    row = f"mean of all, {seeds} seeds"
+    of_method = aggregate_seeds(runs[:seeds])
+    yield row, "analytic", covers(of_method["total"].interval, truth[there].mean())
+    between = compare_seeds(runs[:seeds], runs[seeds:])
+    yield row, "rejects", float(between["total"].p_value < 0.05)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repetitions", type=int, default=100)
+    parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--resamples", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    n = options.images
+    truth = np.array([true_average_precision(k / n, s) for k, s in CLASSES])
+    truth_of_seeds = np.array([over_seeds(k / n, s) for k, s in CLASSES])
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    start = time.perf_counter()
+    for _ in range(options.repetitions):
+        for row, column, value in repetition(n, options.resamples, truth, rng):
+            found[row][column].append(value)
+        for seeds in (3, 5):
+            for row, column, value in seed_repetition(n, seeds, truth_of_seeds, rng):
+                found[row][column].append(value)
+    print(
+        f"{options.repetitions} repetitions of {n} images, {options.resamples} resamples, "
+        f"{time.perf_counter() - start:.0f} s. Percent of repetitions in which the 95 % interval "
+        f"covers the truth, and in which the paired test at 5 % rejects a true null; the standard "
+        f"error is {100 * np.sqrt(0.05 * 0.95 / options.repetitions):.1f}.\n"
+    )
+    print("| | true AP | analytic | BCa | percentile | paired test |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    values = {f"{k} positives, separation {s:g}": t for (k, s), t in zip(CLASSES, truth)}
+    for row, columns in found.items():
+        cells = [
+            f"{100 * np.nanmean(columns[c]):.1f}" if c in columns else ""
+            for c in ("analytic", "bca", "percentile", "rejects")
+        ]
+        exact = f"{values[row]:.3f}" if row in values else ""
+        print(f"| {row} | {exact} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Average precision of ours, scikit-learn and torchmetrics on the same arrays, in one run.
+
+Prints Markdown: seconds (the best of several runs), ratios to ours, the largest difference from
+scikit-learn; and before that the bootstrap, and how time and memory of ours grow.
+
+    python benchmarks/metrics.py                         # a minute; needs torchmetrics
+    python benchmarks/metrics.py --scale 1000000 1000    # up to a million x 1,000: 8 GB, minutes
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from mlt.metrics import average_precision, bootstrap_average_precision
+
+MEGABYTE = 1e6
+
+
+def data(n: int, c: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Targets with frequencies from 30 % down to 0.1 %, and float32 logits with a signal."""
+    rng = np.random.default_rng(seed)
+    frequency = np.geomspace(0.3, 0.001, c)
+    targets = np.empty((n, c), bool)
+    scores = np.empty((n, c), np.float32)
+    for start in range(0, n, 4096):
+        rows = slice(start, min(start + 4096, n))
+        shape = (rows.stop - start, c)
+        targets[rows] = rng.random(shape, dtype=np.float32) < frequency
+        scores[rows] = rng.standard_normal(shape, dtype=np.float32) + 2 * targets[rows]
+    return targets, scores
+
+
+def best(run: Callable[[], object], repeats: int) -> float:
+    """Seconds of the fastest of several runs."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def by_scikit_learn(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    from sklearn.metrics import average_precision_score
+
+    return average_precision_score(targets, scores, average=None)
+
+
+def by_torchmetrics(targets: np.ndarray, scores: np.ndarray, threads: int) -> np.ndarray:
+    import torch
+    from torchmetrics.functional.classification import multilabel_average_precision
+
+    torch.set_num_threads(threads)
+    return multilabel_average_precision(
+        torch.from_numpy(scores).sigmoid(),
+        torch.from_numpy(targets).long(),
+        num_labels=targets.shape[1],
+        average="none",
+        validate_args=False,
+    ).numpy()
+
+
+def against_peers(n: int, c: int, threads: int) -> None:
+    targets, scores = data(n, c)
+    reference = by_scikit_learn(targets, scores)
+    runs: dict[str, tuple[Callable[[], np.ndarray], int]] = {
+        f"mlt, {threads} threads": (
+            lambda: average_precision(targets, scores, threads=threads), 10,
+        ),
+        "mlt, 1 thread": (lambda: average_precision(targets, scores, threads=1), 10),
+        "scikit-learn": (lambda: by_scikit_learn(targets, scores), 3),
+        f"torchmetrics, {threads} threads": (
+            lambda: by_torchmetrics(targets, scores, threads), 3,
+        ),
+    }  # fmt: skip
+    seconds = {name: best(run, repeats) for name, (run, repeats) in runs.items()}
+    ours = seconds[f"mlt, {threads} threads"]
+    print(f"{n:,} images x {c} classes, float32 scores\n")
+    print("| | seconds | times ours | times ours on 1 thread | largest difference |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name, (run, _) in runs.items():
+        difference = np.abs(run() - reference).max()
+        print(
+            f"| {name} | {seconds[name]:.3f} | {seconds[name] / ours:.1f} | "
+            f"{seconds[name] / seconds['mlt, 1 thread']:.1f} | {difference:.1g} |"
+        )
+
+
+def _child(task: str, n: int, c: int, threads: int, queue: multiprocessing.Queue) -> None:
+    targets, scores = data(n, c)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    if task == "bootstrap":
+        bootstrap_average_precision(targets, scores, resamples=1000, threads=threads)
+    else:
+        average_precision(targets, scores, threads=threads)
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    queue.put((seconds, after * 1024 / MEGABYTE, (after - before) * 1024 / MEGABYTE))
+
+
+def measured(task: str, n: int, c: int, threads: int) -> tuple[float, float, float]:
+    """Seconds, peak MB of the process, and MB above what the arrays took; in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_child, args=(task, n, c, threads, queue))
+    process.start()
+    result = queue.get()
+    process.join()
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--scale", type=int, nargs=2, metavar=("N", "C"), default=(200_000, 200),
+        help="the largest size of the last table",
+    )  # fmt: skip
+    options = parser.parse_args()
+    # First, since a child process starts with the peak memory of its parent.
+    seconds, peak, _ = measured("bootstrap", 5_000, 80, options.threads)
+    print(f"1,000 resamples of 5,000 x 80: {seconds:.1f} s, peak memory {peak:.0f} MB\n")
+
+    print("| images | classes | seconds | peak MB | of it beside the arrays |")
+    print("| ---: | ---: | ---: | ---: | ---: |")
+    n, c = options.scale
+    for images, classes in ((n // 16, c), (n // 4, c), (n, c // 4), (n, c)):
+        seconds, peak, more = measured("average_precision", images, classes, options.threads)
+        print(f"| {images:,} | {classes:,} | {seconds:.2f} | {peak:,.0f} | {more:,.0f} |")
+    print()
+    against_peers(50_000, 80, options.threads)
+
+
+if __name__ == "__main__":
+    main()

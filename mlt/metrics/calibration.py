@@ -1,0 +1,292 @@
+"""From logits to probabilities that mean what they say: temperature, Platt, and Platt a label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
+
+from mlt.errors import ConfigError, DataError
+from mlt.metrics.inputs import Ranking, check_ranking
+from mlt.metrics.reliability import Reliability, reliability
+
+__all__ = ["Calibration", "CalibrationCheck", "check_calibration", "fit_calibration"]
+
+Method = Literal["none", "temperature", "platt", "platt_per_label"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A straight line on the logits of each class, then a sigmoid.
+
+    Slopes are positive, so the order of the images, and with it average precision, stays.
+
+    Attributes:
+        class_names: C names.
+        slopes: C factors of the logits.
+        intercepts: C numbers added to them.
+        method: How they were found.
+    """
+
+    class_names: tuple[str, ...]
+    slopes: tuple[float, ...]
+    intercepts: tuple[float, ...]
+    method: Method
+
+    @classmethod
+    def identity(cls, class_names: Sequence[str]) -> Calibration:
+        """The plain sigmoid.
+
+        Example:
+            >>> Calibration.identity(["cat"]).apply([[0.0]]).tolist()
+            [[0.5]]
+        """
+        names = tuple(class_names)
+        return cls(names, (1.0,) * len(names), (0.0,) * len(names), "none")
+
+    def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """(N, C) probabilities for (N, C) logits.
+
+        Raises:
+            DataError: If there are not C columns.
+        """
+        values = np.asarray(logits, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != len(self.slopes):
+            raise DataError(f"logits must be (N, {len(self.slopes)}); got {values.shape}")
+        return expit(values * self.slopes + self.intercepts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``json`` can write."""
+        return {
+            "method": self.method,
+            "classes": [
+                {"name": name, "slope": slope, "intercept": intercept}
+                for name, slope, intercept in zip(
+                    self.class_names, self.slopes, self.intercepts, strict=True
+                )
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Calibration:
+        """What :meth:`to_json` gave.
+
+        Raises:
+            DataError: If it is not that.
+        """
+        try:
+            classes = value["classes"]
+            return cls(
+                class_names=tuple(str(c["name"]) for c in classes),
+                slopes=tuple(float(c["slope"]) for c in classes),
+                intercepts=tuple(float(c["intercept"]) for c in classes),
+                method=_method(value["method"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"this is no calibration: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class CalibrationCheck:
+    """Reliability on images that the calibration was not fitted on.
+
+    Attributes:
+        before: Of the plain sigmoid.
+        after: Of the calibrated probabilities.
+        images: Images that both were measured on.
+    """
+
+    before: Reliability
+    after: Reliability
+    images: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, None where undefined."""
+        parts = {"before": self.before.to_json(), "after": self.after.to_json()}
+        return {"images": self.images, **parts}
+
+
+def fit_calibration(
+    targets: ArrayLike,
+    logits: ArrayLike,
+    known: ArrayLike | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    method: Method = "platt_per_label",
+    shrinkage: float = 10.0,
+) -> Calibration:
+    """Fit the line of each class by maximum likelihood on validation data.
+
+    - ``"none"``: the sigmoid as it is.
+    - ``"temperature"``: one slope for all classes (Guo et al., ICML 2017).
+    - ``"platt"``: one slope and one intercept for all classes (Platt, 1999), which also mends a
+      loss that makes all probabilities too high or too low.
+    - ``"platt_per_label"``: both for each class. Losses with weights or margins shift each class
+      differently, and only this undoes it. The line of a class with n positives is drawn towards
+      that of ``"platt"``, with the weight n / (n + shrinkage) for its own. A class without
+      positives, or whose own line would fall, has the common one.
+
+    The lines are scikit-learn's ``LogisticRegression`` without penalty on Platt's smoothed targets,
+    which keep the line finite where a threshold separates the classes perfectly.
+
+    Args:
+        targets: (N, C) array of 0 and 1 or booleans: validation data, not training or test data.
+        logits: (N, C) logits, finite.
+        known: (N, C) booleans. None: all are known.
+        class_names: C names; "0", "1", ... if None.
+        method: One of the four.
+        shrinkage: Positives at which a class's own and the common line weigh the same.
+
+    Raises:
+        ConfigError: If the method is unknown or the shrinkage negative.
+        DataError: If a logit is infinite, if all known labels are alike, or if the logits order
+            images no better than chance; or as for :func:`mlt.metrics.average_precision`.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> targets = rng.random((2000, 1)) < 0.3
+        >>> logits = 5 * (rng.normal(size=(2000, 1)) + targets)
+        >>> fit_calibration(targets, logits, method="temperature").slopes[0] < 0.3
+        True
+    """
+    _method(method)
+    if shrinkage < 0:
+        raise ConfigError(f"shrinkage is a number of positives, at least 0; got {shrinkage}")
+    ranking = check_ranking(targets, logits, known)
+    c = ranking.targets.shape[1]
+    names = tuple(map(str, range(c))) if class_names is None else tuple(class_names)
+    if len(names) != c:
+        raise ConfigError(f"{len(names)} class names for {c} columns of targets")
+    if not np.isfinite(ranking.scores).all():
+        raise DataError("logits must be finite to be calibrated")
+    if method == "none":
+        return Calibration.identity(names)
+    y, z = _labels(ranking, None)
+    if y.all() or not y.any():
+        raise DataError("calibration needs known labels of both kinds, and all are alike")
+    if method == "temperature":
+        slope, intercept = _temperature(y, z), 0.0
+    else:
+        slope, intercept = _platt(y, z)
+    if slope <= 0:
+        raise DataError("the logits order images no better than chance; there is nothing to fit")
+    slopes, intercepts = np.full(c, slope), np.full(c, intercept)
+    if method == "platt_per_label":
+        for k in range(c):
+            y, z = _labels(ranking, k)
+            n = np.count_nonzero(y)
+            if 0 < n < len(y):
+                own_slope, own_intercept = _platt(y, z)
+                share = n / (n + shrinkage) if own_slope > 0 else 0.0
+                slopes[k] += share * (own_slope - slope)
+                intercepts[k] += share * (own_intercept - intercept)
+    return Calibration(names, tuple(slopes.tolist()), tuple(intercepts.tolist()), method)
+
+
+def check_calibration(
+    targets: ArrayLike,
+    logits: ArrayLike,
+    known: ArrayLike | None = None,
+    *,
+    folds: int = 2,
+    seed: int = 0,
+    bins: int = 15,
+    **options: Any,
+) -> CalibrationCheck:
+    """Reliability on images that the calibration was not fitted on, before and after.
+
+    Args:
+        targets: (N, C) array of 0 and 1 or booleans.
+        logits: (N, C) logits.
+        known: (N, C) booleans. None: all are known.
+        folds: Parts of the images; each is calibrated by the others. At least 2.
+        seed: Of the split.
+        bins: Of the calibration error.
+        **options: ``method`` and ``shrinkage`` of :func:`fit_calibration`.
+
+    Raises:
+        ConfigError: If there are fewer than 2 folds or fewer images than folds.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> targets = rng.random((2000, 2)) < [0.3, 0.1]
+        >>> check = check_calibration(targets, 5 * (rng.normal(size=(2000, 2)) + targets))
+        >>> check.after.ece < check.before.ece
+        True
+    """
+    ranking = check_ranking(targets, logits, known)
+    n = len(ranking.targets)
+    if not 2 <= folds <= n:
+        raise ConfigError(f"folds must be from 2 to the number of images, {n}; got {folds}")
+    fold = np.random.default_rng(seed).permutation(n) % folds
+    after = np.zeros(ranking.targets.shape)
+    for number in range(folds):
+        inside, outside = fold == number, fold != number
+        fitted = fit_calibration(
+            ranking.targets[outside],
+            ranking.scores[outside],
+            None if ranking.known is None else ranking.known[outside],
+            **options,
+        )
+        after[inside] = fitted.apply(ranking.scores[inside])
+    before = expit(ranking.scores.astype(np.float64))
+    return CalibrationCheck(
+        reliability(ranking.targets, before, ranking.known, bins=bins),
+        reliability(ranking.targets, after, ranking.known, bins=bins),
+        n,
+    )
+
+
+def _labels(ranking: Ranking, k: int | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    part: Any = slice(None) if k is None else np.s_[:, k]
+    keep = slice(None) if ranking.known is None else ranking.known[part]
+    scores = ranking.scores[part][keep].reshape(-1).astype(np.float64)
+    return ranking.targets[part][keep].reshape(-1), scores
+
+
+def _temperature(y: NDArray[np.bool_], z: NDArray[np.float64]) -> float:
+    """The slope with the least log loss."""
+    signed = np.where(y, z, -z)
+    scale = max(float(np.abs(z).mean()), np.finfo(float).tiny)
+
+    def loss(log_slope: float) -> float:
+        return float(np.logaddexp(0, -signed * np.exp(log_slope)).mean())
+
+    # From a line that is flat over all logits to one that is a step.
+    bounds = (np.log(1e-4 / scale), np.log(1e4 / scale))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def _platt(y: NDArray[np.bool_], z: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept by logistic regression on smoothed targets."""
+    from sklearn.linear_model import LogisticRegression
+
+    positives = np.count_nonzero(y)
+    negatives = len(y) - positives
+    # Platt's targets: what a uniform prior makes of so many positives and negatives.
+    soft = np.where(y, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    centre, scale = float(z.mean()), float(z.std())
+    if scale == 0:
+        share = float(soft.mean())
+        return 0.0, float(np.log(share / (1 - share)))
+    x = ((z - centre) / scale)[:, None]
+    model = LogisticRegression(C=np.inf, max_iter=1000, tol=1e-8)
+    model.fit(
+        np.concatenate([x, x]),
+        np.repeat([1, 0], len(y)),
+        sample_weight=np.concatenate([soft, 1 - soft]),
+    )
+    slope = float(model.coef_[0, 0]) / scale
+    return slope, float(model.intercept_[0]) - slope * centre
+
+
+def _method(name: str) -> Method:
+    for method in get_args(Method):
+        if name == method:
+            return method
+    raise ConfigError(f"method must be one of {', '.join(get_args(Method))}; got {name!r}")
