@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from mlt import __version__
@@ -63,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parsed = parser.parse_args(rest)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # A warning is for the user here, who has no use for the line of code that gave it.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     return _guarded(module.run, parsed)
 
 
