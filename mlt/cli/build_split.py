@@ -79,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _published(arguments: argparse.Namespace) -> tuple[LabelTable, Split]:
     from mlt.config.data import CocoMltData, VocMltData
-    from mlt.data.sources import annotation_files, build_split, read_train
+    from mlt.data.load import build_split
+    from mlt.data.sources import annotation_files, read_train
     from mlt.errors import ConfigError
 
     if arguments.root is None:

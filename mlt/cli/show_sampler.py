@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from mlt.config import load_config
     from mlt.data import ClassStats, GroupLimits
+    from mlt.data.load import training_split
     from mlt.data.samplers import build_sampler, expected_draws
-    from mlt.data.sources import training_split
     from mlt.data.summary import draws_table
     from mlt.engine.folder import RunFolder
 

@@ -1,14 +1,12 @@
-"""From the data section of a configuration to training and test images with their labels."""
+"""From the data section of a configuration to the labels of its training and test images."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from mlt.config.data import (
     CocoData,
@@ -21,101 +19,16 @@ from mlt.config.data import (
     VocMltData,
 )
 from mlt.data.cache import cached_table
-from mlt.data.digits import DIGITS_LONGTAIL, write_digits
+from mlt.data.digits import write_digits
 from mlt.data.formats.coco import read_coco
 from mlt.data.formats.csv import read_csv
 from mlt.data.formats.voc import read_voc
 from mlt.data.labels import LabelTable
 from mlt.data.names import name_difference
 from mlt.data.published import COCO_MLT, VOC_CLASSES, VOC_MLT, PublishedSplit
-from mlt.data.split import (
-    Split,
-    build_pareto_split,
-    build_published_split,
-    full_split,
-    read_image_ids,
-)
 from mlt.errors import DataError, MissingFileError
 
-__all__ = [
-    "Data",
-    "annotation_files",
-    "build_split",
-    "check_images",
-    "load_data",
-    "read_test",
-    "read_train",
-    "training_split",
-]
-
-
-@dataclass(frozen=True)
-class Data:
-    """The images of a run.
-
-    Attributes:
-        train: The training split.
-        test: The test images, with the same classes.
-        split: How the training split came about.
-        notes: What a user should know about the data.
-    """
-
-    train: LabelTable
-    test: LabelTable
-    split: Split
-    notes: tuple[str, ...]
-
-
-def load_data(config: DataConfig, cache: Path | None = None) -> Data:
-    """Read the annotations, make or load the split, and check that it all fits together.
-
-    Args:
-        config: Where the data is.
-        cache: Folder for label tables, so that the next start is instant; None: no cache.
-
-    Raises:
-        MissingFileError: If annotations or images are absent; says what to put where.
-        DataError: If training and test data have different classes, or the split is empty.
-    """
-    split, train = training_split(config, cache)
-    test = read_test(config, cache, train.class_names)
-    for part, name in ((train, "training"), (test, "test")):
-        check_images(part, name)
-    return Data(train, test, split, _notes(split, train))
-
-
-def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
-    """Read the training annotations, make or load the split, and cut it out of them.
-
-    Args:
-        config: Where the data is.
-        cache: Folder for label tables.
-    """
-    table = read_train(config, cache)
-    split = Split.load(config.split) if config.split else build_split(config, table)
-    return split, split.apply(table)
-
-
-def build_split(config: DataConfig, table: LabelTable, sources: Sequence[Path] = ()) -> Split:
-    """Cut the training split of a configuration out of all its training images.
-
-    Args:
-        config: Says by which recipe.
-        table: What :func:`read_train` read.
-        sources: Annotation files to note in the split with their SHA-256; reading them again takes
-            a moment, see :func:`annotation_files`.
-    """
-    match config:
-        case CocoMltData() | VocMltData():
-            ids = read_image_ids(config.image_ids) if config.image_ids else None
-            return build_published_split(config.name, table, image_ids=ids, sources=sources)
-        case DigitsMltData():
-            return build_pareto_split(table, config.name, **DIGITS_LONGTAIL, sources=sources)
-        case CocoData() | VocData() | CsvData():
-            if config.longtail is None:
-                return full_split(table, config.name, sources=sources)
-            parameters = config.longtail.model_dump()
-            return build_pareto_split(table, config.name, **parameters, sources=sources)
+__all__ = ["annotation_files", "read_test", "read_train"]
 
 
 def annotation_files(config: DataConfig) -> list[Path]:
@@ -203,32 +116,6 @@ def read_test(
     return table
 
 
-def check_images(table: LabelTable, part: str) -> None:
-    """Refuse a table whose image files are not all there, before hours of training find out.
-
-    Args:
-        table: The images.
-        part: What they are, for the message.
-
-    Raises:
-        MissingFileError: Naming how many are absent, the first, and the folder.
-    """
-    present: dict[Path, set[str]] = {}
-    absent = []
-    for row in range(len(table)):
-        path = table.image_path(row)
-        if path.parent not in present:
-            folder = path.parent
-            present[folder] = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-        if path.name not in present[path.parent]:
-            absent.append(path)
-    if absent:
-        raise MissingFileError(
-            f"data: {len(absent)} of {len(table)} {part} images are listed in the annotations but "
-            f"absent from {table.root}, first {absent[0]}"
-        )
-
-
 def _coco_mlt(root: Path, part: str) -> CocoPart:
     annotations = f"annotations/instances_{part}.json"
     if not (root / annotations).is_file():
@@ -300,7 +187,13 @@ def _csv(config: CsvData, file: str, key: str, class_names: Sequence[str] | None
     )
 
 
-def _through_cache(cache, name, sources, arguments, read) -> LabelTable:  # type: ignore[no-untyped-def]
+def _through_cache(
+    cache: Path,
+    name: str,
+    sources: list[Path],
+    arguments: dict[str, Any],
+    read: Callable[[], LabelTable],
+) -> LabelTable:
     # Runs on other data that share the folder keep files of their own.
     key = hashlib.sha256(arguments["root"].encode()).hexdigest()[:8]
     table, _ = cached_table(cache / f"{name}-{key}.npz", sources, arguments, read)
@@ -320,19 +213,3 @@ def _how_to_get(published: PublishedSplit, root: Path, missing: str) -> str:
         "  If you have it elsewhere: --set data.root=FOLDER\n"
         "  To try mlt without it, on the embedded data: mlt train digits_mlt_cb_focal"
     )
-
-
-def _notes(split: Split, train: LabelTable) -> tuple[str, ...]:
-    notes = []
-    if split.matches_published is True:
-        notes.append(f"{split.name}: the training split is the published one")
-    elif split.matches_published is False:
-        notes.append(
-            f"{split.name}: the training split is NOT the published one: "
-            f"{'; '.join(split.mismatches)}"
-        )
-    counts = np.bincount(train.labels.indices, minlength=train.num_classes)
-    without = [train.class_names[c] for c in np.flatnonzero(counts == 0)]
-    if without:
-        notes.append(f"classes without a training image: {', '.join(without)}")
-    return tuple(notes)

@@ -11,8 +11,9 @@ from torch import nn
 from mlt.config import Config
 from mlt.data.dataset import ImageDataset
 from mlt.data.labels import LabelTable
+from mlt.data.load import check_images
 from mlt.data.loader import Loader, build_loader
-from mlt.data.sources import check_images, read_test
+from mlt.data.sources import read_test
 from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.engine.checkpoint import check_class_names, load_checkpoint

@@ -11,9 +11,9 @@ from timm.utils import ModelEmaV3
 from mlt.config import Config
 from mlt.data import ClassStats, GroupLimits
 from mlt.data.dataset import ImageDataset
+from mlt.data.load import Data, load_data
 from mlt.data.loader import Loader, build_loader
 from mlt.data.samplers import build_sampler
-from mlt.data.sources import Data, load_data
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
 from mlt.engine.device import pick_device, seed_everything
 from mlt.engine.optim import build_optimizer, build_scheduler

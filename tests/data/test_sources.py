@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from mlt.config import parse_config
 from mlt.config.data import DataConfig
 from mlt.data import Split, sources
-from mlt.data.sources import load_data, read_test, read_train, training_split
+from mlt.data.load import load_data, training_split
+from mlt.data.sources import read_test, read_train
 from mlt.engine.run import train_run
 from mlt.errors import DataError, MissingFileError
 

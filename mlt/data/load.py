@@ -1,0 +1,139 @@
+"""The images of a run: its training split, its test images, and whether they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlt.config.data import (
+    CocoData,
+    CocoMltData,
+    CsvData,
+    DataConfig,
+    DigitsMltData,
+    VocData,
+    VocMltData,
+)
+from mlt.data.builders import build_pareto_split, build_published_split, full_split, read_image_ids
+from mlt.data.digits import DIGITS_LONGTAIL
+from mlt.data.labels import LabelTable
+from mlt.data.sources import read_test, read_train
+from mlt.data.split import Split
+from mlt.errors import MissingFileError
+
+__all__ = ["Data", "build_split", "check_images", "load_data", "training_split"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run.
+
+    Attributes:
+        train: The training split.
+        test: The test images, with the same classes.
+        split: How the training split came about.
+        notes: What a user should know about the data.
+    """
+
+    train: LabelTable
+    test: LabelTable
+    split: Split
+    notes: tuple[str, ...]
+
+
+def load_data(config: DataConfig, cache: Path | None = None) -> Data:
+    """Read the annotations, make or load the split, and check that it all fits together.
+
+    Args:
+        config: Where the data is.
+        cache: Folder for label tables, so that the next start is instant; None: no cache.
+
+    Raises:
+        MissingFileError: If annotations or images are absent; says what to put where.
+        DataError: If training and test data have different classes, or the split is empty.
+    """
+    split, train = training_split(config, cache)
+    test = read_test(config, cache, train.class_names)
+    for part, name in ((train, "training"), (test, "test")):
+        check_images(part, name)
+    return Data(train, test, split, _notes(split, train))
+
+
+def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
+    """Read the training annotations, make or load the split, and cut it out of them.
+
+    Args:
+        config: Where the data is.
+        cache: Folder for label tables.
+    """
+    table = read_train(config, cache)
+    split = Split.load(config.split) if config.split else build_split(config, table)
+    return split, split.apply(table)
+
+
+def build_split(config: DataConfig, table: LabelTable, sources: Sequence[Path] = ()) -> Split:
+    """Cut the training split of a configuration out of all its training images.
+
+    Args:
+        config: Says by which recipe.
+        table: What :func:`read_train` read.
+        sources: Annotation files to note in the split with their SHA-256; reading them again takes
+            a moment, see
+            :func:`mlt.data.sources.annotation_files`.
+    """
+    match config:
+        case CocoMltData() | VocMltData():
+            ids = read_image_ids(config.image_ids) if config.image_ids else None
+            return build_published_split(config.name, table, image_ids=ids, sources=sources)
+        case DigitsMltData():
+            return build_pareto_split(table, config.name, **DIGITS_LONGTAIL, sources=sources)
+        case CocoData() | VocData() | CsvData():
+            if config.longtail is None:
+                return full_split(table, config.name, sources=sources)
+            parameters = config.longtail.model_dump()
+            return build_pareto_split(table, config.name, **parameters, sources=sources)
+
+
+def check_images(table: LabelTable, part: str) -> None:
+    """Refuse a table whose image files are not all there, before hours of training find out.
+
+    Args:
+        table: The images.
+        part: What they are, for the message.
+
+    Raises:
+        MissingFileError: Naming how many are absent, the first, and the folder.
+    """
+    present: dict[Path, set[str]] = {}
+    absent = []
+    for row in range(len(table)):
+        path = table.image_path(row)
+        if path.parent not in present:
+            folder = path.parent
+            present[folder] = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+        if path.name not in present[path.parent]:
+            absent.append(path)
+    if absent:
+        raise MissingFileError(
+            f"data: {len(absent)} of {len(table)} {part} images are listed in the annotations but "
+            f"absent from {table.root}, first {absent[0]}"
+        )
+
+
+def _notes(split: Split, train: LabelTable) -> tuple[str, ...]:
+    notes = []
+    if split.matches_published is True:
+        notes.append(f"{split.name}: the training split is the published one")
+    elif split.matches_published is False:
+        notes.append(
+            f"{split.name}: the training split is NOT the published one: "
+            f"{'; '.join(split.mismatches)}"
+        )
+    counts = np.bincount(train.labels.indices, minlength=train.num_classes)
+    without = [train.class_names[c] for c in np.flatnonzero(counts == 0)]
+    if without:
+        notes.append(f"classes without a training image: {', '.join(without)}")
+    return tuple(notes)
