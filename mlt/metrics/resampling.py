@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,24 +43,35 @@ class RankGroups:
     those whose label is not known; they do not matter.
 
     Attributes:
-        images: (G, N) float32 of 0 and 1, the images of each group.
-        positives: The same of the positive images alone.
         group: (N,) the group of each image, G for none.
         targets: (N,) booleans, the known positives.
+        size: G, the number of groups.
     """
 
-    images: csr_array
-    positives: csr_array
     group: NDArray[np.intp]
     targets: NDArray[np.bool_]
+    size: int
 
     @property
     def sizes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(G,) images and (G,) positives of each group."""
-        return (
-            np.diff(self.images.indptr).astype(np.float64),
-            np.diff(self.positives.indptr).astype(np.float64),
-        )
+        images = np.bincount(self.group, minlength=self.size + 1)[: self.size]
+        positives = np.bincount(self.group[self.targets], minlength=self.size)
+        return images.astype(np.float64), positives.astype(np.float64)
+
+    @cached_property
+    def images(self) -> csr_array:
+        """(G, N) float32 of 0 and 1, the images of each group."""
+        return _membership(self.group, self.group < self.size, self.size)
+
+    @cached_property
+    def positives(self) -> csr_array:
+        """The same of the positive images alone."""
+        return _membership(self.group, self.targets, self.size)
+
+    def prepare(self) -> None:
+        """Build both matrices now, before threads share them."""
+        _ = self.images, self.positives
 
     def average_precision(self, counts: NDArray[np.float32]) -> NDArray[np.float64]:
         """Average precision when image i counts ``counts[i, r]`` times, for every r.
@@ -109,12 +121,7 @@ def rank_groups(
     group = size - np.searchsorted(levels, scores, side="right")
     if known is not None:
         group = np.where(known, group, size)
-    return RankGroups(
-        images=_membership(group, group < size, size),
-        positives=_membership(group, positive, size),
-        group=group,
-        targets=positive,
-    )
+    return RankGroups(group, positive, size)
 
 
 def bootstrap_average_precision(
@@ -158,6 +165,9 @@ def bootstrap_average_precision(
     if resamples < 1 or n < 1:
         raise DataError(f"cannot draw {resamples} resamples of {n} images; both must be positive")
     classes = [class_groups(ranking, k) for k in range(c)]
+    for groups in classes:
+        if groups is not None:
+            groups.prepare()
     result = np.full((resamples, c), np.nan)
 
     def fill(number_and_rows: tuple[int, slice]) -> None:
@@ -208,7 +218,7 @@ def class_groups(ranking: Ranking, k: int) -> RankGroups | None:
 def _membership(group: NDArray[np.intp], members: NDArray[np.bool_], size: int) -> csr_array:
     """(size, N) float32 with a 1 where a member image is in a group."""
     rows = np.flatnonzero(members)
-    order = rows[np.argsort(group[rows], kind="stable")].astype(np.int32)
+    order = rows[np.argsort(group[rows])].astype(np.int32)
     starts = np.zeros(size + 1, np.int32)
     np.cumsum(np.bincount(group[rows], minlength=size), out=starts[1:])
     return csr_array((np.ones(len(order), np.float32), order, starts), shape=(size, len(group)))
