@@ -93,7 +93,7 @@ class ElementwiseLoss(Loss):
         self.focusing = focusing or Focusing()
         self.weighting = weighting or Weighting()
         self.scale = scale
-        lengths = [len(b) for b in self.buffers() if b.ndim == 1 and len(b) > 1]
+        lengths = [len(vector) for vector in self.buffers() if vector.ndim == 1]
         self.num_classes = lengths[0] if lengths else None
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:

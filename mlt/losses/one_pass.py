@@ -16,7 +16,7 @@ from torch import Tensor
 
 __all__ = ["evaluate", "wanted"]
 
-BLOCK_ELEMENTS = {"cpu": 2**17, "other": 2**22}
+BLOCK_ELEMENTS = {"cpu": 2**18, "other": 2**22}
 """Elements at a time: on a CPU what fits in its cache, elsewhere what fills the device."""
 
 Blockwise = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
