@@ -72,8 +72,6 @@ class TrainingConfig(Strict):
     """Processes that load images; 0 loads in the main process, null decides by cores and images."""
     channels_last: bool = True
     """Memory layout of images and weights; convolutions are faster with true."""
-    compile: bool = False
-    """Compile the model with torch.compile."""
 
 
 class EvaluationConfig(Strict):

@@ -107,7 +107,7 @@ def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
     )
     # The weights are all in this file: what the backbone started from does not matter any more.
     config = ModelConfig.model_validate(info.model | {"weights": "none"})
-    model = build_model(config, num_classes=len(info.class_names))
+    model = build_model(config, len(info.class_names), image_size=info.preprocessing.get("size"))
     missing, unexpected = model.load_state_dict(state_dict, strict=False)
     if missing or unexpected:
         raise CheckpointError(

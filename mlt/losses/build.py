@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["build_from_counts", "build_loss"]
 
 
-def build_loss(part: config.AnyLoss, stats: ClassStats) -> Loss:
+def build_loss(part: config.LossConfig, stats: ClassStats) -> Loss:
     """Build the loss that a configuration describes for a training split.
 
     Args:
@@ -40,6 +40,8 @@ def build_loss(part: config.AnyLoss, stats: ClassStats) -> Loss:
         >>> build_loss(part, stats).weighting.weight
         tensor([0.2000, 1.8000], dtype=torch.float64)
     """
+    if isinstance(part, config.PresetLoss):
+        part = part.resolve()
     return build_from_counts(part, ClassCounts.from_stats(stats))
 
 
