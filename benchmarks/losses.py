@@ -11,15 +11,15 @@ logits' size. Prints Markdown.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
+from itertools import accumulate
 
 import torch
 from timm.loss import AsymmetricLossMultiLabel, DistributionBalancedLoss
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 from torchvision.models import resnet50
 from torchvision.ops import sigmoid_focal_loss
 
@@ -78,36 +78,21 @@ def synchronize(device: torch.device) -> None:
 def peak_memory(call: Call, device: torch.device) -> float:
     """Give the peak beyond inputs and gradient, in tensors of the logits' size."""
     logits, targets = batch(ROWS, device)
-    size = logits.numel() * logits.element_size()
-    for _ in range(2):  # the second time nothing is allocated for the first time
-        logits.grad = None
-        before = reset_peak(device)
-        call(logits, targets).backward()
-        peak = read_peak(device)
-    return (peak - before) / size - 1
-
-
-def reset_peak(device: torch.device) -> int:
-    """Forget the peak so far; give the bytes in use."""
+    call(logits, targets).backward()
+    logits.grad = None
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is freed shall not count as in use
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak becomes what is in use
-    return status("VmRSS")
-
-
-def read_peak(device: torch.device) -> int:
-    """Give the peak in bytes since it was forgotten."""
-    return torch.cuda.max_memory_allocated() if device.type == "cuda" else status("VmHWM")
-
-
-def status(field: str) -> int:
-    """Read a size of this process in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return 1024 * int(line.split()[1])
-    raise KeyError(field)
+        before = torch.cuda.memory_allocated()
+        call(logits, targets).backward()
+        peak = torch.cuda.max_memory_allocated() - before
+    else:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            call(logits, targets).backward()
+        events = profiler.profiler.kineto_results.events()
+        changes = [e for e in events if e.name() == "[memory]"]
+        changes.sort(key=lambda event: event.start_ns())
+        peak = max(accumulate(event.nbytes() for event in changes))
+    return peak / (logits.numel() * logits.element_size()) - 1
 
 
 def copy_bandwidth(device: torch.device) -> float:

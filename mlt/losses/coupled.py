@@ -17,6 +17,9 @@ from mlt.losses.reduce import blank_unknown, check_inputs, reduce_rows
 
 __all__ = ["TwoWayLoss", "ZLPRLoss", "two_way", "zlpr"]
 
+LEFT_OUT = -1e30
+"""Logit of what is left out of a set. Unlike -inf it gives an empty set the gradient 0, not NaN."""
+
 
 def _sides(logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     z, known = check_inputs(logits, targets, known)
@@ -24,14 +27,6 @@ def _sides(logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tenso
     positive = y > 0.5
     negative = ~positive if known is None else known & ~positive
     return z, positive, negative
-
-
-def _log_sum_exp(values: Tensor, dim: int) -> Tensor:
-    # Over a set that may be empty: the derivative of logsumexp of nothing but -inf is NaN. The
-    # detour over a finite stand-in keeps it 0.
-    empty = torch.isneginf(values).all(dim, keepdim=True)
-    total = torch.logsumexp(torch.where(empty, 0, values), dim)
-    return torch.where(empty.squeeze(dim), -torch.inf, total)
 
 
 def zlpr(logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
@@ -56,10 +51,9 @@ def zlpr(logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor
         tensor([1.3863])
     """
     z, positive, negative = _sides(logits, targets, known)
-    zero = z.new_zeros((*z.shape[:-1], 1))
-    over = torch.cat([torch.where(negative, z, -torch.inf), zero], -1)
-    under = torch.cat([torch.where(positive, -z, -torch.inf), zero], -1)
-    return torch.logsumexp(over, -1) + torch.logsumexp(under, -1)
+    over = torch.logsumexp(torch.where(negative, z, LEFT_OUT), -1)
+    under = torch.logsumexp(torch.where(positive, -z, LEFT_OUT), -1)
+    return F.softplus(over, threshold=40) + F.softplus(under, threshold=40)
 
 
 def two_way(
@@ -96,14 +90,12 @@ def two_way(
         (tensor([0.6931]), tensor([True]), tensor([0., 0.]))
     """
     z, positive, negative = (t.reshape(-1, t.shape[-1]) for t in _sides(logits, targets, known))
-    low = torch.where(positive, -z / tp, -torch.inf)
-    high = torch.where(negative, z / tn, -torch.inf)
+    low = torch.where(positive, -z / tp, LEFT_OUT)
+    high = torch.where(negative, z / tn, LEFT_OUT)
     results: list[Tensor] = []
     for dim in (1, 0):
-        gap = tn * _log_sum_exp(high, dim) + tp * _log_sum_exp(low, dim)
-        one_sided = torch.isneginf(gap)
-        loss = F.softplus(torch.where(one_sided, 0, gap))
-        results += [torch.where(one_sided, 0, loss), positive.any(dim)]
+        gap = tn * torch.logsumexp(high, dim) + tp * torch.logsumexp(low, dim)
+        results += [F.softplus(gap, threshold=40), positive.any(dim)]
     rows, counted_rows, columns, counted_columns = results
     return rows, counted_rows, columns, counted_columns
 

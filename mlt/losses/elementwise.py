@@ -23,7 +23,7 @@ from mlt.losses.reduce import (
 from mlt.losses.terms import mix
 from mlt.losses.weighting import Weighting
 
-__all__ = ["ElementwiseLoss", "Loss"]
+__all__ = ["ElementwiseLoss", "Loss", "PerLabelLoss"]
 
 Number = Tensor | float
 
@@ -60,7 +60,54 @@ class Loss(nn.Module):
         raise NotImplementedError
 
 
-class ElementwiseLoss(Loss):
+class PerLabelLoss(Loss):
+    """The base of losses of each label by itself; they say what an element costs, and its slope."""
+
+    num_classes: int | None = None
+    """Length of the class vectors, if there are any."""
+
+    couples_rows = False
+    """Whether an element's weight depends on other rows; then it is not evaluated in blocks."""
+
+    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        """Give the loss; see :meth:`Loss.forward`."""
+        logits, known = check_inputs(logits, targets, known, self.num_classes)
+        keep = self.reduction == "none"
+
+        def plain(z: Tensor) -> Tensor:
+            elements = self.elements(z, targets, known)
+            return elements if keep else elements.sum()
+
+        if one_pass.wanted(logits, targets) and not self.couples_rows:
+            value = one_pass.evaluate(self.elements_and_slopes, plain, logits, targets, known, keep)
+        else:
+            value = plain(logits)
+        return value if keep else value / divisor(self.reduction, logits, known)
+
+    def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
+        """Give the loss of each element as a plain differentiable formula.
+
+        Args:
+            logits: Shape (..., C), in working precision.
+            targets: Same shape.
+            known: Same shape, or None.
+        """
+        raise NotImplementedError
+
+    def elements_and_slopes(
+        self, logits: Tensor, targets: Tensor, known: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Give the loss of each element and its slope along its logit, in one pass.
+
+        Args:
+            logits: Shape (..., C), in working precision.
+            targets: Same shape; bools and integers are known to be binary.
+            known: Same shape, or None.
+        """
+        raise NotImplementedError
+
+
+class ElementwiseLoss(PerLabelLoss):
     """A loss of each label by itself, made of three parts.
 
     A label y in [0, 1] costs y w_pos positive(z_pos) + (1 - y) w_neg negative(z_neg): for a soft
@@ -93,32 +140,12 @@ class ElementwiseLoss(Loss):
         self.focusing = focusing or Focusing()
         self.weighting = weighting or Weighting()
         self.scale = scale
+        self.couples_rows = self.weighting.couples_rows
         lengths = [len(vector) for vector in self.buffers() if vector.ndim == 1]
         self.num_classes = lengths[0] if lengths else None
 
-    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
-        logits, known = check_inputs(logits, targets, known, self.num_classes)
-        keep = self.reduction == "none"
-
-        def plain(z: Tensor) -> Tensor:
-            elements = self.elements(z, targets, known)
-            return elements if keep else elements.sum()
-
-        if one_pass.wanted(logits, targets) and not self.weighting.couples_rows:
-            value = one_pass.evaluate(self.elements_and_slopes, plain, logits, targets, known, keep)
-        else:
-            value = plain(logits)
-        return value if keep else value / divisor(self.reduction, logits, known)
-
     def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each element as a plain differentiable formula.
-
-        Args:
-            logits: Shape (..., C), in working precision.
-            targets: Same shape.
-            known: Same shape, or None.
-        """
+        """Give the loss of each element; see :meth:`PerLabelLoss.elements`."""
         z, y = blank_unknown(logits, targets, known)
         adjusted = self.adjustment(z)
         positive_weight, negative_weight = self._weights(y, known, adjusted)
@@ -129,13 +156,7 @@ class ElementwiseLoss(Loss):
     def elements_and_slopes(
         self, logits: Tensor, targets: Tensor, known: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Give the loss of each element and its slope along its logit, in one pass.
-
-        Args:
-            logits: Shape (..., C), in working precision.
-            targets: Same shape.
-            known: Same shape, or None.
-        """
+        """Give losses and slopes; see :meth:`PerLabelLoss.elements_and_slopes`."""
         z, y = blank_unknown(logits, targets, known)
         adjusted = self.adjustment(z)
         weights = self._weights(y, known, adjusted)

@@ -99,12 +99,11 @@ def hill(at: Logistic, lamb: float) -> Cost:
 
 def robust_negative(at: Logistic, gamma: float, clip: float, lamb: float) -> Cost:
     """margin_focal (l - 1 + x) times hill, with x = max(1 - p_t - clip, 0)."""
-    focused, focused_fall = margin_focal(at, gamma, clip) if clip > 0 else focal(at, gamma)
-    hill_cost, hill_fall = hill(at, lamb)
-    x = (at.miss - clip).clamp(min=0)
-    tilt = (lamb - 1) + x
-    # Where x is held at 0 the tilt does not fall, but there it multiplies a cost of 0.
-    tilt_fall = at.miss * at.right
-    cost = focused * tilt
-    fall = focused_fall * tilt + focused * tilt_fall
-    return cost * hill_cost, fall * hill_cost + cost * hill_fall
+    cost, fall = margin_focal(at, gamma, clip) if clip > 0 else focal(at, gamma)
+    # Two products, factor by factor. Where x is held at 0 the first factor does not fall as written
+    # here, but there it multiplies a cost of 0.
+    factor = (at.miss - clip).clamp(min=0) + (lamb - 1)
+    fall = torch.addcmul(fall * factor, cost, at.miss * at.right)
+    cost = cost * factor
+    factor, factor_fall = hill(at, lamb)
+    return cost * factor, torch.addcmul(fall * factor, cost, factor_fall)

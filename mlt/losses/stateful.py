@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from mlt.config.loss import Reduction
-from mlt.losses.elementwise import Loss
+from mlt.losses import slopes, terms
+from mlt.losses.elementwise import Loss, PerLabelLoss
+from mlt.losses.logistic import Logistic
 from mlt.losses.part import Part
-from mlt.losses.reduce import blank_unknown, check_inputs, reduce
-from mlt.losses.terms import cross_entropy, focal, mix
+from mlt.losses.reduce import blank_unknown, check_inputs, only_known, reduce
+from mlt.losses.terms import cross_entropy, mix
 
 __all__ = ["EqualizationLossV2", "SelfPacedLoss", "equalization_v2_weights", "self_paced_targets"]
 
@@ -33,7 +35,7 @@ def self_paced_targets(logits: Tensor, targets: Tensor, tau: float = 0.6) -> Ten
     return torch.where(torch.sigmoid(logits) > tau, torch.ones_like(targets), targets)
 
 
-class SelfPacedLoss(Loss):
+class SelfPacedLoss(PerLabelLoss):
     """SPLC: focal loss, positives shifted by a margin, likely negatives corrected to positives.
 
     A corrected negative counts as a positive without the margin, as in the published code. Tell the
@@ -71,14 +73,31 @@ class SelfPacedLoss(Loss):
         self.scale = scale
         self.correction = Part(change_epoch)
 
-    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
-        z, known = check_inputs(logits, targets, known)
-        z, y = blank_unknown(z, targets, known)
-        positive = focal(z - self.margin, self.gamma)
-        corrected = self.correction.once_started(torch.sigmoid(z) > self.tau, False)
-        negative = torch.where(corrected, focal(z, self.gamma), focal(-z, self.gamma))
-        return reduce(self.scale * mix(y, positive, negative), self.reduction, known)
+    def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
+        """Give the loss of each element; see `PerLabelLoss`."""
+        z, y = blank_unknown(logits, targets, known)
+        positive = terms.focal(z - self.margin, self.gamma)
+        signed, _ = self._negative_half(z)
+        loss = self.scale * mix(y, positive, terms.focal(signed, self.gamma))
+        return only_known(loss, known)
+
+    def elements_and_slopes(
+        self, logits: Tensor, targets: Tensor, known: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Give losses and slopes; see `PerLabelLoss`."""
+        z, y = blank_unknown(logits, targets, known)
+        signed, sign = self._negative_half(z)
+        cost, fall = slopes.focal(Logistic.of(signed), self.gamma)
+        positive, positive_fall = slopes.focal(Logistic.of(z - self.margin), self.gamma)
+        loss = self.scale * mix(y, positive, cost)
+        slope = -self.scale * mix(y, positive_fall, sign * fall)
+        return only_known(loss, known), only_known(slope, known)
+
+    def _negative_half(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        # What a negative is taken for: itself at -z, or where corrected a positive at z.
+        corrected = self.correction.once_started(torch.sigmoid(logits) > self.tau, False)
+        sign = torch.where(corrected, 1.0, -1.0).to(logits.dtype)
+        return sign * logits, sign
 
 
 def equalization_v2_weights(
