@@ -26,7 +26,7 @@ class Adjusted(NamedTuple):
     positive: Tensor
     """Logit of the positive half."""
     negative: Tensor
-    """Logit of the negative half; the same tensor where it is the same."""
+    """Logit of the negative half; the same tensor where it is the same, the rates then being 1."""
     positive_rate: Number = 1.0
     """d positive / d logit."""
     negative_rate: Number = 1.0

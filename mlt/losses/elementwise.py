@@ -181,8 +181,8 @@ class ElementwiseLoss(PerLabelLoss):
         # A binary label has one half: one evaluation, at the logit of that half. The slope along
         # the logit given is minus the fall for a positive, the fall for a negative.
         rate = _between(targets, -adjusted.positive_rate, adjusted.negative_rate)
-        if adjusted.negative is adjusted.positive:
-            signed = (1 - 2 * targets) * -adjusted.positive
+        if adjusted.negative is adjusted.positive:  # and moves with the logit: the rate is -+1
+            signed = (rate * adjusted.positive).neg_()
         else:
             signed = mix(targets, adjusted.positive, -adjusted.negative)
         at = Logistic.of(signed)
@@ -239,7 +239,7 @@ def _between(targets: Tensor, positive: Number, negative: Number) -> Number:
         return positive
     if isinstance(positive, Tensor) or isinstance(negative, Tensor):
         return mix(targets, _tensor(positive, targets), _tensor(negative, targets))
-    return positive if positive == negative else targets * (positive - negative) + negative
+    return positive if positive == negative else (targets * (positive - negative)).add_(negative)
 
 
 def _tensor(value: Number, like: Tensor) -> Tensor:

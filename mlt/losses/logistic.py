@@ -30,7 +30,7 @@ class Logistic(NamedTuple):
     def of(cls, signed: Tensor) -> Logistic:
         """Compute them with one exponential, one logarithm and one division."""
         e = signed.abs().neg_().exp_()
-        larger = (1 + e).reciprocal_()
+        larger = (e + 1).reciprocal_()
         smaller = e * larger
         if torch.compiler.is_compiling():
             right = torch.where(signed >= 0, larger, smaller)
@@ -40,7 +40,7 @@ class Logistic(NamedTuple):
             # nor 1, the two probabilities are the same.
             step = (signed * 1e30).clamp_(0, 1)
             right = torch.lerp(smaller, larger, step)
-            miss = torch.lerp(larger, smaller, step)
+            miss = larger.lerp_(smaller, step)
         return cls(signed, right, miss, _log1p_of_fraction(e))
 
     def flipped(self) -> Logistic:
@@ -49,7 +49,7 @@ class Logistic(NamedTuple):
 
     def cross_entropy(self) -> Tensor:
         """Give -log sigmoid(s)."""
-        return self.log_term - self.signed.clamp(max=0)
+        return self.signed.clamp(max=0).neg_().add_(self.log_term)
 
 
 def _log1p_of_fraction(e: Tensor) -> Tensor:

@@ -66,8 +66,7 @@ def _in_blocks(
     limit = BLOCK_ELEMENTS["cpu" if logits.device.type == "cpu" else "other"]
     if torch.compiler.is_compiling() or logits.numel() <= limit:
         value, slope = value_and_slope(logits, targets, known)
-        # Rows first: a compiler fuses that with the row sums that a weighting may need.
-        return value if keep_elements else value.sum(-1).sum(), slope
+        return value if keep_elements else value.sum(), slope
     shape = logits.shape
     rows = max(limit // shape[-1], 1)
     blocks = [
