@@ -46,12 +46,30 @@ def test_agrees_with_autograd(name: str, kind: str, masked: bool) -> None:
     torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{"gamma": 3.7}, {"gamma": 1}, {"gamma": 5, "alpha": 0.25}])
-def test_focal_options(options: dict) -> None:
-    logits, targets = batch("binary")
-    loss = make("focal", **options)
-    (grad,) = torch.autograd.grad(loss(logits, targets).sum(), logits)
-    (expected,) = torch.autograd.grad(loss.elements(logits, targets, None).sum(), logits)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("focal", {"gamma": 3.7}),
+        ("focal", {"gamma": 1}),
+        ("focal", {"gamma": 5, "alpha": 0.25}),
+        ("poly", {"gamma": 1, "alpha": 0.25}),
+        ("asl", {"gamma_pos": 0, "gamma_neg": 0}),
+        ("asl", {"gamma_neg": 1, "clip": 0, "detached": True}),
+        ("asl", {"gamma_neg": 0.5, "detached": True}),
+        ("ral", {"gamma_pos": 1, "gamma_neg": 0, "clip": 0}),
+        ("ral", {"gamma_pos": 0.5, "gamma_neg": 1}),
+        ("hill", {"gamma": 0, "lamb": 2}),
+        ("splc", {"gamma": 0}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["soft", "binary"])
+def test_agrees_with_autograd_for_other_options(name: str, options: dict, kind: str) -> None:
+    logits, targets = batch(kind)
+    loss = make(name, **options)
+    value, plain = loss(logits, targets), loss.elements(logits, targets, None)
+    torch.testing.assert_close(value, plain, rtol=1e-9, atol=1e-12)
+    (grad,) = torch.autograd.grad(value.sum(), logits)
+    (expected,) = torch.autograd.grad(plain.sum(), logits)
     torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-12)
 
 
