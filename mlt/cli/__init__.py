@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 
 from mlt import __version__
+from mlt.cli.process import tune_process
 from mlt.errors import UserError
 
 __all__ = ["main"]
@@ -38,9 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 something the user can mend, 130 interrupted.
     """
-    # Idle OpenMP threads spin by default, and steal the cores from the processes that load images:
-    # on two busy cores, training was four times slower. Read once, when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
@@ -66,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     # A warning is for the user here, who has no use for the line of code that gave it.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    tune_process()
     return _guarded(module.run, parsed)
 
 
