@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from mlt.cli.arguments import add_overrides
+
 DESCRIPTION = """\
 Evaluate a checkpoint on the test images of a configuration, or predictions that were saved.
 
@@ -16,15 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", nargs="?", help="says which test images")
     parser.add_argument("--checkpoint", metavar="FILE", help="a .safetensors file of a run")
     parser.add_argument("--predictions", metavar="FILE.npz", help="predictions.npz of a run")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="change the configuration, for example data.root=/data/coco",
-    )
+    add_overrides(parser, "data.root=/data/coco")
     parser.add_argument("--head", type=int, metavar="N", help="head classes have >= N images")
     parser.add_argument("--tail", type=int, metavar="N", help="tail classes have < N images")
     parser.add_argument("--classes", action="store_true", help="print every class too")

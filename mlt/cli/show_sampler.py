@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from mlt.cli.arguments import add_overrides
+
 DESCRIPTION = """\
 Print how often an epoch of a configuration's sampler draws each class, beside the plain counts.
 
@@ -14,15 +16,7 @@ Print how often an epoch of a configuration's sampler draws each class, beside t
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of one of mlt's")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="change the configuration, for example 'sampler={name: class_aware}'",
-    )
+    add_overrides(parser, "'sampler={name: class_aware}'")
 
 
 def run(arguments: argparse.Namespace) -> int:

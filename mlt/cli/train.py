@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from mlt.cli.arguments import add_overrides
+
 DESCRIPTION = """\
 Train and evaluate a model from a configuration.
 
@@ -22,15 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a YAML file, or the name of a configuration that comes with mlt "
         "(default: %(default)s, on the embedded data)",
     )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="change the configuration, for example optimizer.lr=0.01",
-    )
+    add_overrides(parser, "optimizer.lr=0.01")
     parser.add_argument("--output", metavar="RUN_DIR", help="folder of the run (sets `output`)")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="continue an interrupted run")
