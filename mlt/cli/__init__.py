@@ -99,6 +99,10 @@ _ENVIRONMENT = {
     getattr(errno, "EDQUOT", -1): "the disk quota is used up; what was finished is untouched",
     errno.EACCES: "no permission to read or write",
     errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "this is a folder, not a file",
+    errno.EEXIST: "this exists already",
+    errno.ENAMETOOLONG: "the name is too long",
 }
 
 

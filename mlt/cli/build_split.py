@@ -64,6 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     limits = GroupLimits(head=arguments.head, tail=arguments.tail)
     if Path(arguments.output).exists() and not arguments.overwrite:
         raise OutputExistsError(f"--output: {arguments.output} exists; --overwrite replaces it")
+    if arguments.plot:
+        from mlt.report.plots import check_plot
+
+        check_plot(arguments.plot)
     table, split = _published(arguments) if arguments.recipe != "pareto" else _pareto(arguments)
     stats = ClassStats.from_table(split.apply(table), limits)
     split.save(arguments.output)
@@ -99,8 +103,8 @@ def _pareto(arguments: argparse.Namespace) -> tuple[LabelTable, Split]:
     from mlt.data import build_pareto_split, read_coco, read_csv
     from mlt.errors import ConfigError
 
-    if arguments.image_ids:
-        raise ConfigError("--image-ids belongs to voc-mlt and coco-mlt; pareto draws its images")
+    if arguments.image_ids or arguments.root:
+        raise ConfigError("--root and --image-ids belong to voc-mlt and coco-mlt, not to pareto")
     if arguments.config:
         from mlt.config import load_config
         from mlt.data.sources import annotation_files, read_train

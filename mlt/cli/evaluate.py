@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     by_checkpoint = arguments.config is not None and arguments.checkpoint is not None
     by_predictions = arguments.predictions is not None
-    mixed = by_predictions and (arguments.config or arguments.checkpoint)
+    mixed = by_predictions and (arguments.config or arguments.checkpoint or arguments.overrides)
     if mixed or not (by_checkpoint or by_predictions):
         raise ConfigError(
             "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone"

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="continue an interrupted run")
     existing.add_argument("--overwrite", action="store_true", help="replace an earlier run")
-    parser.add_argument(
+    existing.add_argument(
         "--dry-run",
         action="store_true",
         help="print the resolved configuration, the data, the model and the steps; do not train",

@@ -13,7 +13,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        # Numbers keep pydantic's lax mode on purpose: PyYAML reads `1e-4` as a string.
+        # Files are validated strictly, see `mlt.config.load`; Python code may pass a list.
         strict=False,
         allow_inf_nan=False,
         use_attribute_docstrings=True,

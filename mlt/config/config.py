@@ -25,9 +25,9 @@ __all__ = ["Config", "combination_problems"]
 class Config(Strict):
     """One run: data, model, loss and how they are trained and evaluated."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the initial weights, the order of the images and the augmentation."""
-    output: str
+    output: str = Field(min_length=1)
     """Folder the run is written to."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
@@ -68,6 +68,16 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
                 f"{training.head_only_epochs} is more than training.epochs ({training.epochs})",
             )
         )
+    data, loss = config.data, config.loss
+    if getattr(loss, "reduction", "mean") == "none":
+        problems.append(
+            ("loss.reduction", "training needs one number a batch: mean, sum or batchmean")
+        )
+    problems += [
+        ("data.split", f"a ready split leaves nothing for data.{key} to do; give one of them")
+        for key in ("longtail", "image_ids")
+        if data.split is not None and getattr(data, key, None) is not None
+    ]
     if schedule.min_lr > config.optimizer.lr:
         problems.append(
             (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlt.config.base import Strict
 
@@ -35,12 +35,19 @@ class LongTailConfig(Strict):
     seed: int = Field(0, ge=0)
     """Seed of the draw."""
 
+    @model_validator(mode="after")
+    def _check(self) -> LongTailConfig:
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) must not exceed max ({self.max})")
+        return self
+
 
 class _Data(Strict):
     """What every data source shares."""
 
     root: str
-    """Folder that holds the data; every other path of this section is relative to it."""
+    """Folder that holds the data. Annotations and images are relative to it; `split` and
+    `image_ids` are not."""
     split: str | None = None
     """Split file (JSON) made by tools/build_split.py; without it the split is built when needed."""
     on_image_error: Literal["raise", "skip"] = "raise"

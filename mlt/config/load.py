@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{file}: the file must hold sections such as data, model and loss")
     for override in overrides:
         _override(values, override)
-    return parse_config(values, source=str(file))
+    try:
+        return parse_config(values, source=str(file))
+    except RecursionError:
+        raise ConfigError(f"{file}: an anchor refers to itself") from None
 
 
 def parse_config(values: dict[str, Any], source: str = "configuration") -> Config:
@@ -119,15 +123,29 @@ def _find(path: Path) -> Path:
 
 
 def _validate(values: dict[str, Any]) -> tuple[Config | None, list[tuple[str, str]]]:
+    unusual = [(path, f"{value!r} is no value here") for path, value in _not_json(values)]
+    if unusual:
+        _, others = _validate(_without(values, [path for path, _ in unusual]))
+        return None, unusual + [problem for problem in others if problem[1] != "is missing"]
     try:
         # JSON's strict mode is the right strictness for YAML: no "3" for 3, but lists for tuples.
-        text = json.dumps(values, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        return None, [("", f"a value is neither number, text, list nor section: {error}")]
-    try:
-        return Config.model_validate_json(text, strict=True), []
+        return Config.model_validate_json(json.dumps(values), strict=True), []
     except ValidationError as error:
         return None, problems_of(error, Config)
+
+
+def _not_json(values: Any, path: str = "") -> list[tuple[str, Any]]:
+    """The values JSON cannot express, such as NaN and binary data, with their dotted paths."""
+    if isinstance(values, dict | list):
+        items = values.items() if isinstance(values, dict) else enumerate(values)
+        return [
+            found
+            for key, value in items
+            for found in _not_json(value, f"{path}.{key}" if path else str(key))
+        ]
+    if isinstance(values, float) and not math.isfinite(values):
+        return [(path, values)]
+    return [] if isinstance(values, str | int | float | None) else [(path, values)]
 
 
 def _without(values: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:

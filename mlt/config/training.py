@@ -21,6 +21,8 @@ class OptimizerConfig(Strict):
     weight_decay: float = Field(0.0, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     """Momentum, for the optimizers that have one."""
+    nesterov: bool = False
+    """Nesterov's form of momentum, for sgd."""
     decay_norm_and_bias: bool = False
     """Whether weight decay also acts on biases and normalisation layers."""
     backbone_lr_scale: float = Field(1.0, gt=0)

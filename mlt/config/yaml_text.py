@@ -35,6 +35,20 @@ _Loader.add_implicit_resolver(
 )
 
 
+# Dates are text here: no key of a configuration wants one, and JSON has none.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the texts that the loader would take for numbers."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
 def parse_yaml(text: str) -> Any:
     """Read one YAML document with the safe loader.
 
@@ -57,7 +71,9 @@ def parse_yaml(text: str) -> Any:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ConfigError(f"{where}not valid YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError(f"not valid YAML: {error}") from error
 
 
@@ -69,4 +85,6 @@ def dump_yaml(value: Any) -> str:
         b: 1
         a: [1, 2]
     """
-    return yaml.safe_dump(value, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    return yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True
+    )

@@ -73,11 +73,17 @@ def cached_table(
 
     digests = [source_digest(path) for path in paths]
     table = build()
-    # A record without its table is harmless; the record of another table would not be.
-    record_file.unlink(missing_ok=True)
-    table.save(cache_file)
     described = [{**state, "sha256": digest} for state, digest in zip(states, digests)]
-    write_json_atomic(record_file, {"about": about, "sources": described, "table": table.digest()})
+    record = {"about": about, "sources": described, "table": table.digest()}
+    try:
+        # A record without its table is harmless; the record of another table would not be.
+        record_file.unlink(missing_ok=True)
+        table.save(cache_file)
+        write_json_atomic(record_file, record)
+    except OSError as error:
+        log.warning(
+            "the labels are read again next time: %s cannot be written: %s", cache_file, error
+        )
     return table, False
 
 

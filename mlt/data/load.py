@@ -20,7 +20,8 @@ from mlt.config.data import (
 from mlt.data.builders import build_pareto_split, build_published_split, full_split, read_image_ids
 from mlt.data.digits import DIGITS_LONGTAIL
 from mlt.data.labels import LabelTable
-from mlt.data.sources import read_test, read_train
+from mlt.data.published import PUBLISHED
+from mlt.data.sources import how_to_get, read_test, read_train
 from mlt.data.split import Split
 from mlt.errors import MissingFileError
 
@@ -58,6 +59,11 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
     split, train = training_split(config, cache)
     test = read_test(config, cache, train.class_names)
     for part, name in ((train, "training"), (test, "test")):
+        folder = part.image_path(0).parent
+        if config.name in PUBLISHED and not folder.is_dir():
+            root = Path(config.root)
+            missing = folder.relative_to(root).as_posix()
+            raise MissingFileError(how_to_get(PUBLISHED[config.name], root, missing))
         check_images(part, name)
     return Data(train, test, split, _notes(split, train))
 

@@ -28,7 +28,7 @@ from mlt.data.names import name_difference
 from mlt.data.published import COCO_MLT, VOC_CLASSES, VOC_MLT, PublishedSplit
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["annotation_files", "read_test", "read_train"]
+__all__ = ["annotation_files", "how_to_get", "read_test", "read_train"]
 
 
 def annotation_files(config: DataConfig) -> list[Path]:
@@ -65,6 +65,7 @@ def read_train(config: DataConfig, cache: Path | None = None) -> LabelTable:
             part = _coco_mlt(root, "train2017")
             return _coco(config, part, "coco_mlt_train", cache, min_image_size=32)
         case VocMltData():
+            _require(VOC_MLT, root, _voc_folder(root, "VOC2012") / "Annotations")
             return _voc(config, "VOC2012", "trainval", VOC_CLASSES, cache)
         case DigitsMltData():
             write_digits(root)
@@ -99,6 +100,11 @@ def read_test(
         case CocoMltData():
             table = _coco(config, _coco_mlt(root, "val2017"), "coco_mlt_test", cache)
         case VocMltData():
+            folder = _voc_folder(root, "VOC2007")
+            test_set = folder / "ImageSets" / "Main" / "test.txt"
+            _require(VOC_MLT, root, folder / "Annotations")
+            if test_set.parent.is_dir():  # VOC2007's training archive alone has no test set
+                _require(VOC_MLT, root, test_set)
             table = _voc(config, "VOC2007", "test", VOC_CLASSES, cache)
         case DigitsMltData():
             write_digits(root)
@@ -118,9 +124,15 @@ def read_test(
 
 def _coco_mlt(root: Path, part: str) -> CocoPart:
     annotations = f"annotations/instances_{part}.json"
-    if not (root / annotations).is_file():
-        raise MissingFileError(_how_to_get(COCO_MLT, root, annotations))
+    _require(COCO_MLT, root, root / annotations)
     return CocoPart(annotations=annotations, images=part)
+
+
+def _require(published: PublishedSplit, root: Path, *paths: Path) -> None:
+    """Refuse to go on without a part of a published data set; says how to get it."""
+    for path in paths:
+        if not path.exists():
+            raise MissingFileError(how_to_get(published, root, path.relative_to(root).as_posix()))
 
 
 def _digits(part: str) -> CocoPart:
@@ -151,8 +163,6 @@ def _voc(
     root = Path(config.root)
     names = None if class_names is None else list(class_names)
     place = _voc_folder(root, folder)
-    if isinstance(config, VocMltData) and not place.is_dir():
-        raise MissingFileError(_how_to_get(VOC_MLT, root, f"{folder}/Annotations"))
     read = partial(read_voc, root, folder, image_set, class_names=names)
     if cache is None or not place.is_dir():
         return read()
@@ -200,12 +210,19 @@ def _through_cache(
     return table
 
 
-def _how_to_get(published: PublishedSplit, root: Path, missing: str) -> str:
+def how_to_get(published: PublishedSplit, root: Path, missing: str) -> str:
     archives = "\n".join(f"    {archive}" for archive in published.archives)
     where = {
         "coco_mlt": "annotations/, train2017/ and val2017/ (https://cocodataset.org/#download)",
         "voc_mlt": "VOC2012/ and VOC2007/ (http://host.robots.ox.ac.uk/pascal/VOC/)",
     }
+    """Say what to download and where to put it.
+
+    Args:
+        published: The data set.
+        root: Where it was looked for.
+        missing: What is not there.
+    """
     return (
         f"data.root: there is no {missing} in {root}. This data set is not part of mlt; download\n"
         f"{archives}\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from mlt.config.model import ModelConfig
@@ -64,8 +64,9 @@ def save_checkpoint(
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     metadata = {"format": FORMAT} | {key: json.dumps(value) for key, value in asdict(info).items()}
+    # Written by Python and not by the library, whose errors do not tell that the disk is full.
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        temporary.write_bytes(serialize(tensors, metadata=metadata))
 
 
 def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
@@ -133,8 +134,9 @@ def check_class_names(path: str | Path, checkpoint: tuple[str, ...], data: tuple
 
 def save_training_state(path: str | Path, state: dict[str, Any]) -> None:
     """Write everything training needs to go on, whole or not at all."""
-    with atomic_write(path) as temporary:
-        torch.save(state, temporary)
+    # Through a file of Python's, which tells when the disk is full; torch's own writer does not.
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
 
 
 def load_training_state(path: str | Path, device: torch.device) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from mlt.config import Config, dump_config
 from mlt.data.summary import split_summary
-from mlt.engine.folder import RunFolder
 from mlt.engine.setup import prepare
 
 __all__ = ["describe"]
 
 
 def describe(config: Config) -> str:
-    """Build everything a run would need and say what it is; nothing is trained or written.
+    """Build everything a run would need and say what it is; nothing is trained.
+
+    What a run would read first is read here too: embedded data that is not there yet is written,
+    pretrained weights are downloaded.
 
     Args:
         config: The run.
@@ -22,7 +24,7 @@ def describe(config: Config) -> str:
     Raises:
         UserError: For what a run would stop at before its first step.
     """
-    setup = prepare(config, RunFolder(config.output).cache)
+    setup = prepare(config, None)
     model = setup.training.model
     total = sum(p.numel() for p in model.parameters())
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)

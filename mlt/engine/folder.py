@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,6 +51,7 @@ class RunFolder:
         self.state = self.path / "training_state.pt"
         self.predictions = self.path / "predictions.npz"
         self.metrics = self.path / "metrics.json"
+        self._previous = self.path / ".previous"
 
     @property
     def cache(self) -> Path:
@@ -85,11 +87,39 @@ class RunFolder:
                 "replaces it, --output names another folder"
             )
 
-    def clear(self) -> None:
-        """Make the folder and remove the files of an earlier run; foreign files stay."""
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Set an earlier run aside; bring it back if the new one fails before it saves anything.
+
+        Foreign files stay where they are. The earlier run is deleted when the new one has saved its
+        first state, see :meth:`forget_previous`, or has ended.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        if self._previous.exists() and not self.state.exists():
+            self._restore()  # a run was killed before it had saved anything
+        self.forget_previous()
+        for file in self.existing:
+            self._previous.mkdir(exist_ok=True)
+            file.rename(self._previous / file.name)
+        try:
+            yield
+        except BaseException:
+            if self._previous.exists():
+                self._restore()
+            raise
+        self.forget_previous()
+
+    def forget_previous(self) -> None:
+        """Delete the earlier run that :meth:`replacing` has set aside."""
+        if self._previous.exists():
+            shutil.rmtree(self._previous)
+
+    def _restore(self) -> None:
         for file in self.existing:
             file.unlink()
+        for file in self._previous.iterdir():
+            file.rename(self.path / file.name)
+        self._previous.rmdir()
 
     def append_history(self, record: dict[str, Any]) -> None:
         """Add one line to ``metrics.jsonl``."""
@@ -121,8 +151,12 @@ class RunFolder:
         return max((mean.get("total") or 0.0 for mean in means), default=0.0)
 
     def write_environment(self, device: str) -> None:
-        """Record what the run ran with."""
-        write_json_atomic(self.environment, environment(device))
+        """Record what the run runs with; a resumed run keeps what its earlier parts ran with."""
+        now = environment(device)
+        if self.environment.exists():
+            earlier = json.loads(self.environment.read_text(encoding="utf-8"))
+            now["earlier"] = [*earlier.pop("earlier", []), earlier]
+        write_json_atomic(self.environment, now)
 
     @contextmanager
     def logging(self) -> Iterator[None]:
@@ -131,11 +165,12 @@ class RunFolder:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger = logging.getLogger("mlt")
         logger.addHandler(handler)
-        level, logger.level = logger.level, min(logger.level or logging.INFO, logging.INFO)
+        level = logger.level
+        logger.setLevel(min(level or logging.INFO, logging.INFO))
         try:
             yield
         finally:
-            logger.level = level
+            logger.setLevel(level)
             logger.removeHandler(handler)
             handler.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2, list_optimizers
+from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from timm.scheduler import create_scheduler_v2
 
 from mlt.config.problems import did_you_mean
@@ -40,13 +40,24 @@ def build_optimizer(config: OptimizerConfig, model: Classifier) -> torch.optim.O
     )
     if not groups:
         raise ConfigError("model.freeze: nothing is left to train")
-    return create_optimizer_v2(
-        groups,
-        opt=config.name,
-        lr=config.lr,
-        weight_decay=config.weight_decay,
-        momentum=config.momentum,
-    )
+    # timm's sgd has Nesterov momentum unless told otherwise.
+    options = {"nesterov": config.nesterov} if config.name == "sgd" else {}
+    try:
+        optimizer = create_optimizer_v2(
+            groups,
+            opt=config.name,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            momentum=config.momentum,
+            **options,
+        )
+    except Exception as error:  # each says in its own way what it lacks: CUDA, a package, ...
+        raise ConfigError(f"optimizer: {config.name} cannot be used here: {error}") from error
+    if get_optimizer_info(config.name).second_order:
+        raise ConfigError(
+            f"optimizer.name: {config.name} needs second derivatives, which the loop does not take"
+        )
+    return optimizer
 
 
 def build_scheduler(
@@ -68,9 +79,9 @@ def build_scheduler(
     Returns:
         A timm scheduler.
     """
-    # timm lets a milestone act one step early (see its MultiStepLRScheduler); one update more
-    # makes it act exactly when the epoch it names is over.
-    milestones = [m + 1 / updates_per_epoch for m in config.milestones]
+    # timm lets a milestone act one step early (see its MultiStepLRScheduler). Half an update more
+    # makes it act when the epoch it names is over, however the product with the updates rounds.
+    milestones = [m + 0.5 / updates_per_epoch for m in config.milestones]
     scheduler, _ = create_scheduler_v2(
         optimizer,
         sched=config.name,

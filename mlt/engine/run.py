@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 from mlt.config import Config, dump_config, load_config
+from mlt.data import Split
 from mlt.engine.checkpoint import (
     CheckpointInfo,
     load_training_state,
@@ -18,7 +20,7 @@ from mlt.engine.folder import RunFolder
 from mlt.engine.interrupt import Stop
 from mlt.engine.setup import Setup, prepare
 from mlt.engine.train import train_epoch
-from mlt.errors import ConfigError
+from mlt.errors import ConfigError, DataError
 from mlt.files import write_text_atomic
 from mlt.metrics import Predictions, Summary, summarize
 
@@ -52,23 +54,18 @@ def train_run(config: Config, resume: bool = False, overwrite: bool = False) -> 
         _check_same(config, folder)
     setup = prepare(config, folder.cache)
     with folder.locked():
-        if resume:
-            setup.training.load_state_dict(load_training_state(folder.state, setup.device))
-        else:
-            folder.clear()
+        folder.check(resume, overwrite)  # again: another process may have finished meanwhile
+        with nullcontext() if resume else folder.replacing():
+            if resume:
+                _check_same_split(setup, folder)
+                setup.training.load_state_dict(load_training_state(folder.state, setup.device))
             write_text_atomic(folder.config, dump_config(config))
             setup.data.split.save(folder.split)
-        folder.write_environment(str(setup.device))
-        with folder.logging(), Stop() as stop:
-            for note in setup.data.notes:
-                logger.info("%s", note)
-            try:
+            folder.write_environment(str(setup.device))
+            with folder.logging(), Stop() as stop:
+                for note in setup.data.notes:
+                    logger.info("%s", note)
                 return _train(setup, folder, stop)
-            except RuntimeError as error:
-                # A SIGTERM to the whole process group also ends the loader's workers.
-                if stop.requested:
-                    raise KeyboardInterrupt from error
-                raise
 
 
 def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
@@ -86,8 +83,9 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
     predictions: Predictions | None = None
     while position.epoch < config.training.epochs or folder.recorded_epochs() < position.epoch:
         if folder.recorded_epochs() == position.epoch:
-            train_epoch(setup.training, setup.train_loader, config.training, setup.device, stop)
+            _train_epoch(setup, stop)
             save_training_state(folder.state, setup.training.state_dict())
+            folder.forget_previous()
         if folder.recorded_epochs() < position.epoch:
             _save(setup, folder.last)
             predictions = _record(setup, folder)
@@ -104,6 +102,17 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
             logger.warning("%d %s images could not be read and were skipped", loader.skipped, part)
     logger.info("results are in %s", folder.path)
     return summary
+
+
+def _train_epoch(setup: Setup, stop: Stop) -> None:
+    try:
+        train_epoch(setup.training, setup.train_loader, setup.config.training, setup.device, stop)
+    except RuntimeError as error:
+        # A SIGTERM to the whole process group also ends the loader's workers.
+        if stop.requested and str(error).startswith("DataLoader worker"):
+            logger.warning("the processes that load images were ended too")
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _record(setup: Setup, folder: RunFolder) -> Predictions | None:
@@ -173,6 +182,19 @@ def _check_same(config: Config, folder: RunFolder) -> None:
         raise ConfigError(
             f"--resume: {', '.join(refused)} differ from the run in {folder.path} "
             f"(see {folder.config}); start a new run for a new configuration"
+        )
+
+
+def _check_same_split(setup: Setup, folder: RunFolder) -> None:
+    """Refuse to resume on other images or labels than the run began with."""
+    earlier, now = Split.load(folder.split), setup.data.split
+    same_images = earlier.sha256_sorted_ids == now.sha256_sorted_ids
+    if not same_images or earlier.class_counts != now.class_counts:
+        raise DataError(
+            f"--resume: the training data has changed since the run in {folder.path} began: "
+            f"{earlier.num_images} images then, {now.num_images} now"
+            f"{'' if same_images else ', not the same ones'}. Start a new run, or train on the "
+            f"earlier images with data.split={folder.split} if the annotations still have them"
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from timm.utils import ModelEmaV3
+from torch.nn.modules.batchnorm import _NormBase
 
 from mlt.config import Config
 from mlt.data import ClassStats, GroupLimits
@@ -18,8 +19,9 @@ from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocess
 from mlt.engine.device import pick_device, seed_everything
 from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.train import Position, Training
+from mlt.errors import ConfigError
 from mlt.losses import build_loss
-from mlt.models import build_model
+from mlt.models import Classifier, build_model
 
 __all__ = ["Setup", "prepare"]
 
@@ -74,6 +76,7 @@ def prepare(config: Config, cache: Path | None) -> Setup:
     )
     layout = torch.channels_last if config.training.channels_last else torch.contiguous_format
     model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    _try(model, config, device)
     preprocessing = eval_preprocessing(config.transforms, model.mean, model.std)
     workers = config.training.workers
     on_error = config.data.on_image_error
@@ -89,8 +92,6 @@ def prepare(config: Config, cache: Path | None) -> Setup:
         sampler=sampler,
         workers=workers,
         seed=config.seed,
-        # Batch norm cannot normalise over a last batch of a single image.
-        drop_last=sampler.num_draws > batch_size and sampler.num_draws % batch_size == 1,
         device=device,
     )
     test_loader = build_loader(
@@ -120,6 +121,26 @@ def prepare(config: Config, cache: Path | None) -> Setup:
         position=Position(),
     )
     return Setup(config, data, stats, preprocessing, train_loader, test_loader, training, device)
+
+
+def _try(model: Classifier, config: Config, device: torch.device) -> None:
+    """Show the model one blank image, so that a size it cannot take is found before training."""
+    size = config.transforms.size
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, 3, size, size, device=device))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise ConfigError(
+            f"transforms.size: {config.model.backbone} cannot take images of {size} x {size} "
+            f"pixels: {error}"
+        ) from error
+    if config.training.batch_size == 1 and any(
+        isinstance(module, _NormBase) and module.training for module in model.train().modules()
+    ):
+        raise ConfigError(
+            "training.batch_size: batch norm cannot learn from batches of one image; use 2 or "
+            "more, or model.freeze: all with a head without batch norm"
+        )
 
 
 def _updates(batches: int, accumulate: int) -> int:

@@ -15,7 +15,7 @@ from mlt.data.loader import Batch, Loader
 from mlt.engine.device import autocast
 from mlt.engine.interrupt import Stop
 from mlt.engine.progress import Progress
-from mlt.errors import TrainingError
+from mlt.errors import DataError, TrainingError
 from mlt.losses import Loss
 from mlt.models import Classifier
 
@@ -91,6 +91,7 @@ class Training:
             "ema": None if self.ema is None else self.ema.module.state_dict(),
             "position": asdict(self.position),
             "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -104,6 +105,8 @@ class Training:
         self.position = Position(**state["position"])
         self.scheduler.step_update(self.position.updates)
         torch.set_rng_state(state["rng"].cpu())
+        if torch.cuda.is_available() and len(state["cuda_rng"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda_rng"]])
 
 
 def train_epoch(
@@ -124,6 +127,7 @@ def train_epoch(
 
     Raises:
         TrainingError: If the loss is not finite; names the batch and its images.
+        DataError: If not one image of the epoch could be read.
     """
     position = training.position
     training.model.train_backbone(position.epoch >= config.head_only_epochs)
@@ -149,6 +153,8 @@ def train_epoch(
                 _update(training, config)
                 if stop.requested:
                     return
+    if position.images == 0:
+        raise DataError("not one training image could be read; see the messages above")
     position.next_epoch()
 
 
@@ -156,7 +162,8 @@ def _backward(
     training: Training, batch: Batch, config: TrainingConfig, device: torch.device, group_size: int
 ) -> float:
     """Add the gradient of one batch; give its loss."""
-    if len(batch.indices) == 0:  # every image of the batch was skipped
+    # Images that cannot be read may leave none, or one, over which batch norm cannot normalise.
+    if len(batch.indices) < min(2, config.batch_size):
         return 0.0
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     images = batch.images.to(device, non_blocking=True, memory_format=layout)
@@ -173,17 +180,23 @@ def _backward(
 
 
 def _update(training: Training, config: TrainingConfig) -> None:
-    """One step of the optimizer with the gradients that were added up."""
+    """One step of the optimizer with the gradients that were added up, if there are any."""
+    groups = training.optimizer.param_groups
+    if any(parameter.grad is not None for group in groups for parameter in group["params"]):
+        _step(training, config)
+    training.position.updates += 1
+    training.scheduler.step_update(training.position.updates)
+
+
+def _step(training: Training, config: TrainingConfig) -> None:
     if config.clip_grad_norm is not None:
         training.scaler.unscale_(training.optimizer)
         nn.utils.clip_grad_norm_(training.model.parameters(), config.clip_grad_norm)
     training.scaler.step(training.optimizer)
     training.scaler.update()
     training.optimizer.zero_grad(set_to_none=True)
-    training.position.updates += 1
-    training.scheduler.step_update(training.position.updates)
     if training.ema is not None:
-        training.ema.update(training.model, step=training.position.updates)
+        training.ema.update(training.model, step=training.position.updates + 1)
 
 
 def _not_finite(position: Position, batch: Batch, logits: Tensor, value: float) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import overload
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mlt.config.loss import Reduction
 from mlt.losses import one_pass
 from mlt.losses.adjustment import Adjusted, Adjustment
 from mlt.losses.focusing import Focusing
 from mlt.losses.logistic import Logistic
-from mlt.losses.part import Part
+from mlt.losses.part import Float64Where, Part
 from mlt.losses.reduce import (
     blank_unknown,
     check_inputs,
@@ -28,7 +28,7 @@ __all__ = ["ElementwiseLoss", "Loss", "PerLabelLoss"]
 Number = Tensor | float
 
 
-class Loss(nn.Module):
+class Loss(Float64Where):
     """The base of all losses: one call, one reduction, one way to be told the epoch.
 
     Args:

@@ -7,10 +7,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Part"]
+__all__ = ["Float64Where", "Part"]
 
 
-class Part(nn.Module):
+class Float64Where(nn.Module):
+    """A module whose float64 buffers become float32 on a device that has no float64."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Float64Where:
+        # Class vectors are float64, so that float64 logits get all their digits. Apple's GPUs have
+        # no float64 and refuse such a buffer with a TypeError; float32 is right for them.
+        try:
+            return super()._apply(fn, recurse)
+        except TypeError:
+            return super()._apply(
+                lambda t: fn(t.float() if t.dtype == torch.float64 else t), recurse
+            )
+
+
+class Part(Float64Where):
     """A part of a loss that may start at an epoch: deferred re-weighting, a deferred margin.
 
     The epoch is a buffer, so a checkpoint of the loss resumes at the right one, and moving on to
@@ -38,13 +52,3 @@ class Part(nn.Module):
         if not self.start_epoch:
             return value
         return torch.where(self.epoch >= self.start_epoch, value, before)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Part:
-        # Class vectors are float64, so that float64 logits get all their digits. Apple's GPUs have
-        # no float64 and refuse such a buffer with a TypeError; float32 is right for them.
-        try:
-            return super()._apply(fn, recurse)
-        except TypeError:
-            return super()._apply(
-                lambda t: fn(t.float() if t.dtype == torch.float64 else t), recurse
-            )

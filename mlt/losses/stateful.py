@@ -200,7 +200,7 @@ class EqualizationLossV2(Loss):
         negative = neg_weight * (1 - targets) * probability
         if known is not None:
             negative = torch.where(known, negative, 0)
-        gradients = torch.stack([positive, negative]).double().flatten(1, -2).sum(1)
+        gradients = torch.stack([positive, negative]).to(self.ratio.dtype).flatten(1, -2).sum(1)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(gradients)
         tracked = len(self.ratio)

@@ -86,7 +86,7 @@ class Predictions:
         if self.known is not None:
             arrays["known"] = self.known
         with atomic_write(path) as temporary:
-            np.savez_compressed(temporary, allow_pickle=False, **arrays)
+            np.savez_compressed(temporary, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:

@@ -10,10 +10,25 @@ from mlt.data.stats import GROUPS, ClassStats
 from mlt.errors import ConfigError
 from mlt.files import atomic_write
 
-__all__ = ["GROUP_COLORS", "plot_class_counts"]
+__all__ = ["GROUP_COLORS", "check_plot", "plot_class_counts"]
 
 # Told apart by readers who see colours differently, and in grey (Okabe and Ito's palette).
 GROUP_COLORS = {"head": "#0072b2", "medium": "#e69f00", "tail": "#d55e00"}
+
+
+def check_plot(path: str | Path) -> None:
+    """Refuse a picture that cannot be drawn, before anything else is done.
+
+    Raises:
+        ConfigError: If matplotlib is not installed, or cannot write such a format.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+    except ImportError as error:
+        raise ConfigError("a plot needs matplotlib: pip install 'mlt[plot]'") from error
+    allowed = FigureCanvasAgg.filetypes
+    if Path(path).suffix.lstrip(".").lower() not in allowed:
+        raise ConfigError(f"cannot draw {path}: the suffix must be one of {', '.join(allowed)}")
 
 
 def plot_class_counts(stats: ClassStats, path: str | Path, title: str = "") -> None:
@@ -27,18 +42,11 @@ def plot_class_counts(stats: ClassStats, path: str | Path, title: str = "") -> N
     Raises:
         ConfigError: If matplotlib is not installed, or cannot write such a format.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("a plot needs matplotlib: pip install 'mlt[plot]'") from error
+    check_plot(path)
+    from matplotlib.figure import Figure
+
     order = np.argsort(-stats.counts, kind="stable")
     figure = Figure(figsize=(max(6.0, 0.17 * stats.num_classes), 4.0), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    suffix = Path(path).suffix.lstrip(".").lower()
-    if suffix not in canvas.get_supported_filetypes():
-        allowed = ", ".join(sorted(canvas.get_supported_filetypes()))
-        raise ConfigError(f"cannot draw {path}: the suffix must be one of {allowed}")
     axes = figure.subplots()
     axes.bar(
         np.arange(stats.num_classes),

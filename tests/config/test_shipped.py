@@ -47,6 +47,7 @@ def test_the_published_protocol(name: str) -> None:
     optimizer = config.optimizer
     assert (optimizer.name, optimizer.lr, optimizer.momentum) == ("sgd", 0.02, 0.9)
     assert optimizer.weight_decay == 1e-4
+    assert not optimizer.nesterov
     assert config.training.batch_size == 32
     assert config.training.clip_grad_norm == 35
     assert config.schedule.warmup_updates == 500

@@ -24,6 +24,7 @@ from mlt.engine.run import train_run
 from mlt.errors import (
     CheckpointError,
     ConfigError,
+    DataError,
     MissingFileError,
     OutputExistsError,
     TrainingError,
@@ -165,6 +166,60 @@ def test_overwriting_touches_nothing_before_the_new_run_is_sound(
     assert foreign.read_text() == "mine"
 
 
+def test_an_earlier_run_survives_a_new_one_that_fails_in_its_first_epoch(
+    finished: RunFolder, tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {file: file.read_bytes() for file in finished.existing}
+
+    def fail(*arguments: Any) -> None:
+        raise DataError("an image is broken")
+
+    monkeypatch.setattr(train_module, "_backward", fail)
+    with pytest.raises(DataError, match="broken"):
+        train_run(parse_config(tiny_values), overwrite=True)
+    assert {file: file.read_bytes() for file in finished.existing} == before
+    assert not (finished.path / ".previous").exists()
+
+
+def test_resuming_on_other_data_is_refused(tiny_root: Path, tiny_values: dict[str, Any]) -> None:
+    values = changed(tiny_values, data={"root": str(tiny_root)})
+    train_run(parse_config(values))
+    file = tiny_root / "annotations" / "instances_train.json"
+    content = json.loads(file.read_text())
+    content["annotations"] = content["annotations"][1:]
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="the training data has changed"):
+        train_run(parse_config(changed(values, training={"epochs": 4})), resume=True)
+
+
+def test_an_epoch_without_a_readable_image_is_an_error(
+    tiny_root: Path, tiny_values: dict[str, Any]
+) -> None:
+    for image in (tiny_root / "train").iterdir():
+        image.write_bytes(b"")
+    values = changed(tiny_values, data={"root": str(tiny_root), "on_image_error": "skip"})
+    with pytest.raises(DataError, match="not one training image could be read"):
+        train_run(parse_config(values))
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"model": {"backbone": "test_vit"}, "transforms": {"size": 36}}, "transforms.size"),
+        ({"training": {"batch_size": 1}}, "training.batch_size: batch norm cannot learn"),
+        ({"optimizer": {"name": "adahessian"}}, "optimizer.name: adahessian needs second"),
+        ({"optimizer": {"name": "sgdd"}}, "timm has no optimizer 'sgdd'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_found_before_training(
+    tiny_values: dict[str, Any], section: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train_run(parse_config(changed(tiny_values, **section)))
+    assert not Path(tiny_values["output"]).exists()
+
+
 def test_resuming_a_finished_run_only_evaluates(
     finished: RunFolder, tiny_values: dict[str, Any]
 ) -> None:
@@ -184,6 +239,8 @@ def test_resuming_under_another_configuration_is_refused(
     longer = changed(tiny_values, training={"epochs": 4})
     train_run(parse_config(longer), resume=True)
     assert [record["epoch"] for record in finished.read_history()] == [1, 2, 3, 4]
+    assert load_config(finished.config).training.epochs == 4
+    assert len(json.loads(finished.environment.read_text())["earlier"]) == 1
 
 
 def test_there_must_be_something_to_resume(tiny_values: dict[str, Any]) -> None:
