@@ -36,7 +36,7 @@ def result_table(summary: Summary) -> str:
             f"{line}{_interval(of.means[row[0]]):>17}"
             for line, row in zip(lines, rows, strict=True)
         ]
-        note += f"; {100 * of.level:g} % intervals over test sets"
+        note += f"; {100 * of.level:g} % intervals, the upward bias of rare classes removed"
     if summary.undefined:
         lines.append(
             f"without a test image, so undefined and in no mean: {', '.join(summary.undefined)}"
