@@ -93,7 +93,8 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
             logger.warning("stopped; --resume continues the run in %s", folder.path)
             raise KeyboardInterrupt
     if predictions is None:  # nothing to train, or a finished run resumed
-        _save(setup, folder.last)
+        if not folder.last.exists():  # a finished one may have been tuned meanwhile
+            _save(setup, folder.last)
         predictions = _predict(setup)
     summary = summarize(predictions, setup.stats.limits)
     write_results(folder.path, summary, predictions)
