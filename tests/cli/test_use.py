@@ -12,7 +12,6 @@ import pytest
 from mlt.cli import main
 from mlt.metrics import Predictions
 
-
 TUNE = ["tune", "{run}/last.safetensors", "--predictions", "{run}/predictions.npz"]
 
 
