@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from mlt.config import Config, changed_keys, dump_config, load_config
@@ -62,7 +63,7 @@ def train_run(config: Config, resume: bool = False, overwrite: bool = False) -> 
             write_text_atomic(folder.config, dump_config(config))
             setup.data.split.save(folder.split)
             folder.write_environment(str(setup.device))
-            with folder.logging(), Stop() as stop:
+            with folder.logging(), Stop() as stop, _workers_may_end(stop):
                 for note in setup.data.notes:
                     logger.info("%s", note)
                 return _train(setup, folder, stop)
@@ -83,7 +84,7 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
     predictions: Predictions | None = None
     while position.epoch < config.training.epochs or folder.recorded_epochs() < position.epoch:
         if folder.recorded_epochs() == position.epoch:
-            _train_epoch(setup, stop)
+            train_epoch(setup.training, setup.train_loader, config.training, setup.device, stop)
             save_training_state(folder.state, setup.training.state_dict())
             folder.forget_previous()
         if folder.recorded_epochs() < position.epoch:
@@ -105,11 +106,12 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
     return summary
 
 
-def _train_epoch(setup: Setup, stop: Stop) -> None:
+@contextmanager
+def _workers_may_end(stop: Stop) -> Iterator[None]:
+    """Take it as an interruption when the loader's workers end after a signal to all processes."""
     try:
-        train_epoch(setup.training, setup.train_loader, setup.config.training, setup.device, stop)
+        yield
     except RuntimeError as error:
-        # A SIGTERM to the whole process group also ends the loader's workers.
         if stop.requested and str(error).startswith("DataLoader worker"):
             logger.warning("the processes that load images were ended too")
             raise KeyboardInterrupt from error

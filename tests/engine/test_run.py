@@ -143,6 +143,25 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
     assert folder.read_history() == RunFolder(tmp_path / "whole").read_history()
 
 
+@pytest.mark.parametrize("signalled", [True, False])
+def test_workers_ended_by_the_same_signal_are_an_interruption(
+    tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, signalled: bool
+) -> None:
+    """`kill` of a whole process group reaches the workers too, in the evaluation for example."""
+
+    def die(*arguments: object, **options: object) -> None:
+        if signalled:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
+
+    monkeypatch.setattr(run_module, "predict", die)
+    with pytest.raises(KeyboardInterrupt if signalled else RuntimeError):
+        train_run(parse_config(tiny_values))
+    monkeypatch.undo()
+    train_run(parse_config(tiny_values), resume=True)
+    assert len(RunFolder(tiny_values["output"]).read_history()) == 3
+
+
 def test_a_second_run_in_the_same_folder_is_refused_and_changes_nothing(
     finished: RunFolder, tiny_values: dict[str, Any]
 ) -> None:
