@@ -1,0 +1,232 @@
+"""Our losses in Hugging Face transformers: the DETR families, and image classification.
+
+transformers calls ``model.loss_function``, which a model's owner may set; nothing else is touched.
+The framework's own loss function still does the matching, the auxiliary and denoising outputs, the
+box losses and the weights; only its classification term is ours:
+
+===================================  ==================  =========================================
+family                               term, as logged     target of a matched query
+===================================  ==================  =========================================
+Deformable, Conditional, DAB-DETR    ``loss_ce``         1
+RT-DETR, RT-DETRv2, D-FINE           ``loss_vfl``        IoU of its box
+DEIMv2                               ``loss_mal``        IoU^gamma
+LW-DETR, RF-DETR                     ``loss_ce``         p^alpha IoU^(1 - alpha), at least 0.01
+DETR, YOLOS, Table Transformer       ``loss_ce``         1, on class minus "no object"
+===================================  ==================  =========================================
+
+The term keeps the name that the framework gives it: a name that is not in the framework's table of
+weights is left out of the total without a word. The sum over elements is divided by the number of
+boxes, as there. The matcher's costs stay what they are: a loss changes what is learned from a
+match, not the match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import FunctionType
+from typing import Any, Literal, NamedTuple, get_args
+
+from torch import Tensor, nn
+
+from mlt.detection.contract import check_loss, check_softmax_loss, is_softmax_loss
+from mlt.detection.transformers_classification import ClassificationLossFunction, trainer_loss
+from mlt.detection.transformers_terms import (
+    Term,
+    against_no_object,
+    no_object_term,
+    query_term,
+)
+from mlt.errors import ConfigError
+
+__all__ = ["LossFunction", "against_no_object", "attach", "detach", "trainer_loss"]
+
+Targets = Literal["framework", "hard"]
+
+
+class Family(NamedTuple):
+    """What a loss function of transformers calls its criterion, and where that has our term."""
+
+    criterion: str
+    method: str
+    key: str
+    quality: str = "one"
+    no_object: bool = False
+
+
+FAMILIES = {
+    "DeformableDetrForObjectDetectionLoss": Family(
+        "DeformableDetrImageLoss", "loss_labels", "loss_ce"
+    ),
+    "DeformableDetrForSegmentationLoss": Family(
+        "DeformableDetrImageLoss", "loss_labels", "loss_ce"
+    ),
+    "RTDetrForObjectDetectionLoss": Family("RTDetrLoss", "loss_labels_vfl", "loss_vfl", "iou"),
+    "DFineForObjectDetectionLoss": Family("DFineLoss", "loss_labels_vfl", "loss_vfl", "iou"),
+    "Deimv2ForObjectDetectionLoss": Family(
+        "Deimv2Loss", "loss_labels_mal", "loss_mal", "iou_power"
+    ),
+    "LwDetrForObjectDetectionLoss": Family(
+        "LwDetrImageLoss", "loss_labels", "loss_ce", "score_and_iou"
+    ),
+    "RfDetrForSegmentationLoss": Family(
+        "RfDetrImageLoss", "loss_labels", "loss_ce", "score_and_iou"
+    ),
+    "ForObjectDetectionLoss": Family("ImageLoss", "loss_labels", "loss_ce", no_object=True),
+    "ForSegmentationLoss": Family("ImageLoss", "loss_labels", "loss_ce", no_object=True),
+}
+"""By the name of the loss function in `transformers.loss`."""
+
+
+def attach(model: Any, loss: Any, targets: Targets = "framework") -> None:
+    """Let a detector or an image classifier of transformers learn its classes by ``loss``.
+
+    The model's weights, state dict and inference stay as they are. The loss follows the model's
+    device by itself; what it remembers (EQLv2, seesaw) is in its own state dict.
+
+    Args:
+        model: An object-detection or segmentation model of a family in this module's table, or an
+            image classifier whose labels are rows of 0 and 1.
+        loss: For detection element-wise, ``create_loss(..., reduction="none")``, for the
+            ``model.config.num_labels`` classes. Where the model has a no-object column also one of
+            `mlt.losses.single_label`, for one class more: "no object" is the last. For image
+            classification one that gives a single number, ``create_loss(...)``.
+        targets: ``framework``: a matched query is told to predict what the framework's own loss
+            would tell it, in some families the quality of its box (soft targets). ``hard``: 1.
+
+    Raises:
+        ConfigError: If the model is of no such family or the loss does not fit it.
+
+    Example:
+        >>> from mlt.losses import create_loss
+        >>> loss = create_loss("cb_focal", [900, 40, 3], reduction="none")
+        >>> attach(model, loss)  # doctest: +SKIP
+        >>> model(pixel_values, labels=labels).loss.backward()  # doctest: +SKIP
+    """
+    plain = _framework_function(model)
+    num_classes = model.config.num_labels
+    if plain.__name__ == "ForSequenceClassificationLoss":
+        model.loss_function = ClassificationLossFunction(loss, plain, num_classes)
+    else:
+        model.loss_function = LossFunction(loss, plain, num_classes, targets)
+
+
+def detach(model: Any) -> None:
+    """Give the model the loss function back that it had before :func:`attach`.
+
+    Raises:
+        ConfigError: If nothing is attached to it.
+    """
+    plugged = getattr(model, "loss_function", None)
+    if not isinstance(plugged, OURS):
+        raise ConfigError(f"No loss of mlt is attached to this {type(model).__name__}.")
+    model.loss_function = plugged.plain
+
+
+class LossFunction:
+    """What transformers calls as ``model.loss_function``: its own, but for the term of the classes.
+
+    :func:`attach` makes one; by itself it is for models that are built in an unusual way. It can be
+    copied and pickled with the model.
+
+    Args:
+        loss: See :func:`attach`.
+        plain: The function of `transformers.loss` to change, for example
+            ``DeformableDetrForObjectDetectionLoss``.
+        num_classes: Classes, without "no object".
+        targets: See :func:`attach`.
+
+    Raises:
+        ConfigError: If the function is unknown or the loss does not fit.
+    """
+
+    def __init__(
+        self,
+        loss: Any,
+        plain: Callable[..., Any],
+        num_classes: int,
+        targets: Targets = "framework",
+    ) -> None:
+        self.loss = loss
+        self.plain = plain
+        self.num_classes = num_classes
+        self.targets = targets
+        family = FAMILIES[_known_name(plain)]
+        term = _term(family, loss, num_classes, targets)
+        self._function = _with_term(plain, family, term)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Tensor, dict[str, Tensor], Any]:
+        """Give (loss, parts of the loss, auxiliary outputs), called as transformers does."""
+        return self._function(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The rebuilt function is in no module, so it is built again from what is.
+        return LossFunction, (self.loss, self.plain, self.num_classes, self.targets)
+
+
+OURS = (LossFunction, ClassificationLossFunction)
+
+
+def _framework_function(model: Any) -> Callable[..., Any]:
+    config = getattr(model, "config", None)
+    if not hasattr(config, "num_labels") or not hasattr(model, "loss_function"):
+        raise ConfigError(
+            f"{type(model).__name__} is not a model of transformers with a loss_function. For "
+            "torchvision's detectors use mlt.detection.torchvision."
+        )
+    current = model.loss_function
+    return current.plain if isinstance(current, OURS) else current
+
+
+def _known_name(plain: Callable[..., Any]) -> str:
+    name = getattr(plain, "__name__", type(plain).__name__)
+    if name in FAMILIES:
+        return name
+    reason = ""
+    if "GroundingDino" in name:
+        reason = " Grounding DINO compares queries with the words of a text: it has no classes."
+    raise ConfigError(
+        f"The model's loss_function is {name}, whose classification term is not known here. Known "
+        f"are {', '.join(FAMILIES)}.{reason}"
+    )
+
+
+def _term(family: Family, loss: Any, num_classes: int, targets: Targets) -> Term:
+    if targets not in get_args(Targets):
+        raise ConfigError(f"targets must be one of {get_args(Targets)}, not {targets!r}.")
+    if family.no_object and is_softmax_loss(loss):
+        check_softmax_loss(loss, num_classes + 1)
+        return partial(no_object_term, loss, family.key, True)
+    check_loss(loss, num_classes)
+    if family.no_object:
+        return partial(no_object_term, loss, family.key, False)
+    quality = "one" if targets == "hard" else family.quality
+    return partial(query_term, loss, family.key, quality)
+
+
+def _with_term(plain: Callable[..., Any], family: Family, term: Term) -> Callable[..., Any]:
+    """Give ``plain`` with one method of its criterion replaced; ``plain`` itself is untouched.
+
+    It builds its criterion anew in each call, from a class that it looks up by name in its module:
+    a function of the same code, with a namespace in which that name stands for our builder.
+    """
+    assert isinstance(plain, FunctionType)
+    build = plain.__globals__.get(family.criterion)
+    names = plain.__code__.co_names
+    if build is None or family.criterion not in names or not hasattr(build, family.method):
+        import transformers
+
+        raise ConfigError(
+            f"{plain.__name__} of transformers {transformers.__version__} no longer builds "
+            f"{family.criterion}.{family.method}; this version of mlt does not know the new way."
+        )
+
+    def criterion(*args: Any, **kwargs: Any) -> nn.Module:
+        built = build(*args, **kwargs)
+        setattr(built, family.method, partial(term, built))
+        return built
+
+    namespace = {**plain.__globals__, family.criterion: criterion}
+    return FunctionType(
+        plain.__code__, namespace, plain.__name__, plain.__defaults__, plain.__closure__
+    )
