@@ -29,7 +29,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from torch import Tensor, nn
 
-from mlt.detection.contract import check_loss, check_softmax_loss, is_softmax_loss
+from mlt.detection.contract import DetectionLoss, check_loss, check_softmax_loss, is_softmax_loss
 from mlt.detection.transformers_classification import ClassificationLossFunction, trainer_loss
 from mlt.detection.transformers_terms import (
     Term,
@@ -78,7 +78,7 @@ FAMILIES = {
 """By the name of the loss function in `transformers.loss`."""
 
 
-def attach(model: Any, loss: Any, targets: Targets = "framework") -> None:
+def attach(model: Any, loss: DetectionLoss, targets: Targets = "framework") -> None:
     """Let a detector or an image classifier of transformers learn its classes by ``loss``.
 
     The model's weights, state dict and inference stay as they are. The loss follows the model's
@@ -142,7 +142,7 @@ class LossFunction:
 
     def __init__(
         self,
-        loss: Any,
+        loss: DetectionLoss,
         plain: Callable[..., Any],
         num_classes: int,
         targets: Targets = "framework",
@@ -174,7 +174,7 @@ def _framework_function(model: Any) -> Callable[..., Any]:
             f"{type(model).__name__} is not a model of transformers with a loss_function. For "
             "torchvision's detectors use mlt.detection.torchvision."
         )
-    current = model.loss_function
+    current: Any = model.loss_function
     return current.plain if isinstance(current, OURS) else current
 
 
@@ -191,10 +191,11 @@ def _known_name(plain: Callable[..., Any]) -> str:
     )
 
 
-def _term(family: Family, loss: Any, num_classes: int, targets: Targets) -> Term:
+def _term(family: Family, loss: DetectionLoss, num_classes: int, targets: Targets) -> Term:
     if targets not in get_args(Targets):
         raise ConfigError(f"targets must be one of {get_args(Targets)}, not {targets!r}.")
     if family.no_object and is_softmax_loss(loss):
+        assert isinstance(loss, nn.Module)
         check_softmax_loss(loss, num_classes + 1)
         return partial(no_object_term, loss, family.key, True)
     check_loss(loss, num_classes)

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlt.detection.transformers_terms import evaluate
+from mlt.detection.contract import DetectionLoss
+from mlt.detection.evaluate import evaluate
 from mlt.errors import ConfigError
 
 __all__ = ["ClassificationLossFunction", "trainer_loss"]
@@ -38,9 +39,7 @@ class ClassificationLossFunction:
         tensor(0.6931)
     """
 
-    def __init__(
-        self, loss: Callable[..., Tensor], plain: Callable[..., Any] | None, num_classes: int
-    ) -> None:
+    def __init__(self, loss: DetectionLoss, plain: Any, num_classes: int) -> None:
         _check_scalar(loss, num_classes)
         self.loss = loss
         self.plain = plain
@@ -57,7 +56,7 @@ class ClassificationLossFunction:
         return _value(self.loss, pooled_logits, labels, num_items_in_batch)
 
 
-def trainer_loss(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def trainer_loss(loss: DetectionLoss) -> Callable[..., Tensor]:
     """Give what ``transformers.Trainer(compute_loss_func=...)`` wants, for image classification.
 
     With gradient accumulation a batch's mean is weighted by the batch's share of all labels that
@@ -93,7 +92,7 @@ def trainer_loss(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _value(
-    loss: Callable[..., Tensor], logits: Tensor, labels: Tensor, num_items: Tensor | int | None
+    loss: DetectionLoss, logits: Tensor, labels: Tensor, num_items: Tensor | int | None
 ) -> Tensor:
     if labels is None or labels.shape != logits.shape:
         raise ConfigError(
@@ -113,7 +112,7 @@ def _value(
     return value * (known.sum() / num_items)
 
 
-def _check_scalar(loss: Callable[..., Tensor], num_classes: int) -> None:
+def _check_scalar(loss: DetectionLoss, num_classes: int) -> None:
     logits = torch.zeros(2, num_classes)
     with torch.no_grad():
         value = evaluate(loss, logits, torch.zeros_like(logits))

@@ -12,7 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Term", "against_no_object", "evaluate", "no_object_term", "query_term"]
+from mlt.detection.contract import DetectionLoss
+from mlt.detection.evaluate import evaluate, working_dtype
+
+__all__ = ["Term", "against_no_object", "no_object_term", "query_term"]
 
 Term = Callable[..., dict[str, Tensor]]
 Matches = Sequence[tuple[Tensor, Tensor]]
@@ -40,7 +43,7 @@ def against_no_object(logits: Tensor) -> Tensor:
 
 
 def query_term(
-    loss: Callable[..., Tensor],
+    loss: DetectionLoss,
     key: str,
     quality: str,
     criterion: Any,
@@ -72,7 +75,7 @@ def query_term(
 
 
 def no_object_term(
-    loss: Callable[..., Tensor],
+    loss: DetectionLoss,
     key: str,
     softmax: bool,
     criterion: Any,
@@ -112,30 +115,6 @@ def no_object_term(
         queries = evaluate(loss, evidence, hot.to(evidence.dtype)).sum(-1)
     weight = criterion.empty_weight.to(queries.dtype)[labels]
     return {key: (weight * queries).sum() / weight.sum()}
-
-
-def evaluate(
-    loss: Callable[..., Tensor], logits: Tensor, targets: Tensor, **known: Tensor
-) -> Tensor:
-    """Evaluate the loss where the logits are, in float32 or better.
-
-    A loss that remembers (EQLv2, seesaw) learns only while the model does: not in evaluation.
-    """
-    logits = logits.to(working_dtype(logits))
-    if not isinstance(loss, nn.Module):
-        return loss(logits, targets, **known)
-    loss.to(logits.device)
-    was_training = loss.training
-    loss.train(was_training and logits.requires_grad)
-    try:
-        return loss(logits, targets, **known)
-    finally:
-        loss.train(was_training)
-
-
-def working_dtype(logits: Tensor) -> torch.dtype:
-    """Give float64 for float64, else float32."""
-    return torch.promote_types(logits.dtype, torch.float32)
 
 
 def _matched(targets: list[dict[str, Tensor]], indices: Matches, name: str) -> Tensor:
