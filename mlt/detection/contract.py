@@ -212,9 +212,9 @@ def _check_row_weights(loss: DetectionLoss, name: str) -> None:
         mean = float(weighting(torch.eye(len(vector), device=vector.device))[0].mean())
         if not 0.25 <= mean <= 4:
             raise ConfigError(
-                f"{name} weighs a row by the classes it has: rows with a box would weigh {mean:.2g} "
-                "on average and the far more numerous background rows 1. Give create_loss "
-                'scheme="column" or "positive", or "instance", whose weights have the mean 1.'
+                f"{name} weighs a row by the classes it has: rows with a box would weigh "
+                f"{mean:.2g} on average and the far more numerous background rows 1. Give "
+                'create_loss scheme="column" or "positive", or "instance", whose mean is 1.'
             )
 
 
