@@ -17,7 +17,8 @@ pytest.importorskip("transformers", reason="needs transformers")
 
 from transformers.loss import loss_utils
 
-from mlt.detection.transformers import FAMILIES, LossFunction, against_no_object
+from mlt.detection.transformers import LossFunction, against_no_object
+from mlt.detection.transformers.attach import FAMILIES
 from mlt.errors import ConfigError
 from mlt.losses import create_loss
 from mlt.losses.single_label import SeesawLoss

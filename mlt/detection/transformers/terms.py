@@ -1,4 +1,4 @@
-"""The classification terms that `mlt.detection.transformers` puts into the DETR families' criteria.
+"""The classification terms that take the place of those in the DETR families' criteria.
 
 Each is called as the framework calls its own: with the criterion, one layer's outputs, the targets
 of the images, which query is matched to which box, and the number of boxes.

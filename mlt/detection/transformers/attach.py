@@ -1,24 +1,4 @@
-"""Our losses in Hugging Face transformers: the DETR families, and image classification.
-
-transformers calls ``model.loss_function``, which a model's owner may set; nothing else is touched.
-The framework's own loss function still does the matching, the auxiliary and denoising outputs, the
-box losses and the weights; only its classification term is ours:
-
-===================================  ==================  =========================================
-family                               term, as logged     target of a matched query
-===================================  ==================  =========================================
-Deformable, Conditional, DAB-DETR    ``loss_ce``         1
-RT-DETR, RT-DETRv2, D-FINE           ``loss_vfl``        IoU of its box
-DEIMv2                               ``loss_mal``        IoU^gamma
-LW-DETR, RF-DETR                     ``loss_ce``         p^alpha IoU^(1 - alpha), at least 0.01
-DETR, YOLOS, Table Transformer       ``loss_ce``         1, on class minus "no object"
-===================================  ==================  =========================================
-
-The term keeps the name that the framework gives it: a name that is not in the framework's table of
-weights is left out of the total without a word. The sum over elements is divided by the number of
-boxes, as there. The matcher's costs stay what they are: a loss changes what is learned from a
-match, not the match.
-"""
+"""The place that transformers leaves for a loss: ``model.loss_function``."""
 
 from __future__ import annotations
 
@@ -30,16 +10,11 @@ from typing import Any, Literal, NamedTuple, get_args
 from torch import Tensor, nn
 
 from mlt.detection.contract import DetectionLoss, check_loss, check_softmax_loss, is_softmax_loss
-from mlt.detection.transformers_classification import ClassificationLossFunction, trainer_loss
-from mlt.detection.transformers_terms import (
-    Term,
-    against_no_object,
-    no_object_term,
-    query_term,
-)
+from mlt.detection.transformers.classification import ClassificationLossFunction
+from mlt.detection.transformers.terms import Term, no_object_term, query_term
 from mlt.errors import ConfigError
 
-__all__ = ["LossFunction", "against_no_object", "attach", "detach", "trainer_loss"]
+__all__ = ["FAMILIES", "LossFunction", "attach", "detach"]
 
 Targets = Literal["framework", "hard"]
 
@@ -85,7 +60,7 @@ def attach(model: Any, loss: DetectionLoss, targets: Targets = "framework") -> N
     device by itself; what it remembers (EQLv2, seesaw) is in its own state dict.
 
     Args:
-        model: An object-detection or segmentation model of a family in this module's table, or an
+        model: An object-detection or segmentation model of a family in the package's table, or an
             image classifier whose labels are rows of 0 and 1.
         loss: For detection element-wise, ``create_loss(..., reduction="none")``, for the
             ``model.config.num_labels`` classes. Where the model has a no-object column also one of
