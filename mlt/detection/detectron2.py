@@ -8,7 +8,7 @@ detectron2 mix their classification and box losses in one method and are not sup
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -17,6 +17,8 @@ from mlt.detection.evaluate import evaluate
 from mlt.errors import ConfigError
 
 __all__ = ["attach", "detach", "make_predictor"]
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def make_predictor(loss: DetectionLoss, base: type | None = None) -> Any:
@@ -81,7 +83,7 @@ def make_predictor(loss: DetectionLoss, base: type | None = None) -> Any:
     return LossPredictor
 
 
-def attach(model: nn.Module, loss: DetectionLoss) -> None:
+def attach(model: Model, loss: DetectionLoss) -> Model:
     """Let a built model learn its classes by ``loss``; its weights and state dict stay.
 
     Scores become a sigmoid of each class, in training and inference. A head that was trained with a
@@ -90,6 +92,9 @@ def attach(model: nn.Module, loss: DetectionLoss) -> None:
     Args:
         model: With ``roi_heads.box_predictor``, one or (Cascade R-CNN) several.
         loss: See :func:`make_predictor`.
+
+    Returns:
+        The model.
 
     Raises:
         ConfigError: If there is no such predictor or the loss does not fit.
@@ -103,10 +108,14 @@ def attach(model: nn.Module, loss: DetectionLoss) -> None:
             predictor._plain_use_sigmoid_ce = predictor.use_sigmoid_ce
         predictor.__class__ = make_predictor(loss, plain)
         predictor.use_sigmoid_ce = True
+    return model
 
 
-def detach(model: nn.Module) -> None:
+def detach(model: Model) -> Model:
     """Give the model's predictors their own loss and scores back.
+
+    Returns:
+        The model.
 
     Raises:
         ConfigError: If nothing is attached to it.
@@ -118,6 +127,7 @@ def detach(model: nn.Module) -> None:
         predictor.__class__ = type(predictor).plain
         predictor.use_sigmoid_ce = predictor._plain_use_sigmoid_ce
         del predictor._plain_use_sigmoid_ce
+    return model
 
 
 def _predictors(model: Any) -> list[Any]:

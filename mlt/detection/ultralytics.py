@@ -12,7 +12,7 @@ no change. End-to-end models (YOLO26, v10) have two criteria, and both get the l
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -21,6 +21,8 @@ from mlt.detection.evaluate import evaluate
 from mlt.errors import ConfigError
 
 __all__ = ["attach", "detach", "make_trainer", "plug_criterion"]
+
+Model = TypeVar("Model")
 
 
 def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
@@ -65,7 +67,7 @@ def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
     return LossTrainer
 
 
-def attach(model: Any, loss: DetectionLoss) -> None:
+def attach(model: Model, loss: DetectionLoss) -> Model:
     """Let a detection model of Ultralytics learn its classes by ``loss``, in one's own loop.
 
     Its weights and state dict stay as they are. Call it where the model is on its device and has
@@ -75,6 +77,9 @@ def attach(model: Any, loss: DetectionLoss) -> None:
         model: ``YOLO(...).model``, a `DetectionModel`.
         loss: See :func:`make_trainer`.
 
+    Returns:
+        The model.
+
     Raises:
         ConfigError: If it is no such model or the loss does not fit its number of classes.
     """
@@ -83,15 +88,19 @@ def attach(model: Any, loss: DetectionLoss) -> None:
             f"{type(model).__name__} is no model of Ultralytics with an init_criterion; give "
             "YOLO(...).model, not the YOLO object."
         )
-    criterion = getattr(model, "criterion", None)
+    criterion: Any = getattr(model, "criterion", None)
     if criterion is None:
         criterion = model.init_criterion()
     plug_criterion(criterion, loss)
-    model.criterion = criterion
+    setattr(model, "criterion", criterion)  # noqa: B010  # a type variable has no attributes
+    return model
 
 
-def detach(model: Any) -> None:
+def detach(model: Model) -> Model:
     """Give the model's criteria their own loss back.
+
+    Returns:
+        The model.
 
     Raises:
         ConfigError: If nothing is attached to it.
@@ -103,6 +112,7 @@ def detach(model: Any) -> None:
         raise ConfigError(f"No loss of mlt is attached to this {type(model).__name__}.")
     for each in plugged:
         each.bce = each.bce.plain
+    return model
 
 
 def plug_criterion(criterion: Any, loss: DetectionLoss) -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("accelerate", reason="the Trainer of transformers needs acce
 
 import transformers
 
-from mlt.detection.transformers import attach, detach, trainer_loss
+from mlt.detection.transformers import attach, attached_loss, detach, trainer_loss
 from mlt.errors import ConfigError
 from mlt.losses import create_loss
 
@@ -194,7 +194,9 @@ def test_images_without_boxes(model: nn.Module, counts: tuple[int, ...]) -> None
 
 def test_attaching_again_replaces(model: nn.Module) -> None:
     plain = model.loss_function
-    attach(model, create_loss("focal", reduction="none"))
+    loss = create_loss("focal", reduction="none")
+    assert attached_loss(model) is None
+    assert attach(model, loss) is model and attached_loss(model) is loss
     first = step(model).loss
     attach(model, create_loss("focal", reduction="none", scale=2.0))
     second = step(model).loss

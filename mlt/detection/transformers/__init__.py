@@ -20,8 +20,8 @@ boxes, as there. The matcher's costs stay what they are: a loss changes what is 
 match, not the match.
 """
 
-from mlt.detection.transformers.attach import LossFunction, attach, detach
+from mlt.detection.transformers.attach import LossFunction, attach, attached_loss, detach
 from mlt.detection.transformers.classification import trainer_loss
 from mlt.detection.transformers.terms import against_no_object
 
-__all__ = ["LossFunction", "against_no_object", "attach", "detach", "trainer_loss"]
+__all__ = ["LossFunction", "against_no_object", "attach", "attached_loss", "detach", "trainer_loss"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import FunctionType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from torch import Tensor, nn
 
@@ -14,9 +14,10 @@ from mlt.detection.transformers.classification import ClassificationLossFunction
 from mlt.detection.transformers.terms import Term, no_object_term, query_term
 from mlt.errors import ConfigError
 
-__all__ = ["FAMILIES", "LossFunction", "attach", "detach"]
+__all__ = ["FAMILIES", "LossFunction", "attach", "attached_loss", "detach"]
 
 Targets = Literal["framework", "hard"]
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Family(NamedTuple):
@@ -53,7 +54,7 @@ FAMILIES = {
 """By the name of the loss function in `transformers.loss`."""
 
 
-def attach(model: Any, loss: DetectionLoss, targets: Targets = "framework") -> None:
+def attach(model: Model, loss: DetectionLoss, targets: Targets = "framework") -> Model:
     """Let a detector or an image classifier of transformers learn its classes by ``loss``.
 
     The model's weights, state dict and inference stay as they are. The loss follows the model's
@@ -69,6 +70,9 @@ def attach(model: Any, loss: DetectionLoss, targets: Targets = "framework") -> N
         targets: ``framework``: a matched query is told to predict what the framework's own loss
             would tell it, in some families the quality of its box (soft targets). ``hard``: 1.
 
+    Returns:
+        The model.
+
     Raises:
         ConfigError: If the model is of no such family or the loss does not fit it.
 
@@ -78,24 +82,37 @@ def attach(model: Any, loss: DetectionLoss, targets: Targets = "framework") -> N
         >>> attach(model, loss)  # doctest: +SKIP
         >>> model(pixel_values, labels=labels).loss.backward()  # doctest: +SKIP
     """
-    plain = _framework_function(model)
-    num_classes = model.config.num_labels
+    plain, num_classes = _framework_function(model)
+    function: Any
     if plain.__name__ == "ForSequenceClassificationLoss":
-        model.loss_function = ClassificationLossFunction(loss, plain, num_classes)
+        function = ClassificationLossFunction(loss, plain, num_classes)
     else:
-        model.loss_function = LossFunction(loss, plain, num_classes, targets)
+        function = LossFunction(loss, plain, num_classes, targets)
+    model.loss_function = function
+    return model
 
 
-def detach(model: Any) -> None:
+def detach(model: Model) -> Model:
     """Give the model the loss function back that it had before :func:`attach`.
+
+    Returns:
+        The model.
 
     Raises:
         ConfigError: If nothing is attached to it.
     """
-    plugged = getattr(model, "loss_function", None)
+    plugged: Any = getattr(model, "loss_function", None)
     if not isinstance(plugged, OURS):
         raise ConfigError(f"No loss of mlt is attached to this {type(model).__name__}.")
-    model.loss_function = plugged.plain
+    plain: Any = plugged.plain
+    model.loss_function = plain
+    return model
+
+
+def attached_loss(model: nn.Module) -> DetectionLoss | None:
+    """Give the loss that is attached to a model, or None; for `set_epoch`, or to save it."""
+    plugged: Any = getattr(model, "loss_function", None)
+    return plugged.loss if isinstance(plugged, OURS) else None
 
 
 class LossFunction:
@@ -142,15 +159,16 @@ class LossFunction:
 OURS = (LossFunction, ClassificationLossFunction)
 
 
-def _framework_function(model: Any) -> Callable[..., Any]:
-    config = getattr(model, "config", None)
+def _framework_function(model: Any) -> tuple[Callable[..., Any], int]:
+    """Give the model's own loss function, and its number of classes."""
+    config: Any = getattr(model, "config", None)
     if not hasattr(config, "num_labels") or not hasattr(model, "loss_function"):
         raise ConfigError(
             f"{type(model).__name__} is not a model of transformers with a loss_function. For "
             "torchvision's detectors use mlt.detection.torchvision."
         )
     current: Any = model.loss_function
-    return current.plain if isinstance(current, OURS) else current
+    return current.plain if isinstance(current, OURS) else current, config.num_labels
 
 
 def _known_name(plain: Callable[..., Any]) -> str:
