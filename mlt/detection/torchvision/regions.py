@@ -18,6 +18,7 @@ from mlt.detection.torchvision.attachment import Attachment, element_losses
 
 __all__ = ["SigmoidRegions", "SoftmaxRegions", "foreground_losses"]
 
+
 def foreground_losses(loss: DetectionLoss, logits: Tensor, labels: Tensor) -> Tensor:
     """Give the loss of each row, over the columns of real classes.
 
