@@ -79,8 +79,12 @@ def element_losses(loss: DetectionLoss, logits: Tensor, targets: Tensor) -> Tens
 
 
 def _extended(extension: type[Attachment], own: type[nn.Module]) -> type[Attachment]:
-    name = f"{own.__name__}WithLoss"
-    return type(name, (extension, own), {"__module__": extension.__module__, "__doc__": None})
+    names = {
+        "__module__": extension.__module__,
+        "__doc__": own.__doc__,
+        "__annotations__": getattr(own, "__annotations__", {}),  # TorchScript's; not inherited
+    }
+    return type(f"{own.__name__}WithLoss", (extension, own), names)
 
 
 def _blank(extension: type[Attachment], own: type[nn.Module]) -> nn.Module:
