@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -402,5 +403,8 @@ def test_a_new_transformers_that_builds_another_criterion_is_noticed() -> None:
         return logits
 
     renamed.__name__ = "DeformableDetrForObjectDetectionLoss"
-    with pytest.raises(ConfigError, match="no longer builds"):
+    for other in (renamed, functools.partial(renamed)):
+        with pytest.raises(ConfigError):
+            LossFunction(bce, other, K)
+    with pytest.raises(ConfigError, match="does not build"):
         LossFunction(bce, renamed, K)

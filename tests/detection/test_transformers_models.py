@@ -295,6 +295,8 @@ def test_image_classification() -> None:
     detach(model)
     with pytest.raises(ConfigError, match='reduction="mean"'):
         attach(model, create_loss("bce", reduction="none"))
+    with pytest.raises(ConfigError, match="exactly one class"):
+        attach(model, nn.CrossEntropyLoss())
     attach(model, create_loss("bce"))
     with pytest.raises(ConfigError, match="one for each class"):
         model(rows.pixels, labels=torch.zeros(6))
