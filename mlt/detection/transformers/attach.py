@@ -78,7 +78,7 @@ def attach(model: Model, loss: DetectionLoss, targets: Targets = "framework") ->
 
     Example:
         >>> from mlt.losses import create_loss
-        >>> loss = create_loss("cb_focal", [900, 40, 3], reduction="none")
+        >>> loss = create_loss("cb_focal", [9, 4, 3], scheme="positive", reduction="none")
         >>> attach(model, loss)  # doctest: +SKIP
         >>> model(pixel_values, labels=labels).loss.backward()  # doctest: +SKIP
     """
