@@ -60,9 +60,9 @@ class RegionsWithLoss(Attachment, RoIHeads):
             detections, losses = super().__call__(*args, **kwargs)
         finally:
             hook.remove()
-        labels = torch.cat(self.__dict__.pop("sampled_labels"))
-        total = self.region_losses(seen[0], labels).sum()
-        losses["loss_classifier"] = total / max(len(labels), 1)
+            labels = self.__dict__.pop("sampled_labels", [])
+        regions = self.region_losses(seen[0], torch.cat(labels))
+        losses["loss_classifier"] = regions.sum() / max(len(regions), 1)
         return detections, losses
 
     @torch.jit.unused

@@ -41,7 +41,7 @@ class SSDWithLoss(Attachment, SSD):
         two_columns = {**head_outputs, "cls_logits": logits[..., :2].detach()}
         losses = super().compute_loss(one_class, two_columns, anchors, matched_idxs)
 
-        labels = anchor_labels(targets, matched_idxs, background=0)
+        labels = anchor_labels(targets, matched_idxs, logits.shape[-1], background=0)
         foreground = labels > 0
         mined = self._hardest(logits, labels, foreground)
         total = sum(

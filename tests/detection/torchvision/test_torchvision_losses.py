@@ -14,6 +14,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from mlt.detection import BoxCounts
 from mlt.detection.torchvision import attach, attached_loss
+from mlt.errors import DataError
 from mlt.losses import EqualizationLossV2, Loss, SeesawLoss, create_loss
 
 DENSE = ["retinanet", "fcos"]
@@ -141,6 +142,16 @@ def compute_retinanet(model: nn.Module, logits: Tensor, matched: Tensor, labels:
     return model.head.classification_head.compute_loss(
         targets, {"cls_logits": logits}, list(matched)
     )
+
+
+@pytest.mark.parametrize("kind", DENSE + SINGLE_SHOT)
+@pytest.mark.parametrize("label", [5, -1])
+def test_a_label_without_a_column_is_refused(
+    kind: str, label: int, detector: Callable, batch: Callable
+) -> None:
+    model = attach(detector(kind), create_loss("focal", reduction="none"))
+    with pytest.raises(DataError, match="5 columns, for labels 0 to 4"):
+        losses(model, batch([1, label], []))
 
 
 def test_ignored_anchors_and_the_divisor_by_hand(detector: Callable) -> None:
