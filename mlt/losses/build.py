@@ -60,6 +60,14 @@ def build_from_counts(
     Raises:
         ConfigError: If the loss needs counts that were not given.
     """
+    loss = _build(part, counts, generator)
+    loss.counted = None if counts is None else counts.unit
+    return loss
+
+
+def _build(
+    part: config.AnyLoss, counts: ClassCounts | None, generator: torch.Generator | None
+) -> Loss:
     match part:
         case config.Composition():
             return ElementwiseLoss(

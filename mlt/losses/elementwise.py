@@ -35,6 +35,9 @@ class Loss(Float64Where):
         reduction: `none`, `mean`, `sum` or `batchmean`; see :func:`mlt.losses.reduce.reduce`.
     """
 
+    counted: str | None = None
+    """What the class counts were counted in, `images` or `boxes`; None if nobody said."""
+
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
         self.reduction = check_reduction(reduction)

@@ -56,6 +56,7 @@ class _Preset(ElementwiseLoss):
             part.scale,
             part.reduction,
         )
+        self.counted = None if counts is None else counts.unit
 
 
 class _WithoutCounts(_Preset):

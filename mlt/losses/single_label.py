@@ -132,6 +132,7 @@ class _RowLoss(Loss):
     ) -> None:
         super().__init__(reduction)
         self._counts = ClassCounts.from_counts(counts, num_images)
+        self.counted = self._counts.unit
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
         raise NotImplementedError

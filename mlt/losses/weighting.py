@@ -211,12 +211,13 @@ def build_weighting(
         case config.Inverse():
             images = counts.images("Inverse frequency")
             weights = inverse_frequency_weights(counts.counts, images, part.power)
-            weights = sum_to_classes(weights) if part.normalise else weights
+            weights = sum_to_classes(weights, counts.is_class) if part.normalise else weights
             return _by_scheme(part, weights + part.offset, counts)
         case config.EffectiveNumber():
             weights = effective_number_weights(counts.counts, part.beta, counts.num_images)
             warn_if_equal(weights, counts.counts)
-            factor = len(weights) / weights.sum() if part.normalise else 1.0
+            classes = weights if counts.is_class is None else weights[counts.is_class]
+            factor = len(classes) / classes.sum() if part.normalise else 1.0
             if part.scheme == "average_n":
                 beta = resolve_beta(part.beta, counts.num_images)
                 return MeanCountWeighting(

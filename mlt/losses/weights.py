@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -48,6 +48,10 @@ class ClassCounts:
     known: Array | None
     """Images (or boxes) on which each class is annotated, shape (C,); None if nobody said."""
     num_images: int | None
+    unit: str | None = None
+    """What was counted, `images` or `boxes`; None if nobody said."""
+    is_class: npt.NDArray[np.bool_] | None = None
+    """Which of the C entries are classes at all, if not all; see :meth:`from_counts`."""
 
     @property
     def num_classes(self) -> int:
@@ -65,7 +69,9 @@ class ClassCounts:
         """Check counts and clamp them to [1, M - 1], warning once with the classes concerned.
 
         Args:
-            counts: Positives of each class, shape (C,).
+            counts: Positives of each class, shape (C,). `mlt.detection.BoxCounts` also say which
+                entries are no class (the background, unused category ids); these are taken to be
+                as frequent as the median class, and do not enter the scale of the weights.
             num_images: Images M the counts were taken over (boxes, for a detector's counts).
             known_counts: Images on which each class is annotated, if not all, shape (C,).
             class_names: Names for the warning; indices if not given.
@@ -100,6 +106,9 @@ class ClassCounts:
                 f"{known[worst]:g} images. num_images is what the counts were taken over; for "
                 "counts of boxes give the number of boxes."
             )
+        is_class = getattr(counts, "is_class", None)
+        if is_class is not None:
+            values[~is_class] = np.median(values[is_class])
         upper = np.inf if known is None else known - 1
         clamped = np.clip(values, 1.0, upper)
         if (changed := np.flatnonzero(clamped != values)).size:
@@ -111,7 +120,7 @@ class ClassCounts:
                 UserWarning,
                 stacklevel=3,
             )
-        return cls(clamped, known, num_images)
+        return cls(clamped, known, num_images, getattr(counts, "unit", None), is_class)
 
     @classmethod
     def from_stats(cls, stats: ClassStats) -> ClassCounts:
@@ -121,9 +130,10 @@ class ClassCounts:
             stats: `mlt.data.stats.ClassStats` (or anything with its counts, num_images,
                 known_counts and class_names).
         """
-        return cls.from_counts(
+        counts = cls.from_counts(
             stats.counts, stats.num_images, stats.known_counts, stats.class_names
         )
+        return replace(counts, unit="images")
 
     @staticmethod
     def required(counts: ClassCounts | None, what_for: str) -> ClassCounts:
@@ -156,14 +166,19 @@ def _name(index: int, class_names: Sequence[str] | None) -> str:
     return str(index) if class_names is None else repr(class_names[index])
 
 
-def sum_to_classes(weights: Array) -> Array:
+def sum_to_classes(weights: Array, is_class: npt.NDArray[np.bool_] | None = None) -> Array:
     """Scale weights to sum to their number (mean 1), as the class-balanced paper does.
+
+    Args:
+        weights: Shape (C,).
+        is_class: Which of them the sum is over; None for all.
 
     Example:
         >>> sum_to_classes(np.array([1.0, 3.0]))
         array([0.5, 1.5])
     """
-    return weights * (len(weights) / weights.sum())
+    summed = weights if is_class is None else weights[is_class]
+    return weights * (len(summed) / summed.sum())
 
 
 def effective_number_weights(

@@ -18,7 +18,7 @@ from mlt.data.sparse import csr_from_pairs
 from mlt.data.strings import StringColumn
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["LoadedCoco", "read_coco"]
+__all__ = ["LoadedCoco", "coco_records", "read_coco"]
 
 
 class LoadedCoco(Protocol):
@@ -96,12 +96,7 @@ def read_coco(
         >>> table.class_names, table.image_ids.tolist(), table.targets([0, 1]).tolist()
         (('cat', 'dog'), [4, 2], [[0.0, 0.0], [0.0, 1.0]])
     """
-    if isinstance(annotations, (str, Path)):
-        source = str(annotations)
-        images, records, categories = _read(Path(annotations))
-    else:
-        source = "the loaded COCO object"
-        images, records, categories = _convert(annotations, source)
+    source, (images, records, categories) = coco_records(annotations)
     if not categories:
         raise DataError(f"{source} has no categories, so there is nothing to learn")
 
@@ -127,6 +122,21 @@ def read_coco(
     )
     large = np.array([_is_large(i, min_image_size) for i in images], bool)
     return table if bool(large.all()) else table.take(np.flatnonzero(large))
+
+
+def coco_records(annotations: str | Path | LoadedCoco) -> tuple[str, _Parts]:
+    """Give a name for messages, and the images, annotations and categories as typed records.
+
+    Args:
+        annotations: The JSON file, or a loaded ``pycocotools.coco.COCO``.
+
+    Raises:
+        MissingFileError: If the file does not exist.
+        DataError: If the file is not JSON or not COCO.
+    """
+    if isinstance(annotations, (str, Path)):
+        return str(annotations), _read(Path(annotations))
+    return "the loaded COCO object", _convert(annotations, "the loaded COCO object")
 
 
 def _counts(annotation: _Annotation) -> bool:

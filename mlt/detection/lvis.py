@@ -1,0 +1,100 @@
+"""LVIS: counts from its categories, its frequency groups; repeat factors for any detection data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlt.data.samplers.repeat_factor import RepeatFactorSampler
+from mlt.data.sparse import csr_from_pairs
+from mlt.data.stats import GroupLimits
+from mlt.detection.counts import BoxCounts
+from mlt.detection.records import image_categories, read_records
+from mlt.errors import DataError
+
+__all__ = ["LVIS_LIMITS", "class_counts_from_lvis", "repeat_factor_sampler_from_coco"]
+
+LVIS_LIMITS = GroupLimits(head=101, tail=11)
+"""Rare: 1 to 10 training images; common: 11 to 100; frequent: more (Gupta et al., CVPR 2019).
+
+The comments in LVIS's own toolkit say "fewer than 10" and "fewer than 100"; what it evaluates by is
+the letter that each category has in the annotations, and so does this package where it is there.
+"""
+
+
+def class_counts_from_lvis(annotations: str | Path | Mapping[str, Any]) -> BoxCounts:
+    """Give the training boxes of each LVIS category, for labels 0 to C - 1 in order of the ids.
+
+    LVIS writes the counts of its training set into the categories of each of its files, so the
+    small validation file will do.
+
+    Args:
+        annotations: An LVIS file, or its parsed content.
+
+    Raises:
+        MissingFileError: If the file does not exist.
+        DataError: If the categories have no counts.
+
+    Example:
+        >>> class_counts_from_lvis({"images": [], "annotations": [], "categories": [
+        ...     {"id": 2, "instance_count": 5}, {"id": 1, "instance_count": 900}]})
+        BoxCounts([900, 5])
+    """
+    categories = sorted(read_records(annotations).categories, key=lambda category: category.id)
+    counts = [c.instance_count for c in categories if c.instance_count is not None]
+    if not counts or len(counts) < len(categories):
+        raise DataError(
+            "The categories have no instance_count, so this is not LVIS. For COCO's format use "
+            "mlt.detection.class_counts_from_coco."
+        )
+    return BoxCounts(counts)
+
+
+def repeat_factor_sampler_from_coco(
+    annotations: str | Path | Mapping[str, Any],
+    image_ids: Sequence[int] | None = None,
+    threshold: float = 1e-3,
+    seed: int = 0,
+    num_replicas: int = 1,
+    rank: int = 0,
+) -> RepeatFactorSampler:
+    """Give LVIS's sampler for a detection data set: images with rare categories more often.
+
+    Args:
+        annotations: A COCO or LVIS file, or its parsed content.
+        image_ids: The image of each item of the data set; the file's ids in ascending order if not
+            given, as torchvision's `CocoDetection` has them.
+        threshold: Categories on a smaller share of these images are repeated.
+        seed: Fixes rounding and order, together with ``set_epoch``.
+        num_replicas: Processes that share an epoch.
+        rank: Which of them this is.
+
+    Returns:
+        A sampler for ``DataLoader(dataset, sampler=...)``.
+
+    Raises:
+        MissingFileError: If the file does not exist.
+        DataError: If it is neither COCO nor LVIS, or an image is not in it.
+
+    Example:
+        >>> sampler = repeat_factor_sampler_from_coco({
+        ...     "images": [{"id": 5}, {"id": 3}],
+        ...     "categories": [{"id": 1}, {"id": 2}],
+        ...     "annotations": [{"image_id": 3, "category_id": 1},
+        ...                     {"image_id": 5, "category_id": 1},
+        ...                     {"image_id": 5, "category_id": 2}],
+        ... }, threshold=1.0)
+        >>> [round(float(f), 2) for f in sampler.image_draws()]  # of images 3 and 5: 1, sqrt(2)
+        [1.24, 1.76]
+    """
+    records = read_records(annotations)
+    known = {image.id for image in records.images}
+    ids = sorted(known) if image_ids is None else list(image_ids)
+    if absent := [image for image in ids if image not in known]:
+        raise DataError(
+            f"{len(absent)} images are not in the annotations, for example {absent[0]}."
+        )
+    pairs = image_categories(records, ids)
+    labels = csr_from_pairs(pairs[:, 0], pairs[:, 1], (len(ids), len(records.categories)))
+    return RepeatFactorSampler(labels, threshold, seed, num_replicas, rank)

@@ -1,0 +1,104 @@
+"""Which categories a COCO or LVIS file has, and on which images.
+
+LVIS's images have no ``file_name``, which the readers of `mlt.data.formats` want.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mlt.errors import DataError, MissingFileError
+
+__all__ = ["Records", "category_images", "image_categories", "read_records"]
+
+
+class _Image(msgspec.Struct, gc=False):
+    id: int
+
+
+class _Annotation(msgspec.Struct, gc=False):
+    image_id: int
+    category_id: int
+    iscrowd: bool | int | None = None
+
+
+class _Category(msgspec.Struct, gc=False):
+    id: int
+    name: str = ""
+    frequency: str | None = None
+    image_count: int | None = None
+    instance_count: int | None = None
+
+
+class Records(msgspec.Struct):
+    """Images, annotations and categories; LVIS's categories say how frequent they are."""
+
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category]
+
+    def category_ids(self) -> list[int]:
+        """Give the ids in ascending order, in which contiguous labels 0 to C - 1 are counted."""
+        return sorted(category.id for category in self.categories)
+
+
+def read_records(annotations: str | Path | Mapping[str, Any]) -> Records:
+    """Read a file, or take its parsed content.
+
+    Raises:
+        MissingFileError: If the file does not exist.
+        DataError: If it is not JSON, or neither COCO nor LVIS.
+    """
+    try:
+        if isinstance(annotations, Mapping):
+            return msgspec.convert(dict(annotations), type=Records)
+        path = Path(annotations)
+        if not path.is_file():
+            raise MissingFileError(f"there is no annotation file {path}")
+        return msgspec.json.decode(path.read_bytes(), type=Records)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        source = "the content" if isinstance(annotations, Mapping) else str(annotations)
+        raise DataError(f"{source} is not a COCO or LVIS instances file: {error}") from None
+
+
+def category_images(records: Records) -> dict[int, int]:
+    """Count the images of each category; crowd regions do not count.
+
+    Example:
+        >>> records = read_records({
+        ...     "images": [{"id": 1}, {"id": 2}],
+        ...     "categories": [{"id": 7}, {"id": 9}],
+        ...     "annotations": 2 * [{"image_id": 1, "category_id": 7}],
+        ... })
+        >>> category_images(records)
+        {7: 1, 9: 0}
+    """
+    pairs = {(a.category_id, a.image_id) for a in records.annotations if not a.iscrowd}
+    counts = dict.fromkeys(records.category_ids(), 0)
+    for category, _ in pairs:
+        if category not in counts:
+            raise DataError(f"An annotation has the category {category}, which is not listed.")
+        counts[category] += 1
+    return counts
+
+
+def image_categories(records: Records, image_ids: list[int]) -> np.ndarray:
+    """Give (row, column) of each category on each image, int64 (n, 2).
+
+    Args:
+        records: Their annotations of other images are left out.
+        image_ids: The image of each row.
+    """
+    row = {image: place for place, image in enumerate(image_ids)}
+    column = {category: place for place, category in enumerate(records.category_ids())}
+    pairs = {
+        (row[a.image_id], column[a.category_id])
+        for a in records.annotations
+        if not a.iscrowd and a.image_id in row
+    }
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)

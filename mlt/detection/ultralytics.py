@@ -1,0 +1,173 @@
+"""Our losses in Ultralytics YOLO (v8, 11, 26): the classification term of its detection criteria.
+
+Ultralytics is licensed under the AGPL-3.0. It is no dependency of this package, and is imported
+only by :func:`make_trainer`, when you call it.
+
+The criterion holds the loss of the classes as ``.bce`` and calls it on logits and soft targets, how
+well each anchor's box fits; it divides the sum by the sum of the targets and multiplies by ``cls``
+of the training arguments. All of that stays. Scores are a sigmoid of each class, so inference needs
+no change. End-to-end models (YOLO26, v10) have two criteria, and both get the loss.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from torch import Tensor, nn
+
+from mlt.detection.contract import DetectionLoss, check_loss
+from mlt.detection.evaluate import evaluate
+from mlt.errors import ConfigError
+
+__all__ = ["attach", "detach", "make_trainer", "plug_criterion"]
+
+
+def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
+    """Give a trainer for ``YOLO(...).train(trainer=...)`` that learns the classes by ``loss``.
+
+    The loss is attached when training starts, to the model and to its moving average, whose
+    validation loss it then is too. Ultralytics leaves criteria out of what it saves, so checkpoints
+    are as always, and load where this package is not installed.
+
+    Args:
+        loss: Element-wise, ``create_loss(..., reduction="none")``, for the classes of the data set;
+            it must bear soft targets, as all element-wise losses of this package do.
+        base: The trainer to extend; ``ultralytics.models.yolo.detect.DetectionTrainer`` if not
+            given.
+
+    Raises:
+        ImportError: If Ultralytics is not installed.
+
+    Example:
+        >>> from mlt.losses import create_loss
+        >>> loss = create_loss("cb_focal", [900, 40, 3], reduction="none", scheme="column")
+        >>> YOLO("yolo11n.pt").train(data="my.yaml", trainer=make_trainer(loss))  # doctest: +SKIP
+    """
+    if base is None:
+        from ultralytics.models.yolo.detect import DetectionTrainer
+
+        base = DetectionTrainer
+
+    class LossTrainer(base):  # type: ignore[misc, valid-type]
+        """Ultralytics' trainer, with a loss of mlt for the classes."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.add_callback("on_train_start", _attach_to_models)
+
+    def _attach_to_models(trainer: Any) -> None:
+        model = getattr(trainer.model, "module", trainer.model)  # of a distributed wrapper
+        attach(model, loss)
+        if trainer.ema is not None:
+            attach(trainer.ema.ema, loss)
+
+    return LossTrainer
+
+
+def attach(model: Any, loss: DetectionLoss) -> Any:
+    """Let a detection model of Ultralytics learn its classes by ``loss``, in one's own loop.
+
+    Its weights and state dict stay as they are. Call it where the model is on its device and has
+    its training arguments (``model.args``), since it builds the criterion.
+
+    Args:
+        model: ``YOLO(...).model``, a `DetectionModel`.
+        loss: See :func:`make_trainer`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ConfigError: If it is no such model or the loss does not fit its number of classes.
+    """
+    if not hasattr(model, "init_criterion"):
+        raise ConfigError(
+            f"{type(model).__name__} is no model of Ultralytics with an init_criterion; give "
+            "YOLO(...).model, not the YOLO object."
+        )
+    criterion = getattr(model, "criterion", None)
+    if criterion is None:
+        criterion = model.init_criterion()
+    plug_criterion(criterion, loss)
+    model.criterion = criterion
+    return model
+
+
+def detach(model: Any) -> Any:
+    """Give the model's criteria their own loss back.
+
+    Returns:
+        The model.
+
+    Raises:
+        ConfigError: If nothing is attached to it.
+    """
+    criterion = getattr(model, "criterion", None)
+    inner = [] if criterion is None else _inner_criteria(criterion)
+    plugged = [each for each in inner if isinstance(each.bce, ClassTerm)]
+    if not plugged:
+        raise ConfigError(f"No loss of mlt is attached to this {type(model).__name__}.")
+    for each in plugged:
+        each.bce = each.bce.plain
+    return model
+
+
+def plug_criterion(criterion: Any, loss: DetectionLoss) -> None:
+    """Replace the classification loss of a criterion, in both branches of an end-to-end one.
+
+    Args:
+        criterion: ``v8DetectionLoss`` or one built of it: oriented boxes, segmentation, pose,
+            end-to-end.
+        loss: See :func:`make_trainer`.
+
+    Raises:
+        ConfigError: If the criterion has no such term or the loss does not fit.
+
+    Warns:
+        UserWarning: If Ultralytics weighs the classes too (``cls_pw``): its weights multiply ours.
+    """
+    inner = _inner_criteria(criterion)
+    if not inner:
+        raise ConfigError(
+            f"{type(criterion).__name__} has no element-wise classification loss (.bce). Models of "
+            "detection, segmentation, pose and oriented boxes have; classification and RT-DETR not."
+        )
+    for each in inner:
+        check_loss(loss, each.nc)
+    for each in inner:
+        plain = each.bce.plain if isinstance(each.bce, ClassTerm) else each.bce
+        each.bce = ClassTerm(loss, plain)
+    if any(getattr(each, "class_weights", None) is not None for each in inner):
+        warnings.warn(
+            "Ultralytics' own class weights are on (cls_pw > 0) and multiply those of the loss. "
+            "Train with cls_pw=0 unless you want both.",
+            stacklevel=2,
+        )
+
+
+class ClassTerm:
+    """What a criterion calls as ``.bce``; a plain object, so that no state dict grows.
+
+    Args:
+        loss: Element-wise.
+        plain: What it replaces.
+    """
+
+    def __init__(self, loss: DetectionLoss, plain: nn.Module) -> None:
+        self.loss = loss
+        self.plain = plain
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Give a new tensor of the logits' shape (B, A, nc), which the caller may change."""
+        # Cloned, since the criterion multiplies in place: autograd forbids that on what a loss of
+        # this package gives, and would fail where a loss keeps its result for the backward pass.
+        return evaluate(self.loss, logits, targets).clone()
+
+
+def _inner_criteria(criterion: Any) -> list[Any]:
+    """Give the criteria that hold a ``.bce``: itself, or the branches it is made of."""
+    if hasattr(criterion, "bce"):
+        return [criterion]
+    branches = [getattr(criterion, name, None) for name in ("one2many", "one2one", "vp_criterion")]
+    return [each for branch in branches if branch is not None for each in _inner_criteria(branch)]

@@ -1,0 +1,166 @@
+"""Counts of boxes, and what losses make of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+
+from mlt.config.loss import Composition
+from mlt.data.stats import ClassStats
+from mlt.detection import BoxCounts, class_counts_from_coco, class_counts_from_dataset
+from mlt.errors import ConfigError, DataError, MissingFileError
+from mlt.losses import ClassBalancedFocalLoss, SeesawLoss, build_loss, create_loss
+
+
+def coco(*boxes: dict, ids: tuple[int, ...] = (1, 3), **image: float) -> dict:
+    return {
+        "images": [{"id": 1, "file_name": "a.jpg", **image}],
+        "categories": [{"id": i, "name": f"class {i}"} for i in ids],
+        "annotations": [{"image_id": 1, "bbox": [0, 0, 5, 5], **box} for box in boxes],
+    }
+
+
+def test_boxes_are_counted_not_images() -> None:
+    counts = class_counts_from_coco(coco(*[{"category_id": 3}] * 4, {"category_id": 1}))
+    assert list(counts) == [0, 1, 0, 4]
+    assert counts.is_class.tolist() == [False, True, False, True]
+    assert counts.num_boxes == 5
+
+
+@pytest.mark.parametrize(
+    ("box", "counts"),
+    [
+        ({"iscrowd": 1}, False),
+        ({"iscrowd": 0}, True),
+        ({"bbox": [1, 1, 0, 5]}, False),  # no width
+        ({"bbox": [1, 1, 5, 0]}, False),  # no height
+        ({"bbox": [1, 1, 0.5, 0.5]}, True),  # thin, but torchvision trains on it
+        ({"bbox": [-5, 0, 5, 5]}, False),  # left of the image
+        ({"bbox": [20, 0, 5, 5]}, False),  # right of the image
+        ({"bbox": [8, 8, 50, 50]}, True),  # partly inside
+        ({"bbox": []}, False),
+    ],
+)
+def test_boxes_without_area_and_crowds_are_left_out(box: dict, counts: bool) -> None:
+    source = coco({"category_id": 1}, {"category_id": 3, **box}, width=20, height=10)
+    assert class_counts_from_coco(source)[3] == counts
+
+
+def test_a_file_a_dictionary_and_a_loaded_coco_give_the_same(shared: Path) -> None:
+    path = shared / "data/coco-mini/annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    expected = Counter(
+        a["category_id"]
+        for a in content["annotations"]
+        if not a.get("iscrowd") and min(a["bbox"][2:]) > 0
+    )
+    for source in (path, str(path), content, COCO(str(path))):
+        counts = class_counts_from_coco(source, num_classes=91)
+        assert {i: n for i, n in enumerate(counts) if n} == dict(expected)
+    assert counts.is_class.sum() == len(content["categories"])
+
+
+def test_wrong_coco_sources_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError):
+        class_counts_from_coco(tmp_path / "absent.json")
+    with pytest.raises(ConfigError, match="3 columns has 0 to 2"):
+        class_counts_from_coco(coco({"category_id": 3}), num_classes=3)
+    with pytest.raises(DataError, match="unknown category 7"):
+        class_counts_from_coco(coco({"category_id": 7}))
+    with pytest.raises(DataError, match="has no boxes"):
+        class_counts_from_coco(coco({"category_id": 3, "iscrowd": 1}))
+
+
+def test_a_data_set_gives_its_labels() -> None:
+    image = torch.zeros(3, 4, 4)
+    items = [
+        (image, {"boxes": torch.zeros(3, 4), "labels": torch.tensor([1, 3, 3])}),
+        (image, {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}),
+        (image, {}),
+    ]
+    counts = class_counts_from_dataset(items, num_classes=5)
+    assert list(counts) == [0, 1, 0, 2, 0]
+    # Label 0 is the background; label 2 is a class that happens to have no box.
+    assert counts.is_class.tolist() == [False, True, True, True, True]
+    assert list(class_counts_from_dataset([t for _, t in items], num_classes=5)) == list(counts)
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([({}, {"labels": [5]})], "labels from 5 to 5"),
+        ([({}, {"labels": [-1]})], "labels from -1"),
+        ([({}, {"labels": [0.5]})], "integers"),
+        ([({}, 3)], "expected"),
+        ([({}, {"classes": [1]})], "No item has a box"),
+    ],
+)
+def test_wrong_data_sets_are_refused(items: list, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        class_counts_from_dataset(items, num_classes=5)
+
+
+def test_box_counts_refuse_contradictions() -> None:
+    with pytest.raises(ConfigError, match="Label 0 is not a class but has 3 boxes"):
+        BoxCounts([3, 1], is_class=[False, True])
+    with pytest.raises(ConfigError, match="as many different labels"):
+        BoxCounts.of([1, 2], labels=[1, 1], num_classes=3)
+    with pytest.raises(ConfigError, match="None of the labels"):
+        BoxCounts([0], is_class=[False])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cb_focal", {"beta": 0.99}),
+        ("cb_bce", {"beta": 0.99, "scheme": "instance"}),
+        ("inverse", {}),
+        ("db_focal", {}),
+        ("logit_adjusted", {}),
+        ("ldam", {}),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_columns_without_a_class_change_nothing_for_the_others(name: str, options: dict) -> None:
+    real = [40, 7, 3]
+    counts = BoxCounts.of(real, labels=[1, 2, 4], num_classes=6)
+    wide = create_loss(name, counts, num_images=50, reduction="none", **options)
+    narrow = create_loss(name, real, num_images=50, reduction="none", **options)
+    logits = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    targets = torch.zeros(5, 6)
+    targets[[0, 1, 2], [1, 2, 4]] = 1
+    expected = narrow(logits[:, [1, 2, 4]], targets[:, [1, 2, 4]])
+    torch.testing.assert_close(wide(logits, targets)[:, [1, 2, 4]], expected)
+
+
+def test_a_column_without_a_class_weighs_like_the_median_class() -> None:
+    loss = create_loss("cb_bce", BoxCounts.of([40, 7, 3], [1, 2, 3], 4), beta=0.9, scheme="column")
+    weight = loss.weighting.weight
+    assert weight[0] == weight[2]
+    assert float(weight[1:].mean()) == pytest.approx(1)
+
+
+def test_a_loss_remembers_what_was_counted() -> None:
+    boxes = BoxCounts([4, 2])
+    assert create_loss("cb_bce", boxes, beta=0.9).counted == "boxes"
+    assert ClassBalancedFocalLoss(boxes, beta=0.9).counted == "boxes"
+    assert create_loss("cb_bce", [4, 2], beta=0.9).counted is None
+    assert SeesawLoss(2).counted is None
+    part = Composition.model_validate({"weighting": {"name": "inverse"}})
+    assert build_loss(part, ClassStats.from_counts([4, 2], num_images=9)).counted == "images"
+    stats = SimpleNamespace(counts=[4], num_images=9, known_counts=None, class_names=("a",))
+    assert build_loss(part, stats).counted == "images"
+
+
+def test_box_counts_are_a_sequence_and_an_array() -> None:
+    counts = BoxCounts([4, 2, 1])
+    assert counts[1:] == [2, 1]
+    assert len(counts) == 3
+    assert np.asarray(counts).tolist() == [4, 2, 1]

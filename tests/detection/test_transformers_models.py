@@ -1,0 +1,360 @@
+"""Attaching to real models of transformers: tiny, random, built from their configurations."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+pytest.importorskip("transformers", reason="needs transformers")
+pytest.importorskip("accelerate", reason="the Trainer of transformers needs accelerate")
+
+import transformers
+
+from mlt.detection.transformers import attach, attached_loss, detach, trainer_loss
+from mlt.errors import ConfigError
+from mlt.losses import create_loss
+
+K = 3
+SMALL = {
+    "d_model": 32,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+    "decoder_ffn_dim": 16,
+    "num_queries": 5,
+    "num_labels": K,
+    "auxiliary_loss": True,
+}
+
+
+def resnet() -> Any:
+    return transformers.ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 8, 8, 16],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )
+
+
+def deformable() -> nn.Module:
+    config = transformers.DeformableDetrConfig(
+        **SMALL,
+        backbone_config=resnet(),
+        num_feature_levels=3,
+        encoder_n_points=2,
+        decoder_n_points=2,
+        with_box_refine=True,
+    )
+    return transformers.DeformableDetrForObjectDetection(config)
+
+
+def detr() -> nn.Module:
+    backbone = resnet()
+    backbone.out_features = ["stage4"]
+    config = transformers.DetrConfig(**SMALL, backbone_config=backbone)
+    return transformers.DetrForObjectDetection(config)
+
+
+def conditional() -> nn.Module:
+    backbone = resnet()
+    backbone.out_features = ["stage4"]
+    config = transformers.ConditionalDetrConfig(**SMALL, backbone_config=backbone)
+    return transformers.ConditionalDetrForObjectDetection(config)
+
+
+def dab() -> nn.Module:
+    backbone = resnet()
+    backbone.out_features = ["stage4"]
+    small = {**SMALL, "hidden_size": SMALL["d_model"]}
+    del small["d_model"]
+    return transformers.DabDetrForObjectDetection(
+        transformers.DabDetrConfig(**small, backbone_config=backbone)
+    )
+
+
+def yolos() -> nn.Module:
+    config = transformers.YolosConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=[64, 64],
+        num_detection_tokens=5,
+        num_labels=K,
+    )
+    return transformers.YolosForObjectDetection(config)
+
+
+def real_time(kind: str) -> nn.Module:
+    backbone = transformers.RTDetrResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 8, 8, 16],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )
+    options: dict[str, Any] = {
+        "backbone_config": backbone,
+        "encoder_hidden_dim": 16,
+        "encoder_in_channels": [8, 8, 16],
+        "encoder_ffn_dim": 16,
+        "encoder_attention_heads": 2,
+        "d_model": 16,
+        "num_queries": 6,
+        "decoder_in_channels": [16, 16, 16],
+        "decoder_ffn_dim": 16,
+        "decoder_layers": 2,
+        "decoder_attention_heads": 2,
+        "num_denoising": 4,
+        "num_labels": K,
+        "hidden_expansion": 0.5,
+    }
+    if kind == "d_fine":
+        options["decoder_n_points"] = [2, 2, 2]
+        return transformers.DFineForObjectDetection(transformers.DFineConfig(**options))
+    if kind == "rt_detr_v2":
+        return transformers.RTDetrV2ForObjectDetection(transformers.RTDetrV2Config(**options))
+    return transformers.RTDetrForObjectDetection(transformers.RTDetrConfig(**options))
+
+
+MODELS = {
+    "deformable": deformable,
+    "detr": detr,
+    "conditional": conditional,
+    "dab": dab,
+    "yolos": yolos,
+    "rt_detr": lambda: real_time("rt_detr"),
+    "rt_detr_v2": lambda: real_time("rt_detr_v2"),
+    "d_fine": lambda: real_time("d_fine"),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(MODELS))
+def model(request: pytest.FixtureRequest) -> nn.Module:
+    torch.manual_seed(0)
+    return MODELS[request.param]().train()
+
+
+def batch(counts: tuple[int, ...]) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(len(counts), 3, 64, 64, generator=generator)
+    labels = [
+        {
+            "class_labels": torch.randint(0, K, (n,), generator=generator),
+            "boxes": 0.2 + 0.3 * torch.rand(n, 4, generator=generator),
+        }
+        for n in counts
+    ]
+    return pixels, labels
+
+
+def step(model: nn.Module, counts: tuple[int, ...] = (2, 0, 1)) -> Any:
+    pixels, labels = batch(counts)
+    torch.manual_seed(0)  # dropout, and the noise of denoising queries
+    model.zero_grad()
+    output = model(pixels, labels=labels)
+    output.loss.backward()
+    return output
+
+
+def test_attach_changes_the_class_term_alone_and_detach_gives_it_back(model: nn.Module) -> None:
+    names = list(model.state_dict())
+    before = step(model)
+    attach(model, create_loss("cb_focal", [90, 9, 1], reduction="none", scheme="column"))
+    during = step(model)
+    assert list(model.state_dict()) == names
+    slopes = [p.grad for n, p in model.named_parameters() if "class" in n and p.grad is not None]
+    assert slopes and all(torch.isfinite(s).all() for s in slopes)
+    assert any(s.abs().sum() > 0 for s in slopes)
+    detach(model)
+    after = step(model)
+    assert torch.equal(before.loss, after.loss)
+    assert list(before.loss_dict) == list(during.loss_dict)
+    for part, value in before.loss_dict.items():
+        is_class_term = part.startswith(("loss_ce", "loss_vfl"))
+        assert torch.equal(value, during.loss_dict[part]) != is_class_term, part
+    assert torch.equal(before.logits, during.logits)
+    with pytest.raises(ConfigError, match="No loss of mlt is attached"):
+        detach(model)
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (1,)])
+def test_images_without_boxes(model: nn.Module, counts: tuple[int, ...]) -> None:
+    attach(model, create_loss("focal", reduction="none"))
+    assert torch.isfinite(step(model, counts).loss)
+    detach(model)
+
+
+def test_attaching_again_replaces(model: nn.Module) -> None:
+    plain = model.loss_function
+    loss = create_loss("focal", reduction="none")
+    assert attached_loss(model) is None
+    assert attach(model, loss) is model and attached_loss(model) is loss
+    first = step(model).loss
+    attach(model, create_loss("focal", reduction="none", scale=2.0))
+    second = step(model).loss
+    detach(model)
+    assert second > first
+    assert model.loss_function is plain
+
+
+def test_a_copy_keeps_its_loss(model: nn.Module) -> None:
+    attach(model, create_loss("focal", reduction="none"))
+    twin = copy.deepcopy(model)
+    expected = step(model).loss
+    detach(model)
+    assert torch.equal(step(twin).loss, expected)
+
+
+def test_autocast(model: nn.Module) -> None:
+    attach(model, create_loss("focal", reduction="none"))
+    pixels, labels = batch((2, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(pixels, labels=labels)
+    output.loss.backward()
+    detach(model)
+    assert torch.isfinite(output.loss)
+
+
+def test_loads_what_was_saved_before_and_after(model: nn.Module, tmp_path: Any) -> None:
+    attach(model, create_loss("focal", reduction="none"))
+    model.save_pretrained(tmp_path)
+    detach(model)
+    again = type(model).from_pretrained(tmp_path)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    attach(again, create_loss("focal", reduction="none"))
+    again.load_state_dict(model.state_dict())
+
+
+def test_wrong_number_of_classes(model: nn.Module) -> None:
+    with pytest.raises(ConfigError):
+        attach(model, create_loss("cb_focal", [90, 9, 1, 1], reduction="none"))
+
+
+def test_other_models_are_refused() -> None:
+    with pytest.raises(ConfigError, match="not a model of transformers"):
+        attach(nn.Linear(2, 2), create_loss("focal", reduction="none"))
+
+
+@pytest.mark.slow
+def test_softmax_post_processing_finds_what_an_element_wise_loss_has_learned() -> None:
+    """Of a model with a no-object column: learn two images by heart, then ask the framework."""
+    torch.manual_seed(0)
+    model = attach(yolos().train(), create_loss("bce", reduction="none"))
+    pixels, labels = batch((2, 1))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        model(pixels, labels=labels).loss.backward()
+        optimizer.step()
+    output = model.eval()(pixels)
+    found = transformers.YolosImageProcessor().post_process_object_detection(output, threshold=0.5)
+    for image, label in zip(found, labels):
+        assert set(image["labels"].tolist()) == set(label["class_labels"].tolist())
+
+
+# --- image classification -------------------------------------------------------------------------
+
+
+def classifier() -> nn.Module:
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=16,
+        patch_size=8,
+        num_labels=K,
+        problem_type="multi_label_classification",
+    )
+    return transformers.ViTForImageClassification(config)
+
+
+class Rows(torch.utils.data.Dataset):
+    """Six images, the last label of the last of which nobody annotated."""
+
+    def __init__(self, unknown: float = -100.0) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.pixels = torch.randn(6, 3, 16, 16, generator=generator)
+        self.labels = torch.randint(0, 2, (6, K), generator=generator).float()
+        self.labels[-1, -1] = unknown
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"pixel_values": self.pixels[index], "labels": self.labels[index]}
+
+
+def test_image_classification() -> None:
+    torch.manual_seed(0)
+    model = classifier().eval()
+    rows = Rows(unknown=0.0)
+    own = model(rows.pixels, labels=rows.labels).loss
+    attach(model, create_loss("bce"))
+    torch.testing.assert_close(model(rows.pixels, labels=rows.labels).loss, own)
+    rows.labels[2, 0] = -100
+    logits = model(rows.pixels).logits
+    expected = nn.functional.binary_cross_entropy_with_logits(
+        logits[rows.labels >= 0], rows.labels[rows.labels >= 0]
+    )
+    torch.testing.assert_close(model(rows.pixels, labels=rows.labels).loss, expected)
+    attach(model, create_loss("zlpr"))  # one that couples the classes is fine here
+    assert torch.isfinite(model(rows.pixels, labels=rows.labels).loss)
+    detach(model)
+    with pytest.raises(ConfigError, match='reduction="mean"'):
+        attach(model, create_loss("bce", reduction="none"))
+    with pytest.raises(ConfigError, match="exactly one class"):
+        attach(model, nn.CrossEntropyLoss())
+    attach(model, create_loss("bce"))
+    with pytest.raises(ConfigError, match="one for each class"):
+        model(rows.pixels, labels=torch.zeros(6))
+
+
+@pytest.mark.parametrize("how", ["attach", "compute_loss_func"])
+def test_trainer_does_not_depend_on_accumulation(how: str, tmp_path: Any) -> None:
+    """One step over six images, at once or in batches of two, moves the weights alike."""
+    trained = []
+    for size, steps in ((6, 1), (2, 3)):
+        torch.manual_seed(0)
+        model = classifier()
+        loss = create_loss("cb_focal", [5, 3, 1], beta=0.9)
+        function = None
+        if how == "attach":
+            attach(model, loss)
+        else:
+            function = trainer_loss(loss)
+        arguments = transformers.TrainingArguments(
+            output_dir=str(tmp_path),
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=steps,
+            max_steps=1,
+            learning_rate=0.1,
+            optim="sgd",
+            report_to=[],
+            save_strategy="no",
+            use_cpu=True,
+            remove_unused_columns=False,
+            disable_tqdm=True,
+            max_grad_norm=0.0,
+        )
+        trainer = transformers.Trainer(
+            model, arguments, train_dataset=Rows(), compute_loss_func=function
+        )
+        trainer.train()
+        trained.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(trained[0], trained[1])
+
+
+def test_trainer_loss_refuses_detectors() -> None:
+    outputs = {"logits": torch.zeros(1, 5, K), "pred_boxes": torch.zeros(1, 5, 4)}
+    with pytest.raises(ConfigError, match="attach"):
+        trainer_loss(create_loss("bce"))(outputs, torch.zeros(1, K))
