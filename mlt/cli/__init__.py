@@ -21,6 +21,7 @@ __all__ = ["main"]
 COMMANDS = {
     "train": "train and evaluate a model from a configuration",
     "evaluate": "evaluate a checkpoint, or predictions that were saved",
+    "report": "write runs, or a comparison of runs, as one HTML file",
     "build-split": "build a long-tailed split from annotations",
     "show-sampler": "print how often a sampler will draw each class",
     "configs": "list the configurations that come with mlt, or print one or their schema",
