@@ -48,7 +48,11 @@ class SeedMean:
 
 
 def aggregate_seeds(
-    runs: Sequence[Predictions], limits: GroupLimits | None = None, *, level: float = 0.95
+    runs: Sequence[Predictions],
+    limits: GroupLimits | None = None,
+    *,
+    groups: Groups | None = None,
+    level: float = 0.95,
 ) -> dict[str, SeedMean]:
     """Mean, spread and interval of the mAP of one method over its seeds.
 
@@ -61,17 +65,19 @@ def aggregate_seeds(
     Args:
         runs: One predictions a seed, on the same images.
         limits: Where head, medium and tail begin.
+        groups: Class indices of named groups, to be averaged in place of head, medium and tail:
+            single classes, for example.
         level: Confidence.
 
     Returns:
-        One for "total", "head", "medium" and "tail".
+        One for "total", "head", "medium" and "tail", or "total" and those groups.
 
     Raises:
         DataError: If there is no run or they are not of the same images, classes and targets.
     """
     if not runs:
         raise DataError("there is no run to aggregate")
-    gathered = _gather(runs, groups_of(runs[0], limits), average)
+    gathered = _gather(runs, groups or groups_of(runs[0], limits), average)
     result = {}
     for name, group in gathered.groups.items():
         means = _means(gathered, group)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlt.data.stats import GROUPS, ClassStats
-from mlt.metrics import Interval
+from mlt.metrics import Difference, Interval, SeedMean
 from mlt.report.comparison import MEANS, Compared
 from mlt.report.load import Report, Run
 from mlt.report.markup import Html, tag
 from mlt.report.svg import Plot, Scale, line_path, svg, text
-from mlt.report.tables import shown
+from mlt.report.tables import MINUS, shown
 
 __all__ = ["class_bars", "forest", "interval_bar", "pair_matrix", "training_lines"]
 
@@ -38,12 +38,18 @@ def interval_bar(value: float, interval: Interval, kind: str) -> Html:
 
 def class_bars(
     stats: ClassStats,
-    ap: NDArray[np.float64],
-    intervals: Sequence[Interval],
+    means: Sequence[SeedMean],
     positives: NDArray[np.intp],
     prevalence: NDArray[np.float64],
 ) -> Html:
-    """Average precision of every class, from the most to the least frequent in training."""
+    """Average precision of every class, from the most to the least frequent in training.
+
+    Args:
+        stats: Training counts and groups.
+        means: (C,) average precision with its interval.
+        positives: (C,) test images of the class.
+        prevalence: (C,) average precision of a random order.
+    """
     order = np.argsort(-stats.counts, kind="stable").tolist()
     named = len(order) <= NAMED
     x = Scale(0, len(order), 40, WIDTH - 4)
@@ -59,17 +65,17 @@ def class_bars(
     parts += [text(0, y(1) - 18, "AP, %"), text(0, strip.end - 6, "training images, logarithmic")]
     parts += _group_names(stats, order, x)
     for place, c in enumerate(order):
-        group = stats.group_of(c)
+        group, ap, interval = stats.group_of(c), means[c].mean, means[c].interval
         left, width = x(place) + 0.1 * pitch, 0.8 * pitch
         middle = x(place + 0.5)
         bar = []
-        if not math.isnan(ap[c]):
-            bar.append(_bar(left, y(float(ap[c])), width, y(0), f"bar {group}"))
+        if not math.isnan(ap):
+            bar.append(_bar(left, y(ap), width, y(0), f"bar {group}"))
             bar.append(
                 tag("path", d=f"M{left:.1f} {y(float(prevalence[c]))}h{width:.1f}", class_="chance")
             )
-        if intervals[c].defined and pitch > 3:
-            low, high = y(intervals[c].low), y(intervals[c].high)
+        if interval.defined and pitch > 3:
+            low, high = y(interval.low), y(interval.high)
             bar.append(tag("path", d=f"M{middle} {low}V{high}", class_="whisker"))
         bar.append(
             _bar(left, strip(math.log10(int(stats.counts[c]) + 1)), width, strip(0), f"bar {group}")
@@ -81,8 +87,8 @@ def class_bars(
                     transform=f"translate({middle + 3:g} {strip.start + 8:g}) rotate(-60)")
             )  # fmt: skip
         hint = (
-            f"{stats.class_names[c]} ({group}): AP {shown(float(ap[c]), 'percent')}, interval "
-            f"{shown(intervals[c], 'interval')}; {stats.counts[c]} training and {positives[c]} "
+            f"{stats.class_names[c]} ({group}): AP {shown(ap, 'percent')}, interval "
+            f"{shown(interval, 'interval')}; {stats.counts[c]} training and {positives[c]} "
             f"test images"
         )
         parts.append(tag("g", tag("title", hint), *bar))
@@ -98,12 +104,6 @@ def forest(compared: Compared) -> Html:
     rows = sorted(
         range(1, len(methods)), key=lambda i: -compared.tests[i]["total"].difference.value
     )
-    shown_rows = [(i, name, compared.tests[i][name]) for i in rows for name in MEANS]
-    reach = max(
-        (abs(v) for *_, t in shown_rows for v in (t.difference.low, t.difference.high, 0.0)
-         if not math.isnan(v)), default=0.0
-    )  # fmt: skip
-    reach = max(reach, 0.01)
     left = 150
     panel = (WIDTH - left) / len(MEANS)
     height = 44 + 22 * len(rows)
@@ -111,9 +111,11 @@ def forest(compared: Compared) -> Html:
     for place, i in enumerate(rows):
         parts.append(text(left - 14, 48 + 22 * place, _short(methods[i].name, 22), "end"))
     for number, name in enumerate(MEANS):
-        x = Scale(-reach, reach, left + number * panel + 8, left + (number + 1) * panel - 8)
+        low, high = _reach([compared.tests[i][name].difference for i in rows])
+        x = Scale(low, high, left + number * panel + 10, left + (number + 1) * panel - 10)
+        title = "all classes" if name == "total" else name
         parts += [
-            text(x(0), 14, "all classes" if name == "total" else name, "middle", class_="strong"),
+            text((x.start + x.end) / 2, 12, title, "middle", class_="strong"),
             tag("path", d=f"M{x(0)} 32V{height}", class_="axis"),
         ]
         for value in x.ticks(4):
@@ -139,14 +141,14 @@ def forest(compared: Compared) -> Html:
     return svg(WIDTH, height + 4, label, *parts, class_="wide")
 
 
-def training_lines(runs: Sequence[Run], what: str, height: int = 240) -> Html | None:
+def training_lines(runs: Sequence[Run], what: str, small: bool = False) -> Html | None:
     """Lines over epochs; None if nothing was recorded.
 
     Args:
         runs: Each gives one line of each kind.
         what: "loss", or "mAP" for a line for total, head, medium and tail of one run, or "total"
             for the total mAP of each run.
-        height: Of the drawing.
+        small: Whether there are many of them.
     """
     lines: list[tuple[str, list[tuple[float, float]]]] = []
     for run in runs:
@@ -159,14 +161,15 @@ def training_lines(runs: Sequence[Run], what: str, height: int = 240) -> Html | 
         return None
     top = 1.0 if what != "loss" else max(y for _, y in points)
     last = max(x for x, _ in points)
-    plot = Plot(Scale(0, last, 44, 400), Scale(0, top or 1.0, height - 40, 30))
+    width, height = (300, 180) if small else (400, 260)
+    plot = Plot(Scale(0, last, 44, width - 8), Scale(0, top or 1.0, height - 40, 30))
     label = "loss" if what == "loss" else "mAP, %"
     parts = plot.axes("epoch", label, percent=(False, what != "loss"))
     for kind, line in lines:
         if line:
             d = line_path([(plot.x(a), plot.y(b)) for a, b in line])
             parts.append(tag("path", d=d, class_=f"line {kind}"))
-    return svg(410, height, f"{label} over epochs", *parts)
+    return svg(width, height, f"{label} over epochs", *parts)
 
 
 def pair_matrix(
@@ -176,7 +179,8 @@ def pair_matrix(
     stats = report.stats
     n = len(classes)
     pitch = max(9.0, min(20.0, 380 / n))
-    left = top = 96
+    names = [_short(stats.class_names[c], 16) for c in classes]
+    left = top = round(14 + 6 * max(map(len, names)))
     cells: dict[int, list[str]] = {}
     for i, b in enumerate(classes):
         for j, a in enumerate(classes):
@@ -190,14 +194,14 @@ def pair_matrix(
     parts += [tag("path", d="".join(d), class_=f"shade{level}") for level, d in cells.items()]
     parts.append(tag("path", d=f"M{left} {top}L{left + side:g} {top + side:g}", class_="grid"))
     size = "small" if pitch < 13 else None
-    for i, c in enumerate(classes):
-        name = _short(stats.class_names[c], 16)
+    turn = -60 if size is None else -90
+    for i, name in enumerate(names):
         middle = (i + 0.5) * pitch
         parts += [
             tag("text", name, x=left - 5, y=f"{top + middle + 3:g}", text_anchor="end",
                 class_=size),
             tag("text", name, class_=size,
-                transform=f"translate({left + middle + 3:g} {top - 5}) rotate(-60)"),
+                transform=f"translate({left + middle + 3:g} {top - 5}) rotate({turn})"),
         ]  # fmt: skip
     return svg(round(left + side + 36), round(top + side + 4), label, *parts, class_="wide")
 
@@ -214,7 +218,8 @@ def _group_names(stats: ClassStats, order: Sequence[int], x: Scale) -> list[Html
             continue
         if start:
             parts.append(tag("path", d=f"M{x(start)} 22V352", class_="divider"))
-        parts.append(text(x(start) + 5, 18, group, class_=f"strong name-{group}"))
+        if x(start + size) - x(start) > 50:  # the legend names the others
+            parts.append(text(x(start) + 5, 18, group, class_="strong"))
         start += size
     return parts
 
@@ -235,8 +240,16 @@ def _history(run: Run, key: str, part: str | None = None) -> list[tuple[float, f
     return points
 
 
+def _reach(differences: Sequence[Difference]) -> tuple[float, float]:
+    """From the lowest to the highest bound, with zero and a margin."""
+    bounds = [v for d in differences for v in (d.value, d.low, d.high) if not math.isnan(v)]
+    low, high = min([*bounds, -0.005]), max([*bounds, 0.005])
+    margin = 0.04 * (high - low)
+    return low - margin, high + margin
+
+
 def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else '−' if value < 0 else ''}{100 * abs(value):.10g}"
+    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{100 * abs(value):.10g}"
 
 
 def _short(name: str, limit: int) -> str:

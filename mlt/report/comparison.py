@@ -138,7 +138,7 @@ def compare_methods(report: Report) -> Compared:
     """
     limits, others = report.stats.limits, report.methods[1:]
     baseline = report.baseline.predictions
-    classes = {str(c): [c] for c in range(report.stats.num_classes)}
+    classes = report.single_classes
     of_means = [compare_seeds(m.predictions, baseline, limits) for m in others]
     of_classes = [compare_seeds(m.predictions, baseline, groups=classes) for m in others]
     for differences in of_classes:

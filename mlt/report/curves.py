@@ -1,16 +1,16 @@
-"""Precision-recall and reliability curves as paths that a browser draws, a few hundred bytes each."""
+"""Precision-recall and reliability curves as paths for a browser, a few hundred bytes each."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.metrics import Calibration, Predictions, reliability_curve
+from mlt.metrics import reliability_curve
 from mlt.report.svg import Plot, Scale, line_path
 
 __all__ = ["SQUARE", "precision_recall", "precision_recall_path", "reliability_path"]
 
-SQUARE = Plot(Scale(0, 1, 40, 340), Scale(0, 1, 300, 30))
+SQUARE = Plot(Scale(0, 1, 40, 392), Scale(0, 1, 310, 30))
 """Where both are drawn: shares from 0 to 1 on both axes."""
 
 STEPS = 60
@@ -58,18 +58,14 @@ def precision_recall_path(truth: NDArray[np.bool_], scores: NDArray[np.float32])
 
 
 def reliability_path(
-    predictions: Predictions, calibration: Calibration, column: int | None
+    truth: NDArray[np.bool_], probabilities: NDArray[np.float64]
 ) -> tuple[str, float]:
-    """The reliability curve of one class or of all, and its expected calibration error.
+    """The reliability curve of some labels in ten bins, and its expected calibration error.
 
     Args:
-        predictions: Logits and targets.
-        calibration: Turns logits into probabilities.
-        column: The class; None for all labels together.
+        truth: (N,) booleans.
+        probabilities: (N,) in [0, 1].
     """
-    part = slice(None) if column is None else slice(column, column + 1)
-    probabilities = calibration.apply(predictions.logits)[:, part]
-    known = None if predictions.known is None else predictions.known[:, part]
-    curve = reliability_curve(predictions.targets[:, part], probabilities, known, bins=10)
+    curve = reliability_curve(truth[:, None], probabilities[:, None], bins=10)
     points = zip(curve.predicted.tolist(), curve.observed.tolist())
     return line_path([(SQUARE.x(p), SQUARE.y(o)) for p, o in points]), curve.error

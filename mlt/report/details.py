@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
 
-from mlt.metrics import Calibration, average_precision_intervals, micro_average_precision
+from mlt.metrics import average_precision_intervals, micro_average_precision
 from mlt.report.confusion import Confusion, confusion, mistakes
 from mlt.report.curves import precision_recall_path, reliability_path
 from mlt.report.images import Images, thumbnail
@@ -87,49 +89,66 @@ def class_details(report: Report, images: Images) -> Details:
 
 
 def _method(method: Method, worst: int) -> dict[str, Any]:
+    """Curves and mistakes of the first run of a method."""
     run = method.first
     p = run.predictions
+    known = np.ones(p.targets.shape, bool) if p.known is None else p.known
+    plain = expit(p.logits.astype(np.float64))
     calibration = run.decision.calibration if run.decision else None
-    plain = Calibration.identity(p.class_names)
+    calibrated = calibration.apply(p.logits) if calibration else None
+    probabilities = plain if calibrated is None else calibrated
     intervals = average_precision_intervals(p.targets, p.logits, p.known).per_class
     found = confusion(p)
     classes = []
     for c in range(len(p.class_names)):
-        known = slice(None) if p.known is None else p.known[:, c]
-        probabilities = (calibration or plain).apply(p.logits)
-        of_class = mistakes(p, c)
-
-        def entries(rows: np.ndarray, c: int = c, ranks: np.ndarray = of_class.ranks) -> list[Any]:
-            return [[int(r), _round(probabilities[r, c]), int(ranks[r])] for r in rows[:worst]]
-
+        rows = known[:, c]
+        wrong = mistakes(p, c)
+        curve = _curves(
+            p.targets[rows, c],
+            p.logits[rows, c],
+            plain[rows, c],
+            None if calibrated is None else calibrated[rows, c],
+        )
+        listed = {
+            kind: [
+                [row, _round(probabilities[row, c]), int(wrong.ranks[row])]
+                for row in getattr(wrong, kind)[:worst].tolist()
+            ]
+            for kind in ("missed", "alarms")
+        }
         classes.append(
             {
                 "ap": _round(run.ap[c]),
-                "interval": [_round(b) for b in intervals[c].to_json() or []],
-                "pr": precision_recall_path(p.targets[known, c], p.logits[known, c]),
-                **_reliability(run, plain, calibration, c),
-                "missed": entries(of_class.missed),
-                "alarms": entries(of_class.alarms),
-                "counts": [len(of_class.missed), len(of_class.alarms)],
+                "interval": [_round(bound) for bound in intervals[c].to_json() or []],
+                **curve,
+                **listed,
+                "counts": [len(wrong.missed), len(wrong.alarms)],
                 "partners": _partners(found, c),
             }
         )
-    everything = slice(None) if p.known is None else p.known
     together = {
         "ap": _round(micro_average_precision(p.targets, p.logits, p.known)),
-        "pr": precision_recall_path(p.targets[everything].ravel(), p.logits[everything].ravel()),
-        **_reliability(run, plain, calibration, None),
+        **_curves(
+            p.targets[known],
+            p.logits[known],
+            plain[known],
+            None if calibrated is None else calibrated[known],
+        ),
     }
     return {"name": method.name, "classes": classes, "all": together}
 
 
-def _reliability(
-    run: Run, plain: Calibration, calibration: Calibration | None, column: int | None
+def _curves(
+    truth: NDArray[np.bool_],
+    logits: NDArray[np.float32],
+    plain: NDArray[np.float64],
+    calibrated: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
-    path, error = reliability_path(run.predictions, plain, column)
-    result = {"rel": path, "ece": _round(error)}
-    if calibration is not None:
-        path, error = reliability_path(run.predictions, calibration, column)
+    """Paths of one class or of all labels together, each array (N,)."""
+    path, error = reliability_path(truth, plain)
+    result = {"pr": precision_recall_path(truth, logits), "rel": path, "ece": _round(error)}
+    if calibrated is not None:
+        path, error = reliability_path(truth, calibrated)
         result |= {"cal": path, "calEce": _round(error)}
     return result
 

@@ -86,6 +86,13 @@ class Run:
         return (p.targets if p.known is None else p.targets & p.known).sum(axis=0)
 
     @cached_property
+    def prevalence(self) -> NDArray[np.float64]:
+        """(C,) share of the test images that have the class; the AP of a random order."""
+        known = self.predictions.known
+        images = len(self.predictions) if known is None else known.sum(axis=0)
+        return self.positives / np.maximum(images, 1)
+
+    @cached_property
     def stats(self) -> ClassStats:
         """Training counts and groups."""
         p = self.predictions
@@ -142,6 +149,11 @@ class Report:
     def stats(self) -> ClassStats:
         """Classes, training counts and groups."""
         return self.baseline.first.stats
+
+    @property
+    def single_classes(self) -> dict[str, list[int]]:
+        """Every class as a group of its own, named by its index."""
+        return {str(c): [c] for c in range(self.stats.num_classes)}
 
     @property
     def order(self) -> NDArray[np.intp]:

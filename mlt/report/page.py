@@ -129,11 +129,12 @@ class _Builder:
 
     def summary(self) -> Html:
         means = aggregate_seeds(self.report.baseline.predictions, self.report.stats.limits)
-        tables = self.keep(
+        # The tiles show the first of the two.
+        _, rates = self.keep(
             results.mean_table(self.report, means),
             results.rates_table(self.summary_of_first, self.run),
         )
-        return sections.summary_section(self.report, means, self.summary_of_first, tables)
+        return sections.summary_section(self.report, means, self.summary_of_first, rates)
 
     def comparison(self) -> Html:
         assert self.compared is not None
@@ -141,12 +142,12 @@ class _Builder:
         return sections.comparison_section(self.compared, tables)
 
     def classes(self) -> Html:
-        if self.compared is None:
-            table = results.class_table(self.report, self.summary_of_first)
-        else:
-            table = self.compared.class_table()
-        self.keep(table)
-        return sections.classes_section(self.report, self.summary_of_first, table, self.compared)
+        if self.compared is not None:
+            (table,) = self.keep(self.compared.class_table())
+            return sections.compared_classes_section(self.compared, table)
+        means = results.class_means(self.report)
+        (table,) = self.keep(results.class_table(self.report, means))
+        return sections.classes_section(self.report, means, table)
 
     def pairs(self) -> Html:
         html, table = sections.confusion_section(self.report)

@@ -97,11 +97,11 @@ function draw(name, path) {
 
 function facts(curve, index) {
   const parts = [];
-  if (index === ALL) {
-    parts.push("All classes in one ranking");
-  } else {
+  let title = "all classes in one ranking";
+  if (index !== ALL) {
     const [name, group, train, test] = data.classes[index];
-    parts.push(`${name} (${group}): ${train} training and ${test} test images`);
+    title = name;
+    parts.push(group, `${train} training and ${test} test images`);
   }
   const bounds = curve.interval?.length
     ? ` (${percent(curve.interval[0])} to ${percent(curve.interval[1])})`
@@ -109,7 +109,7 @@ function facts(curve, index) {
   parts.push(`AP ${percent(curve.ap)}${bounds}`);
   parts.push(`calibration error ${percent(curve.ece)}`);
   if (curve.calEce !== undefined) parts.push(`calibrated ${percent(curve.calEce)}`);
-  return parts.join(" · ");
+  return [element("strong", title), ` · ${parts.join(" · ")}`];
 }
 
 function picture([row, probability, rank]) {
@@ -164,7 +164,7 @@ function showClass() {
   draw("cal-calibrated", chosen.cal);
   draw("pr-other", other.pr);
   draw("rel-other", other.rel);
-  document.getElementById("facts").textContent = facts(chosen, index);
+  document.getElementById("facts").replaceChildren(...facts(chosen, index));
   const place = document.getElementById("mistakes");
   place.replaceChildren();
   if (index === ALL) return;

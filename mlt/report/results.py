@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from mlt.metrics import (
     SeedMean,
     Summary,
     Thresholds,
+    aggregate_seeds,
     decide,
     decision_rates,
 )
@@ -24,6 +25,7 @@ from mlt.report.load import Report, Run
 from mlt.report.tables import Column, Mean, Table
 
 __all__ = [
+    "class_means",
     "class_table",
     "held_out_table",
     "mean_table",
@@ -62,21 +64,32 @@ def mean_table(report: Report, means: Mapping[str, SeedMean]) -> Table:
     return Table("summary", "Mean average precision in percent", columns, rows)
 
 
-def class_table(report: Report, summary: Summary) -> Table:
+def class_means(report: Report) -> list[SeedMean]:
+    """The average precision of each class of the one method, over its runs."""
+    means = aggregate_seeds(report.baseline.predictions, groups=report.single_classes)
+    return [means[name] for name in report.single_classes]
+
+
+def class_table(report: Report, means: Sequence[SeedMean]) -> Table:
     """A line a class, from the most to the least frequent in training."""
     columns = [
         Column("class"),
         Column("group", "group"),
         Column("train", "count", "Training images"),
         Column("test", "count", "Test images"),
-        Column("AP", "percent", "Average precision in percent"),
+        Column("AP", "mean", "Average precision in percent, ± standard deviation over the runs"),
         Column("95 % interval", "interval"),
         Column("lift", "number", "How many times the AP of a random order"),
     ]
+    stats, run = report.stats, report.baseline.first
     rows = []
     for c in report.order.tolist():
-        of = summary.per_class[c]
-        rows.append([of.name, of.group, of.n_train, of.n_test, of.ap, of.interval, of.lift])
+        of = means[c]
+        lift = of.mean / run.prevalence[c] if run.positives[c] else math.nan
+        rows.append(
+            [stats.class_names[c], stats.group_of(c), int(stats.counts[c]), int(run.positives[c]),
+             Mean(of.mean, of.sd), of.interval, float(lift)]
+        )  # fmt: skip
     return Table("classes", "Average precision of each class", columns, rows,
                  links=report.order.tolist())  # fmt: skip
 

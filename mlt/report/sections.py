@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from mlt.config.yaml_text import dump_yaml
 from mlt.data.stats import GROUPS
 from mlt.metrics import SeedMean, Summary
@@ -21,6 +19,7 @@ from mlt.report.tables import Column, Table, shown
 
 __all__ = [
     "classes_section",
+    "compared_classes_section",
     "comparison_section",
     "confusion_section",
     "one_class_section",
@@ -52,18 +51,21 @@ def paragraph(*parts: str) -> Html:
 
 
 def summary_section(
-    report: Report, means: Mapping[str, SeedMean], summary: Summary, tables: Sequence[Table]
+    report: Report, means: Mapping[str, SeedMean], summary: Summary, rates: Table
 ) -> Html:
     """The mAP of one method, large, with everything else below."""
     tiles = []
+    stats = report.stats
+    sizes = {"total": stats.num_classes, **{g: len(m) for g, m in stats.groups.items()}}
     for name in MEANS:
         mean = means[name]
         spread = "" if math.isnan(mean.sd) else f" ± {shown(mean.sd, 'percent')}"
-        rule = {"total": "all classes", **report.stats.limits.describe()}[name]
+        rule = {"total": "all of them", **stats.limits.describe()}[name]
+        heading = "mAP" if name == "total" else name
         tiles.append(
             tag(
                 "div",
-                tag("dt", "mAP" if name == "total" else name, tag("span", rule)),
+                tag("dt", heading, tag("span", f"{sizes[name]:,} classes: {rule}")),
                 tag("dd", tag("strong", shown(mean.mean, "percent")), tag("span", spread)),
                 tag("dd", charts.interval_bar(mean.mean, mean.interval, name)),
                 tag("dd", shown(mean.interval, "interval"), class_="interval"),
@@ -85,7 +87,7 @@ def summary_section(
         tag("p", f"Mean average precision in percent with its 95 % interval. {over} {CORRECTED}",
             class_="caption"),
         _undefined(summary),
-        *(table.to_html() for table in tables),
+        rates.to_html(),
         _order(summary),
     )  # fmt: skip
 
@@ -131,41 +133,29 @@ def comparison_section(compared: Compared, tables: Sequence[Table]) -> Html:
     )  # fmt: skip
 
 
-def classes_section(
-    report: Report, summary: Summary, table: Table, compared: Compared | None
-) -> Html:
+def classes_section(report: Report, means: Sequence[SeedMean], table: Table) -> Html:
     """Average precision class by class."""
-    parts: list[Html] = []
-    if compared is None:
-        of = summary.per_class
-        several = len(report.baseline.runs) > 1
-        drawing = charts.class_bars(
-            report.stats,
-            np.array([c.ap for c in of]),
-            [c.interval for c in of],
-            np.array([c.n_test for c in of]),
-            np.array([c.prevalence for c in of]),
-        )
-        parts.append(
-            figure(
-                drawing,
-                "Bars are average precision, lines through them the 95 % interval, the short dark "
-                "line on each the average precision of a random order. Below: training images."
-                + (f" Of the run {report.baseline.first.name}." if several else ""),
-                legend(GROUP_LEGEND),
-                wide=True,
-                title="From the most to the least frequent class",
-            )
-        )
-    else:
-        parts.append(
-            tag("p", f"The mean over the runs of each method. ▲ and ▼ mark where a method differs "
-                f"from {report.baseline.name}, corrected for all {compared.num_class_tests} tests "
-                f"of this table; with so many tests and few positives a class, few can be certain.",
-                class_="caption")
-        )  # fmt: skip
-    parts.append(table.to_html(filters=True))
-    return section("classes", "Classes", *parts)
+    run = report.baseline.first
+    drawing = figure(
+        charts.class_bars(report.stats, means, run.positives, run.prevalence),
+        "Bars are average precision, lines through them the 95 % interval, the short dark line on "
+        "each the average precision of a random order. Below: training images.",
+        legend(GROUP_LEGEND),
+        wide=True,
+        title="From the most to the least frequent class",
+    )
+    return section("classes", "Classes", drawing, table.to_html(filters=True))
+
+
+def compared_classes_section(compared: Compared, table: Table) -> Html:
+    """Average precision class by class and method by method."""
+    words = (
+        f"The mean over the runs of each method. ▲ and ▼ mark where a method differs from "
+        f"{compared.report.baseline.name}, corrected for all {compared.num_class_tests} tests of "
+        f"this table; with so many tests and few positives a class, few can be certain."
+    )
+    return section("classes", "Classes", tag("p", words, class_="caption"),
+                   table.to_html(filters=True))  # fmt: skip
 
 
 def one_class_section(report: Report, notes: Sequence[str], calibrated: bool) -> Html:
@@ -182,13 +172,13 @@ def one_class_section(report: Report, notes: Sequence[str], calibrated: bool) ->
         names = [*(names or [("chosen", "as the model gives it")]), ("calibrated", "calibrated")]
     figures = [
         figure(
-            svg(360, 340, "Precision and recall", *curve, *second, _line("pr", "chosen")),
+            svg(400, 350, "Precision and recall", *curve, *second, _line("pr", "chosen")),
             "Going down the ranking, recall grows and precision falls. The area under the line "
             "is the average precision.",
             title="Precision and recall",
         ),
         figure(
-            svg(360, 340, "Reliability", *reliable, tag("path", d=diagonal, class_="grid"),
+            svg(400, 350, "Reliability", *reliable, tag("path", d=diagonal, class_="axis"),
                 *rel_second, *calibrated_line, _line("rel", "chosen"), _dots("rel", "chosen")),
             "On the diagonal, probabilities mean what they say; below it they are too high. A "
             "point is a tenth of the range; with few labels in it, it jumps about.",
@@ -197,15 +187,21 @@ def one_class_section(report: Report, notes: Sequence[str], calibrated: bool) ->
     ]  # fmt: skip
     controls = [
         tag("label", "Class", tag("select", id="choose-class")),
-        tag("button", "previous", type="button", id="previous"),
-        tag("button", "next", type="button", id="next"),
+        tag(
+            "span",
+            tag("button", "previous", type="button", id="previous"),
+            tag("button", "next", type="button", id="next"),
+            class_="steps",
+        ),
     ]
     if several:
         controls.insert(0, tag("label", "Method", tag("select", id="choose-method")))
     first = report.baseline.first
-    note = [] if len(report.baseline.runs) == 1 and report.single else [
-        "Each method is shown by its first run."
-    ]  # fmt: skip
+    note = []
+    if several:
+        note = ["Each method is shown by its first run. The report of one run shows more."]
+    elif len(report.baseline.runs) > 1:
+        note = [f"This is the run {first.name}."]
     return section(
         "class",
         "One class closely",
@@ -291,15 +287,15 @@ def training_section(report: Report) -> Html:
     else:
         kind = "total" if charts.training_lines(report.baseline.runs, "total") else "loss"
         for method in report.methods:
-            drawing = charts.training_lines(method.runs, kind, height=200)
+            drawing = charts.training_lines(method.runs, kind, small=True)
             if drawing:
                 figures.append(tag("figure", tag("h3", method.name), drawing))
         if figures:
             what = (
                 "Total mAP on the test images" if kind == "total"
-                else "Loss; each has its own scale, since losses are not comparable"
+                else "Loss of each epoch; each has its own scale, as different losses cannot be compared"
             )  # fmt: skip
-            figures.append(tag("p", f"{what}, a line a run.", class_="caption"))
+            figures.append(tag("p", f"{what}. A line a run.", class_="caption"))
     if not figures:
         figures.append(paragraph("The runs have no metrics.jsonl with more than one epoch."))
     grid = "pair" if report.single else "grid"
@@ -336,7 +332,7 @@ def _settings_table(report: Report) -> Table:
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    result = {}
+    result: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
             result |= _flat(value, f"{prefix}{key}.")

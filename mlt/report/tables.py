@@ -25,7 +25,8 @@ Kind = Literal[
 ]  # fmt: skip
 """How a value is shown: a share in [0, 1] as percent, a difference with its sign, and so on."""
 
-ABSENT = "–"
+ABSENT = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 MARKS = {"better": "▲", "worse": "▼"}
 VERDICTS = {"better": "▲ better", "worse": "▼ worse"}
 
@@ -254,7 +255,7 @@ def _difference(value: Difference) -> str:
 
 
 def _points(value: float) -> str:
-    sign = "" if round(100 * value, 2) == 0 else "+" if value > 0 else "−"
+    sign = "" if round(100 * value, 2) == 0 else "+" if value > 0 else MINUS
     return f"{sign}{100 * abs(value):.2f}"
 
 
@@ -325,7 +326,7 @@ def _markdown(text: str) -> str:
 
 _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "−": "$-$", "–": "--", "±": r"$\pm$",
+    "<": r"\textless{}", ">": r"\textgreater{}", MINUS: "$-$", ABSENT: "--", "±": r"$\pm$",
     "▲": r"$\uparrow$", "▼": r"$\downarrow$",
     **{c: f"\\{c}" for c in "&%$#_{}"},
 }  # fmt: skip
