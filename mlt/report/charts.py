@@ -116,7 +116,7 @@ def forest(compared: Compared) -> Html:
         title = "all classes" if name == "total" else name
         parts += [
             text((x.start + x.end) / 2, 12, title, "middle", class_="strong"),
-            tag("path", d=f"M{x(0)} 32V{height}", class_="axis"),
+            tag("path", d=f"M{x(0)} 32V{height}", class_="zero"),
         ]
         for value in x.ticks(4):
             parts += [

@@ -12,7 +12,7 @@ from mlt.metrics import Difference, SeedMean, aggregate_seeds, compare_seeds, ho
 from mlt.report.load import Report
 from mlt.report.tables import Column, Mean, Table
 
-__all__ = ["LEVEL", "MEANS", "Compared", "Tested", "compare_methods"]
+__all__ = ["LEVEL", "MEANS", "Compared", "Contrast", "compare_methods"]
 
 MEANS = ("total", *GROUPS)
 LEVEL = 0.05
@@ -20,7 +20,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Tested:
+class Contrast:
     """A difference from the baseline.
 
     Attributes:
@@ -52,8 +52,8 @@ class Compared:
 
     report: Report
     means: list[dict[str, SeedMean]]
-    tests: list[dict[str, Tested]]
-    class_tests: list[dict[str, Tested]]
+    tests: list[dict[str, Contrast]]
+    class_tests: list[dict[str, Contrast]]
 
     @property
     def num_tests(self) -> int:
@@ -151,20 +151,22 @@ def compare_methods(report: Report) -> Compared:
     )
 
 
-def _corrected(differences: list[dict[str, Difference]]) -> list[dict[str, Tested]]:
+def _corrected(differences: list[dict[str, Difference]]) -> list[dict[str, Contrast]]:
     """Holm's correction over all of them."""
     flat = [d.p_value for each in differences for d in each.values()]
     corrected = iter(holm(np.array(flat)).tolist())
-    return [{name: Tested(d, next(corrected)) for name, d in each.items()} for each in differences]
+    return [
+        {name: Contrast(d, next(corrected)) for name, d in each.items()} for each in differences
+    ]
 
 
-def _defined(tests: list[dict[str, Tested]]) -> int:
+def _defined(tests: list[dict[str, Contrast]]) -> int:
     return sum(not math.isnan(t.corrected) for each in tests for t in each.values())
 
 
-def _mean(mean: SeedMean, tested: Tested | None) -> Mean:
+def _mean(mean: SeedMean, tested: Contrast | None) -> Mean:
     return Mean(mean.mean, mean.sd, tested.verdict if tested else None)
 
 
-def _marked(value: float, tested: Tested | None) -> Mean:
+def _marked(value: float, tested: Contrast | None) -> Mean:
     return Mean(float(value), verdict=tested.verdict if tested else None)

@@ -159,9 +159,10 @@ class _Builder:
         if not self.report.single or decision is None or decision.thresholds is None:
             return []
         thresholds = decision.thresholds
-        held_out = results.held_out_table(decision.checks)
+        checks = decision.checks
+        held_out = [results.held_out_table(checks), results.calibration_table(checks)]
         by_class = results.threshold_table(self.report, self.run, thresholds)
-        tables = self.keep(*([held_out] if held_out else []), by_class)
+        tables = self.keep(*(table for table in held_out if table), by_class)
         goal = f"{thresholds.goal} of {thresholds.target:g}, shrinkage {thresholds.shrinkage:g}"
         return [sections.thresholds_section(tables, goal)]
 

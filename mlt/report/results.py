@@ -25,6 +25,7 @@ from mlt.report.load import Report, Run
 from mlt.report.tables import Column, Mean, Table
 
 __all__ = [
+    "calibration_table",
     "class_means",
     "class_table",
     "held_out_table",
@@ -125,6 +126,27 @@ def held_out_table(checks: Mapping[str, Any]) -> Table | None:
         return None
     title = f"On {stored.get('images', 'other')} images that were not used for tuning, in percent"
     return Table("held-out", title, _rate_columns("rule"), rows)
+
+
+def calibration_table(checks: Mapping[str, Any]) -> Table | None:
+    """What `mlt tune` measured of the calibration on images it had not fitted it on."""
+    stored = checks.get("calibration")
+    if not isinstance(stored, Mapping):
+        return None
+    names = {"before": "as the model gives it", "after": "calibrated"}
+    rows = [
+        [label, *(_number(stored[key].get(part)) for part in ("ece", "class_ece", "brier"))]
+        for key, label in names.items()
+        if isinstance(stored.get(key), Mapping)
+    ]
+    columns = [
+        Column("probability"),
+        Column("calibration error", "percent", "Of all labels together, in bins of equal width"),
+        Column("class by class", "percent", "Mean over classes of the same"),
+        Column("Brier score", "percent", "Mean squared distance from the truth"),
+    ]
+    title = f"On {stored.get('images', 'other')} images that were not used for calibration"
+    return Table("calibration", f"{title}, in percent", columns, rows) if rows else None
 
 
 def threshold_table(report: Report, run: Run, thresholds: Thresholds) -> Table:

@@ -65,7 +65,9 @@ def summary_section(
         tiles.append(
             tag(
                 "div",
-                tag("dt", heading, tag("span", f"{sizes[name]:,} classes: {rule}")),
+                tag(
+                    "dt", heading, tag("span", f"{_count(sizes[name], 'class', 'classes')}: {rule}")
+                ),
                 tag("dd", tag("strong", shown(mean.mean, "percent")), tag("span", spread)),
                 tag("dd", charts.interval_bar(mean.mean, mean.interval, name)),
                 tag("dd", shown(mean.interval, "interval"), class_="interval"),
@@ -95,15 +97,6 @@ def summary_section(
 def comparison_section(compared: Compared, tables: Sequence[Table]) -> Html:
     """Several methods against the first."""
     report = compared.report
-    others = len(report.methods) - 1
-    certain = [
-        report.methods[i].name for i in range(1, others + 1) if compared.tests[i]["total"].verdict
-    ]
-    noun = "method differs" if len(certain) == 1 else "methods differ"
-    verdict = (
-        f"{len(certain)} of {others} {noun} from {report.baseline.name} in mAP beyond chance"
-        f"{': ' + ', '.join(certain) if 0 < len(certain) <= 6 else ''}."
-    )
     drawing = figure(
         charts.forest(compared),
         f"The point is the difference in mAP, the line its 95 % interval, right of zero is better "
@@ -118,7 +111,7 @@ def comparison_section(compared: Compared, tables: Sequence[Table]) -> Html:
     return section(
         "comparison",
         "Comparison",
-        tag("p", verdict, class_="lead"),
+        tag("p", _headline(compared), class_="lead"),
         means.to_html(filters=True),
         tag("p", f"▲ better and ▼ worse than the baseline {report.baseline.name}, marked only "
             f"where the test allows it: paired on the test images, corrected by Holm's method for "
@@ -293,7 +286,7 @@ def training_section(report: Report) -> Html:
         if figures:
             what = (
                 "Total mAP on the test images" if kind == "total"
-                else "Loss of each epoch; each has its own scale, as different losses cannot be compared"
+                else "Loss; each has its own scale, as different losses cannot be compared"
             )  # fmt: skip
             figures.append(tag("p", f"{what}. A line a run.", class_="caption"))
     if not figures:
@@ -339,6 +332,30 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
         else:
             result[f"{prefix}{key}"] = "none" if value is None else str(value)
     return result
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _headline(compared: Compared) -> str:
+    """Which methods are better, and which are worse, in mAP over all classes."""
+    report = compared.report
+    names: dict[str | None, list[str]] = {"better": [], "worse": [], None: []}
+    for method, tests in zip(report.methods[1:], compared.tests[1:]):
+        names[tests["total"].verdict].append(method.name)
+
+    def part(verdict: str) -> str:
+        found = names[verdict]
+        listed = f" ({', '.join(found)})" if 0 < len(found) <= 6 else ""
+        return f"{len(found)} {verdict}{listed}"
+
+    rest = len(names[None])
+    return (
+        f"In mAP over all classes, of {_count(len(report.methods) - 1, 'method', 'methods')} "
+        f"{part('better')} and {part('worse')} than {report.baseline.name}; "
+        f"{rest} without a certain difference."
+    )
 
 
 def _undefined(summary: Summary) -> Html:
