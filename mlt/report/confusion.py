@@ -7,6 +7,7 @@ are missed as are given wrongly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,17 +53,17 @@ class Confusion:
     negatives: NDArray[np.intp]
     num_negatives: NDArray[np.intp]
 
-    @property
+    @cached_property
     def cooccurrence(self) -> NDArray[np.float64]:
         """(C, C) share of the images of class b that have a; the diagonal is 0."""
         return _shares(self.together, self.positives)
 
-    @property
+    @cached_property
     def with_alarms(self) -> NDArray[np.float64]:
         """(C, C) share of the false alarms of class b that are in images of a."""
         return _shares(self.alarms, self.num_alarms)
 
-    @property
+    @cached_property
     def excess(self) -> NDArray[np.float64]:
         """(C, C) false alarms beyond those that images without b would have by their share of a."""
         return self.alarms - self.num_alarms[:, None] * _shares(self.negatives, self.num_negatives)

@@ -109,10 +109,8 @@ class _Builder:
 
     def __init__(self, report: Report) -> None:
         self.report = report
+        self.run = report.baseline.first
         self.tables: list[Table] = []
-        first = report.baseline.first
-        self.run = first
-        self.summary_of_first = summarize(first.predictions, first.limits)
 
     @cached_property
     def compared(self) -> Compared | None:
@@ -129,12 +127,12 @@ class _Builder:
 
     def summary(self) -> Html:
         means = aggregate_seeds(self.report.baseline.predictions, self.report.stats.limits)
-        # The tiles show the first of the two.
+        of_first = summarize(self.run.predictions, self.run.limits)
+        # Tiles show the first of the two.
         _, rates = self.keep(
-            results.mean_table(self.report, means),
-            results.rates_table(self.summary_of_first, self.run),
+            results.mean_table(self.report, means), results.rates_table(of_first, self.run)
         )
-        return sections.summary_section(self.report, means, self.summary_of_first, rates)
+        return sections.summary_section(self.report, means, of_first, rates)
 
     def comparison(self) -> Html:
         assert self.compared is not None
@@ -188,7 +186,8 @@ _NAVIGATION = {
 def _title(report: Report) -> str:
     if report.single:
         return report.baseline.name
-    return f"{len(report.methods)} methods compared"
+    names = [method.name for method in report.methods]
+    return f"{len(names)} methods compared" if len(names) > 3 else " and ".join(names)
 
 
 def _subtitle(report: Report) -> str:

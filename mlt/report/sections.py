@@ -340,21 +340,24 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _headline(compared: Compared) -> str:
     """Which methods are better, and which are worse, in mAP over all classes."""
-    report = compared.report
-    names: dict[str | None, list[str]] = {"better": [], "worse": [], None: []}
-    for method, tests in zip(report.methods[1:], compared.tests[1:]):
-        names[tests["total"].verdict].append(method.name)
+    baseline, *others = compared.report.methods
+    verdicts = [tests["total"].verdict for tests in compared.tests[1:]]
+    if len(others) == 1:
+        name, verdict = others[0].name, verdicts[0]
+        if verdict is None:
+            return (
+                f"In mAP the test finds no certain difference between {name} and {baseline.name}."
+            )
+        return f"In mAP {name} is {verdict} than {baseline.name}."
 
-    def part(verdict: str) -> str:
-        found = names[verdict]
-        listed = f" ({', '.join(found)})" if 0 < len(found) <= 6 else ""
-        return f"{len(found)} {verdict}{listed}"
+    def found(verdict: str) -> str:
+        names = [m.name for m, v in zip(others, verdicts) if v == verdict]
+        listed = f" ({', '.join(names)})" if 0 < len(names) <= 6 else ""
+        return f"{len(names)} {verdict}{listed}"
 
-    rest = len(names[None])
     return (
-        f"In mAP over all classes, of {_count(len(report.methods) - 1, 'method', 'methods')} "
-        f"{part('better')} and {part('worse')} than {report.baseline.name}; "
-        f"{rest} without a certain difference."
+        f"Beside {baseline.name}, in mAP over all classes, {found('better')} and {found('worse')} "
+        f"of {len(others)} methods; of the other {verdicts.count(None)} the test is not certain."
     )
 
 
