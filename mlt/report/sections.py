@@ -352,12 +352,13 @@ def _headline(compared: Compared) -> str:
 
     def found(verdict: str) -> str:
         names = [m.name for m, v in zip(others, verdicts) if v == verdict]
+        count = "none is" if not names else f"{len(names)} {'is' if len(names) == 1 else 'are'}"
         listed = f" ({', '.join(names)})" if 0 < len(names) <= 6 else ""
-        return f"{len(names)} {verdict}{listed}"
+        return f"{count} certainly {verdict}{listed}"
 
     return (
-        f"Beside {baseline.name}, in mAP over all classes, {found('better')} and {found('worse')} "
-        f"of {len(others)} methods; of the other {verdicts.count(None)} the test is not certain."
+        f"Of {len(others)} methods, {found('better')} than {baseline.name} in mAP over all "
+        f"classes, and {found('worse')}."
     )
 
 
