@@ -93,16 +93,14 @@ def tiny_root(tiny_source: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_source, tmp_path / "data"))
 
 
-@pytest.fixture
-def tiny_values(tiny_source: Path, tmp_path: Path) -> dict[str, Any]:
-    """A configuration, as plain values, that trains on the tiny data set in a second or two."""
+def _tiny_values(root: Path, output: Path) -> dict[str, Any]:
     return {
         "seed": 0,
-        "output": str(tmp_path / "runs" / "tiny"),
+        "output": str(output),
         "device": "cpu",
         "data": {
             "name": "coco",
-            "root": str(tiny_source),
+            "root": str(root),
             "train": {"annotations": "annotations/instances_train.json", "images": "train"},
             "test": {"annotations": "annotations/instances_test.json", "images": "test"},
         },
@@ -113,3 +111,21 @@ def tiny_values(tiny_source: Path, tmp_path: Path) -> dict[str, Any]:
         "training": {"epochs": 3, "batch_size": 16, "workers": 0},
         "evaluation": {"head": 20, "tail": 10},
     }
+
+
+@pytest.fixture
+def tiny_values(tiny_source: Path, tmp_path: Path) -> dict[str, Any]:
+    """A configuration, as plain values, that trains on the tiny data set in a second or two."""
+    return _tiny_values(tiny_source, tmp_path / "runs" / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on the tiny data set; no test may change it."""
+    from mlt.config import parse_config
+    from mlt.engine.run import train_run
+
+    values = _tiny_values(tiny_source, tmp_path_factory.mktemp("runs") / "tiny")
+    values["training"] = values["training"] | {"epochs": 15}  # enough to be better than chance
+    train_run(parse_config(values))
+    return Path(values["output"])

@@ -21,7 +21,11 @@ __all__ = ["main"]
 COMMANDS = {
     "train": "train and evaluate a model from a configuration",
     "evaluate": "evaluate a checkpoint, or predictions that were saved",
+    "compare": "train several configurations over several seeds and report what differs",
     "report": "write runs, or a comparison of runs, as one HTML file",
+    "tune": "tune thresholds and calibration on validation images",
+    "predict": "predict the labels of image files with a checkpoint",
+    "export": "export a checkpoint to ONNX or torch.export",
     "build-split": "build a long-tailed split from annotations",
     "show-sampler": "print how often a sampler will draw each class",
     "configs": "list the configurations that come with mlt, or print one or their schema",
@@ -62,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     module.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parsed = parser.parse_args(rest)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("mlt").setLevel(logging.INFO)  # other packages keep to warnings
     # A warning is for the user here, who has no use for the line of code that gave it.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     tune_process()

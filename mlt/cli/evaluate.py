@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tail", type=int, metavar="N", help="tail classes have < N images")
     parser.add_argument("--classes", action="store_true", help="print every class too")
     parser.add_argument(
+        "--rates",
+        action="store_true",
+        help="print precision, recall, F1 and the order of labels too; at the thresholds that the "
+        "checkpoint has from `mlt tune`, else at a probability of one half",
+    )
+    parser.add_argument(
         "--output",
         metavar="DIR",
         help="also write metrics.json, and predictions.npz of a checkpoint, to this folder",
@@ -41,11 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone"
         )
+    from mlt.engine.checkpoint import read_info
     from mlt.engine.evaluate import check_free, evaluate_checkpoint, limits_from, write_results
-    from mlt.metrics import Predictions, class_table, result_table, summarize
+    from mlt.metrics import Decision, Predictions, class_table, rates_table, result_table, summarize
 
     if arguments.output:
         check_free(arguments.output, arguments.overwrite)
+    thresholds: float | tuple[float, ...] = 0.0
     if by_predictions:
         predictions = Predictions.load(arguments.predictions)
         limits = limits_from(arguments.head, arguments.tail)
@@ -57,10 +65,15 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.head, arguments.tail, config.evaluation.head, config.evaluation.tail
         )
         predictions = evaluate_checkpoint(config, arguments.checkpoint)
-    summary = summarize(predictions, limits)
+        decision = read_info(arguments.checkpoint).decision
+        if decision is not None:
+            thresholds = Decision.from_json(decision).limits
+    summary = summarize(predictions, limits, threshold=thresholds)
     if arguments.classes:
         print(class_table(summary) + "\n")
     print(result_table(summary))
+    if arguments.rates:
+        print("\n" + rates_table(summary))
     if arguments.output:
         write_results(arguments.output, summary, None if by_predictions else predictions)
     return 0

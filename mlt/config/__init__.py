@@ -4,10 +4,12 @@ Nothing here imports torch, so that `--help` and checking a configuration are in
 """
 
 from mlt.config.config import Config
+from mlt.config.difference import changed_keys
 from mlt.config.load import dump_config, json_schema, load_config, parse_config, shipped_configs
 
 __all__ = [
     "Config",
+    "changed_keys",
     "dump_config",
     "json_schema",
     "load_config",

@@ -16,7 +16,13 @@ from mlt.data.dataset import Draw, ImageDataset, Sample
 from mlt.data.samplers.base import EpochSampler, SequentialSampler
 from mlt.errors import ConfigError, DataError
 
-__all__ = ["Batch", "Loader", "build_loader", "default_workers"]
+__all__ = [
+    "Batch",
+    "Loader",
+    "build_loader",
+    "default_workers",
+    "leave_interrupts_to_the_main_process",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +150,7 @@ def build_loader(
         collate_fn=_collate,
         pin_memory=torch.device(device).type == "cuda",
         persistent_workers=workers > 0,
-        worker_init_fn=_leave_interrupts_to_the_main_process,
+        worker_init_fn=leave_interrupts_to_the_main_process,
         # DataLoader would otherwise draw its workers' seeds from the generator of the model.
         generator=torch.Generator().manual_seed(seed),
     )
@@ -173,8 +179,14 @@ def default_workers(num_images: int, batch_size: int) -> int:
     return min(8, cores - 1)
 
 
-def _leave_interrupts_to_the_main_process(worker: int) -> None:
-    """Ctrl-C reaches every process; the main one still needs its workers to end in good order."""
+def leave_interrupts_to_the_main_process(worker: int) -> None:
+    """Start a worker that a Ctrl-C does not end.
+
+    Ctrl-C reaches every process; the main one still needs its workers to end in good order.
+
+    Args:
+        worker: Its number, as torch's ``worker_init_fn`` gives it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -16,15 +16,18 @@ from torch import Tensor
 from mlt.config.model import ModelConfig
 from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, MissingFileError
-from mlt.files import atomic_write
+from mlt.files import atomic_write, write_json_atomic
 from mlt.models import Classifier, build_model
 
 __all__ = [
     "CheckpointInfo",
     "check_class_names",
+    "decision_copy",
     "load_checkpoint",
     "load_training_state",
+    "read_info",
     "save_checkpoint",
+    "save_decision",
     "save_training_state",
 ]
 
@@ -42,6 +45,7 @@ class CheckpointInfo:
         model: The `model` section of the configuration, as plain values.
         preprocessing: How an image becomes the model's input.
         epoch: Epochs trained.
+        decision: What :meth:`mlt.metrics.Tuned.to_json` gave; None if nothing was tuned.
     """
 
     class_names: tuple[str, ...]
@@ -50,6 +54,7 @@ class CheckpointInfo:
     model: dict[str, Any]
     preprocessing: dict[str, Any]
     epoch: int
+    decision: dict[str, Any] | None = None
 
 
 def save_checkpoint(
@@ -63,10 +68,13 @@ def save_checkpoint(
         info: What the file says about itself.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
-    metadata = {"format": FORMAT} | {key: json.dumps(value) for key, value in asdict(info).items()}
+    values = asdict(info).items()
+    metadata = {key: json.dumps(value) for key, value in values if value is not None}
+    metadata["format"] = FORMAT
     # Written by Python and not by the library, whose errors do not tell that the disk is full.
     with atomic_write(path) as temporary:
         temporary.write_bytes(serialize(tensors, metadata=metadata))
+    decision_copy(path).unlink(missing_ok=True)  # it belonged to the weights replaced here
 
 
 def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
@@ -83,6 +91,64 @@ def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
         CheckpointError: If it is not a checkpoint of mlt, or is damaged.
     """
     path = Path(path)
+    state_dict, metadata = _read(path)
+    info = _info(metadata)
+    # The weights are all in this file: what the backbone started from does not matter any more.
+    config = ModelConfig.model_validate(info.model | {"weights": "none"})
+    model = build_model(config, len(info.class_names), image_size=info.preprocessing.get("size"))
+    missing, unexpected = model.load_state_dict(state_dict, strict=False)
+    if missing or unexpected:
+        raise CheckpointError(
+            f"{path} does not fit its own model ({config.backbone}); missing: "
+            f"{', '.join(missing) or 'none'}; left over: {', '.join(unexpected) or 'none'}"
+        )
+    return model.eval(), info
+
+
+def read_info(path: str | Path) -> CheckpointInfo:
+    """What a checkpoint says about itself, without building its model.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+    """
+    return _info(_read(Path(path))[1])
+
+
+def _info(metadata: Mapping[str, str]) -> CheckpointInfo:
+    values = {key: json.loads(text) for key, text in metadata.items() if key != "format"}
+    for name in ("class_names", "class_counts"):
+        values[name] = tuple(values[name])
+    return CheckpointInfo(**values)
+
+
+def save_decision(path: str | Path, decision: Mapping[str, Any]) -> None:
+    """Put thresholds and calibration into a checkpoint, so that they travel with it.
+
+    A readable copy is written beside it, see :func:`decision_copy`.
+
+    Args:
+        path: A ``.safetensors`` file of a run; its weights stay as they are.
+        decision: What :meth:`mlt.metrics.Tuned.to_json` gave.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt.
+    """
+    state_dict, metadata = _read(Path(path))
+    metadata["decision"] = json.dumps(decision)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(serialize(state_dict, metadata=metadata))
+    write_json_atomic(decision_copy(path), decision)
+
+
+def decision_copy(path: str | Path) -> Path:
+    """The file beside a checkpoint that shows its thresholds: last.decision.json, for example."""
+    return Path(path).with_suffix(".decision.json")
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a checkpoint of mlt."""
     if not path.is_file():
         raise MissingFileError(f"no checkpoint {path}; a run writes last.safetensors")
     try:
@@ -98,24 +164,7 @@ def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
             f"{path} is not a checkpoint of mlt: its format is {metadata.get('format')!r}, not "
             f"{FORMAT!r}. To start from foreign weights, name them in model.weights"
         )
-    values = {key: json.loads(text) for key, text in metadata.items() if key != "format"}
-    info = CheckpointInfo(
-        **values
-        | {
-            "class_names": tuple(values["class_names"]),
-            "class_counts": tuple(values["class_counts"]),
-        }
-    )
-    # The weights are all in this file: what the backbone started from does not matter any more.
-    config = ModelConfig.model_validate(info.model | {"weights": "none"})
-    model = build_model(config, len(info.class_names), image_size=info.preprocessing.get("size"))
-    missing, unexpected = model.load_state_dict(state_dict, strict=False)
-    if missing or unexpected:
-        raise CheckpointError(
-            f"{path} does not fit its own model ({config.backbone}); missing: "
-            f"{', '.join(missing) or 'none'}; left over: {', '.join(unexpected) or 'none'}"
-        )
-    return model.eval(), info
+    return state_dict, metadata
 
 
 def check_class_names(path: str | Path, checkpoint: tuple[str, ...], data: tuple[str, ...]) -> None:

@@ -34,6 +34,8 @@ class RunFolder:
         "metrics.jsonl",
         "last.safetensors",
         "best.safetensors",
+        "last.decision.json",
+        "best.decision.json",
         "training_state.pt",
         "predictions.npz",
         "metrics.json",

@@ -23,18 +23,20 @@ class Progress:
         title: What the pass is, for example ``epoch 3/8``.
         batches: Batches of the whole pass.
         done: Batches that an earlier, interrupted pass has done already.
+        shown: False counts without a word.
     """
 
-    def __init__(self, title: str, batches: int, done: int = 0) -> None:
+    def __init__(self, title: str, batches: int, done: int = 0, shown: bool = True) -> None:
         self.title = title
         self.batches = batches
         self.done = done
         self.images = 0
+        self._shown = shown
         self._first = done
         self._started = self._last_line = time.monotonic()
         self._bar = (
             tqdm(total=batches, initial=done, desc=title, leave=False, dynamic_ncols=True)
-            if sys.stderr.isatty()
+            if shown and sys.stderr.isatty()
             else None
         )
 
@@ -64,7 +66,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(f"{text} {self.speed:.0f} images/s", refresh=False)
             self._bar.update()
-        elif now - self._last_line >= SECONDS_BETWEEN_LINES:
+        elif self._shown and now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
             left = (now - self._started) / (self.done - self._first) * (self.batches - self.done)
             logger.info(

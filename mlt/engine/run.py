@@ -7,7 +7,7 @@ import math
 from contextlib import nullcontext
 from pathlib import Path
 
-from mlt.config import Config, dump_config, load_config
+from mlt.config import Config, changed_keys, dump_config, load_config
 from mlt.data import Split
 from mlt.engine.checkpoint import (
     CheckpointInfo,
@@ -93,7 +93,8 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
             logger.warning("stopped; --resume continues the run in %s", folder.path)
             raise KeyboardInterrupt
     if predictions is None:  # nothing to train, or a finished run resumed
-        _save(setup, folder.last)
+        if not folder.last.exists():  # a finished one may have been tuned meanwhile
+            _save(setup, folder.last)
         predictions = _predict(setup)
     summary = summarize(predictions, setup.stats.limits)
     write_results(folder.path, summary, predictions)
@@ -174,8 +175,7 @@ def _save(setup: Setup, path: Path) -> None:
 
 def _check_same(config: Config, folder: RunFolder) -> None:
     """Refuse to resume under another configuration; a longer training is the one exception."""
-    earlier = load_config(folder.config)
-    changed = _differences(earlier.model_dump(mode="json"), config.model_dump(mode="json"))
+    changed = changed_keys(load_config(folder.config), config)
     allowed = ("output", "device", "training.workers", "evaluation.", "training.epochs")
     refused = [key for key in changed if not key.startswith(allowed)]
     if refused:
@@ -196,13 +196,3 @@ def _check_same_split(setup: Setup, folder: RunFolder) -> None:
             f"{'' if same_images else ', not the same ones'}. Start a new run, or train on the "
             f"earlier images with data.split={folder.split} if the annotations still have them"
         )
-
-
-def _differences(a: object, b: object, path: str = "") -> list[str]:
-    if isinstance(a, dict) and isinstance(b, dict):
-        return [
-            found
-            for key in {**a, **b}
-            for found in _differences(a.get(key), b.get(key), f"{path}.{key}" if path else str(key))
-        ]
-    return [] if a == b else [path]

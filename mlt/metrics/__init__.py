@@ -9,6 +9,7 @@ from mlt.metrics.compare import (
     compare_scores,
     holm,
 )
+from mlt.metrics.decision import Decision, Tuned, tune_decision
 from mlt.metrics.intervals import Interval
 from mlt.metrics.ordering import LabelOrder, label_order
 from mlt.metrics.predictions import Predictions
@@ -23,7 +24,7 @@ from mlt.metrics.reliability import (
 from mlt.metrics.resampling import bootstrap_average_precision
 from mlt.metrics.seeds import SeedMean, aggregate_seeds, compare_seeds
 from mlt.metrics.summary import ClassResult, Details, Summary, summarize
-from mlt.metrics.tables import class_table, rates_table, result_table
+from mlt.metrics.tables import class_table, decision_table, rates_table, result_table, tuned_table
 from mlt.metrics.thresholds import Thresholds, check_thresholds, tune_thresholds
 from mlt.metrics.uncertainty import Uncertainty, average_precision_intervals
 
@@ -31,6 +32,7 @@ __all__ = [
     "Calibration",
     "ClassResult",
     "Comparison",
+    "Decision",
     "Details",
     "Difference",
     "Interval",
@@ -42,6 +44,7 @@ __all__ = [
     "SeedMean",
     "Summary",
     "Thresholds",
+    "Tuned",
     "Uncertainty",
     "aggregate_seeds",
     "average_precision",
@@ -56,6 +59,7 @@ __all__ = [
     "compare_seeds",
     "decide",
     "decision_rates",
+    "decision_table",
     "fit_calibration",
     "holm",
     "label_order",
@@ -67,5 +71,7 @@ __all__ = [
     "result_table",
     "summarize",
     "top_k",
+    "tune_decision",
     "tune_thresholds",
+    "tuned_table",
 ]

@@ -174,7 +174,9 @@ def fit_calibration(
     else:
         slope, intercept = _platt(y, z)
     if slope <= 0:
-        raise DataError("the logits order images no better than chance; there is nothing to fit")
+        raise DataError(
+            'the logits order images no better than chance; only the method "none" is left'
+        )
     slopes, intercepts = np.full(c, slope), np.full(c, intercept)
     if method == "platt_per_label":
         for k in range(c):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mlt.data.stats import GROUPS
+from mlt.metrics.decision import Decision, Tuned
 from mlt.metrics.intervals import Interval
 from mlt.metrics.rates import Rates
 from mlt.metrics.summary import TOP, Summary
 
-__all__ = ["class_table", "rates_table", "result_table"]
+__all__ = ["class_table", "decision_table", "rates_table", "result_table", "tuned_table"]
+
+_RATES = ("CP", "CR", "CF1", "OP", "OR", "OF1")
 
 
 def result_table(summary: Summary) -> str:
@@ -56,13 +61,11 @@ def rates_table(summary: Summary) -> str:
     more = summary.details
     if more is None:
         return ""
-    names = ("CP", "CR", "CF1", "OP", "OR", "OF1")
     at = more.threshold if isinstance(more.threshold, (int, float)) else None
     rule = "at its threshold a class" if at is None else f"at logit {at:g}"
-    lines = [f"{'labels given':26}" + "".join(f"{name:>8}" for name in names)]
-    for label, rates in ((rule, more.rates), (f"the {TOP} highest an image", more.top_rates)):
-        values = (rates.cp, rates.cr, rates.cf1, rates.op, rates.or_, rates.of1)
-        lines.append(f"{label:26}" + "".join(f"{_percent(value):>8}" for value in values))
+    lines = [_rates_heading("labels given")]
+    lines.append(_rates_line(rule, more.rates))
+    lines.append(_rates_line(f"the {TOP} highest an image", more.top_rates))
     lines.append(_by_image(more.rates, rule))
     lines.append(
         f"micro AP {_percent(more.micro_ap)}, ranking loss {_percent(more.order.ranking_loss)}, "
@@ -94,6 +97,69 @@ def class_table(summary: Summary) -> str:
         for c in sorted(summary.per_class, key=lambda c: -c.n_train)
     ]
     return "\n".join(lines)
+
+
+def tuned_table(tuned: Tuned) -> str:
+    """What tuned thresholds and a calibration give on images that they were not tuned on.
+
+    Args:
+        tuned: What was found, and how it was checked.
+
+    Returns:
+        A few lines of text without a trailing newline.
+    """
+    rates, check = tuned.rates, tuned.reliability
+    lines = [_rates_heading("labels given")]
+    for label, of in (
+        ("at a probability of one half", rates.fixed),
+        ("at one threshold for all", rates.pooled),
+        ("at a threshold for each", rates.tuned),
+    ):
+        lines.append(_rates_line(label, of))
+    lines.append("")
+    lines.append(f"{'probabilities':30}{'ECE':>8}{'class ECE':>11}{'log loss':>10}{'Brier':>8}")
+    for label, was in (("as they were", check.before), ("calibrated", check.after)):
+        lines.append(
+            f"{label:30}{_percent(was.ece):>8}{_percent(was.class_ece):>11}"
+            f"{was.log_loss:>10.4f}{was.brier:>8.4f}"
+        )
+    lines.append(
+        f"rates and ECE in percent over {rates.images} images, each half decided by what was tuned "
+        "on the other"
+    )
+    return "\n".join(lines)
+
+
+def decision_table(decision: Decision) -> str:
+    """The threshold of every class, rarest last, as a logit and as a calibrated probability.
+
+    Args:
+        decision: Calibration and thresholds.
+
+    Returns:
+        One line a class under a heading, without a trailing newline.
+    """
+    names = decision.calibration.class_names
+    limits = np.array(decision.limits)
+    finite = np.where(np.isfinite(limits), limits, 0.0)
+    shares = decision.probabilities(finite[None])[0]
+    tuned = decision.thresholds
+    positives = (0,) * len(names) if tuned is None else tuned.positives
+    width = max(5, *(len(name) for name in names))
+    lines = [f"{'class':{width}}  positives  logit  probability"]
+    for c in sorted(range(len(names)), key=lambda c: -positives[c]):
+        at = f"{limits[c]:>7.2f}{_percent(shares[c]):>13}" if np.isfinite(limits[c]) else "  never"
+        lines.append(f"{names[c]:{width}}{positives[c]:>11}{at}")
+    return "\n".join(lines)
+
+
+def _rates_heading(title: str) -> str:
+    return f"{title:30}" + "".join(f"{name:>8}" for name in _RATES)
+
+
+def _rates_line(label: str, rates: Rates) -> str:
+    values = (rates.cp, rates.cr, rates.cf1, rates.op, rates.or_, rates.of1)
+    return f"{label:30}" + "".join(f"{_percent(value):>8}" for value in values)
 
 
 def _by_image(rates: Rates, label: str) -> str:

@@ -1,0 +1,81 @@
+"""`mlt compare`: several configurations over several seeds, and a report of what differs."""
+
+from __future__ import annotations
+
+import argparse
+
+from mlt.cli.arguments import add_overrides
+
+DESCRIPTION = """\
+Train every configuration with every seed, and report which differences are more than chance.
+
+  mlt compare digits_mlt_bce digits_mlt_cb_focal --seeds 5 --output runs/digits
+  mlt compare my.yaml --losses bce focal cb_focal db_focal --seeds 3 --output runs/mine
+
+The first configuration (or loss) is what the others are compared with. Runs that are there already
+are not trained again, interrupted ones are resumed: repeat the command to go on."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "configs", metavar="CONFIG", nargs="+", help="YAML files, or names of mlt's"
+    )
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1 (3)")
+    parser.add_argument("--output", metavar="DIR", required=True, help="folder of all runs")
+    parser.add_argument(
+        "--losses",
+        nargs="+",
+        metavar="NAME",
+        default=[],
+        help="train each configuration with each of these losses, see docs/losses.md",
+    )
+    add_overrides(parser, "data.root=/data/coco")
+    parser.add_argument("--report", metavar="FILE.html", help="default: DIR/report.html")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="list the runs and what is there; do not train"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from pathlib import Path
+
+    from mlt.config import load_config
+    from mlt.errors import ConfigError
+
+    if arguments.seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, got {arguments.seeds}")
+    configs = {}
+    for source in arguments.configs:
+        for loss in arguments.losses or [None]:
+            name = "-".join(filter(None, [_stem(source, arguments), loss]))
+            if name in configs:
+                raise ConfigError(f"two runs would be called {name!r}; give the files other names")
+            preset = [] if loss is None else [f"loss={{preset: {loss}}}"]
+            configs[name] = load_config(source, [*preset, *arguments.overrides])
+    from mlt.engine.compare import plan_runs, train_missing
+
+    plans = plan_runs(configs, range(arguments.seeds), arguments.output)
+    if arguments.dry_run:
+        for plan in plans:
+            state = "finished" if plan.finished else "begun" if plan.begun else "to train"
+            print(f"{plan.name:40} {state}")
+        return 0
+    trained = train_missing(plans)
+    if trained.runs:
+        from mlt.cli.report import report_runs
+
+        output = Path(arguments.report or Path(arguments.output) / "report.html")
+        report_runs(trained.runs, output, baseline=next(iter(configs)))
+    for name, reason in trained.failed.items():
+        print(f"{name} failed: {reason}")
+    return 1 if trained.failed else 0
+
+
+def _stem(source: str, arguments: argparse.Namespace) -> str | None:
+    """The file's name; None where the names of losses say enough."""
+    from pathlib import Path
+
+    alone = len(arguments.configs) == 1 and arguments.losses
+    return None if alone else Path(source).stem

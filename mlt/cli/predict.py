@@ -1,0 +1,99 @@
+"""`mlt predict`: the labels of image files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+DESCRIPTION = """\
+Predict the labels of image files with a checkpoint, which is all that is needed.
+
+  mlt predict runs/mine/last.safetensors photographs/ more/*.jpg
+  mlt predict last.safetensors list.csv --format csv --output labels.csv
+  mlt predict last.safetensors photographs/ --format jsonl | jq .labels
+
+Exit code 1 says that some images could not be read; the others were predicted."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a .safetensors file of a run")
+    parser.add_argument(
+        "paths",
+        metavar="PATHS",
+        nargs="+",
+        help="images, folders, patterns, or .csv tables of paths",
+    )
+    parser.add_argument(
+        "--format", choices=["table", "csv", "jsonl"], default="table", help="default: %(default)s"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write to this file, not to the screen")
+    parser.add_argument("--overwrite", action="store_true", help="replace that file")
+    parser.add_argument(
+        "--top",
+        type=int,
+        metavar="K",
+        help="the K most probable labels of each image, whatever their thresholds",
+    )
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="default: 32")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that load images")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
+    parser.add_argument(
+        "--mirror", action="store_true", help="average each image with its mirror image"
+    )
+    parser.add_argument(
+        "--path-column", default="path", metavar="NAME", help="of a table (default: path)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from contextlib import nullcontext
+    from pathlib import Path
+
+    from mlt.errors import ConfigError, OutputExistsError
+
+    if arguments.top is not None and arguments.top < 1:
+        raise ConfigError(f"--top must be at least 1, got {arguments.top}")
+    output = None if arguments.output is None else Path(arguments.output)
+    if output is not None and output.exists() and not arguments.overwrite:
+        raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
+    from mlt.inference.output import write_predictions
+    from mlt.inference.paths import find_images
+    from mlt.inference.predictor import Predictor
+
+    paths = find_images(arguments.paths, arguments.path_column)
+    predictor = Predictor.from_checkpoint(arguments.checkpoint, arguments.device)
+    problems: dict[Path, str] = {}
+    predictions = predictor.predict(
+        paths,
+        batch_size=arguments.batch_size,
+        workers=arguments.workers,
+        mirror=arguments.mirror,
+        problems=problems,
+        # On a terminal the lines themselves show how far it is.
+        progress=output is not None or not sys.stdout.isatty(),
+    )
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    # Written in place, image by image: after an interruption what was computed is there.
+    with (
+        nullcontext(sys.stdout)
+        if output is None
+        else output.open("w", encoding="utf-8", newline="") as file
+    ):
+        count = write_predictions(
+            file,
+            predictions,
+            predictor.class_names,
+            arguments.format,
+            top=arguments.top,
+            width=max(len(str(path)) for path in paths),
+        )
+    if output is not None:
+        print(f"{count} images in {output}", file=sys.stderr)
+    if problems:
+        print(f"{len(problems)} of {len(paths)} images could not be read:", file=sys.stderr)
+        for problem in problems.values():
+            print(f"  {problem}", file=sys.stderr)
+    return 1 if problems else 0

@@ -1,0 +1,85 @@
+"""`mlt tune`: thresholds and calibration from validation images, kept in the checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+
+from mlt.cli.arguments import add_overrides
+
+DESCRIPTION = """\
+Tune a threshold for each label, and calibrate its probabilities, on validation images. Both are
+kept in the checkpoint, where `mlt predict` and `mlt export` find them.
+
+  mlt tune runs/mine/last.safetensors --config my.yaml --set data.test=validation.csv
+  mlt tune runs/mine/last.safetensors --predictions validation/predictions.npz --goal precision \\
+    --target 0.9
+
+With --config, its `data.test` names the validation images. Use images that the model was not
+trained on and that no result will be reported on."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a .safetensors file of a run")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--config", metavar="CONFIG", help="its test images are for validation")
+    source.add_argument(
+        "--predictions", metavar="FILE.npz", help="of this checkpoint, from `mlt evaluate --output`"
+    )
+    add_overrides(parser, "data.test=validation.csv")
+    parser.add_argument(
+        "--goal",
+        choices=["f_beta", "precision", "recall", "rate"],
+        default="f_beta",
+        help="highest F-beta; most recall at a precision; most precision at a recall; a share of "
+        "the images (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--target",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="beta, or the precision, recall or share (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shrinkage",
+        type=float,
+        default=10.0,
+        metavar="N",
+        help="positives at which a label's own threshold and the common one weigh the same "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration",
+        choices=["none", "temperature", "platt", "platt_per_label"],
+        default="platt_per_label",
+        help="default: %(default)s",
+    )
+    parser.add_argument("--classes", action="store_true", help="print every label's threshold too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from mlt.engine.tune import tune_checkpoint
+    from mlt.errors import ConfigError
+    from mlt.metrics.tables import decision_table, tuned_table
+
+    config = None
+    if arguments.config is not None:
+        from mlt.config import load_config
+
+        config = load_config(arguments.config, arguments.overrides)
+    elif arguments.overrides:
+        raise ConfigError("--set changes a configuration: it goes with --config")
+    tuned = tune_checkpoint(
+        arguments.checkpoint,
+        config if config is not None else arguments.predictions,
+        goal=arguments.goal,
+        target=arguments.target,
+        shrinkage=arguments.shrinkage,
+        calibration=arguments.calibration,
+    )
+    if arguments.classes:
+        print(decision_table(tuned.decision) + "\n")
+    print(tuned_table(tuned))
+    return 0

@@ -1,0 +1,128 @@
+"""Several configurations, each with several seeds: train what is missing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlt.config import Config, changed_keys, load_config
+from mlt.engine.folder import RunFolder
+from mlt.engine.run import train_run
+from mlt.errors import ConfigError, OutputExistsError, TrainingError
+
+__all__ = ["Plan", "Trained", "plan_runs", "train_missing"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run to be had: its name, its configuration with seed and folder, and what is there."""
+
+    name: str
+    config: Config
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the run is or will be."""
+        return RunFolder(self.config.output)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has been trained and evaluated."""
+        return self.folder.metrics.exists() and self.folder.predictions.exists()
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was interrupted and can be resumed."""
+        return not self.finished and self.folder.state.exists()
+
+
+@dataclass
+class Trained:
+    """The runs that are finished, and why others failed, by name."""
+
+    runs: list[Path] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def plan_runs(
+    configs: Mapping[str, Config], seeds: Sequence[int], output: str | Path
+) -> list[Plan]:
+    """Lay out one run for each configuration and seed, in folders ``NAME-seedK`` of ``output``.
+
+    Args:
+        configs: By the name of the method.
+        seeds: At least one.
+        output: Folder of the run folders.
+
+    Returns:
+        Seed by seed, so that all methods can be compared early.
+
+    Raises:
+        ConfigError: If a folder holds a run of another configuration.
+        OutputExistsError: If a folder holds something else.
+    """
+    plans = [
+        Plan(
+            f"{name}-seed{seed}",
+            config.model_copy(
+                update={"seed": seed, "output": str(Path(output) / f"{name}-seed{seed}")}
+            ),
+        )
+        for seed in seeds
+        for name, config in configs.items()
+    ]
+    for plan in plans:
+        _check(plan)
+    return plans
+
+
+def train_missing(plans: Iterable[Plan]) -> Trained:
+    """Train the runs that are not there yet, and resume those that were interrupted.
+
+    A run whose loss stops being finite is reported and the others go on. Every other error ends
+    the comparison; what was finished before stays, and the next call goes on from there.
+
+    Args:
+        plans: What :func:`plan_runs` gave.
+
+    Raises:
+        UserError: For whatever is wrong with configuration, data or weights.
+        KeyboardInterrupt: When interrupted.
+    """
+    plans = list(plans)
+    trained = Trained()
+    for number, plan in enumerate(plans, start=1):
+        what = "is there" if plan.finished else "resumes" if plan.begun else "trains"
+        logger.info("run %d of %d: %s %s", number, len(plans), plan.name, what)
+        try:
+            if not plan.finished:
+                train_run(plan.config, resume=plan.begun)
+        except TrainingError as error:
+            logger.error("%s failed: %s", plan.name, error)
+            trained.failed[plan.name] = str(error)
+        else:
+            trained.runs.append(plan.folder.path)
+    return trained
+
+
+def _check(plan: Plan) -> None:
+    folder = plan.folder
+    if not folder.existing:
+        return
+    if not folder.config.exists() or not (plan.finished or plan.begun):
+        raise OutputExistsError(
+            f"--output: {folder.path} holds files of a run that cannot be resumed; remove them, or "
+            "name another folder"
+        )
+    places = ("output", "device", "training.workers")
+    changed = [key for key in changed_keys(load_config(folder.config), plan.config)
+               if not key.startswith(places)]  # fmt: skip
+    if changed:
+        raise ConfigError(
+            f"--output: {folder.path} holds a run of another configuration ({', '.join(changed)} "
+            "differ); name another folder, or remove that one"
+        )

@@ -1,0 +1,103 @@
+"""Predictions as text: lines to read, CSV, JSON lines. Each image is written as it comes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, Literal
+
+from mlt.inference.predictor import Prediction
+
+__all__ = ["Format", "write_predictions"]
+
+Format = Literal["table", "csv", "jsonl"]
+
+
+def write_predictions(
+    file: IO[str],
+    predictions: Iterable[Prediction],
+    class_names: Sequence[str],
+    form: Format = "table",
+    *,
+    top: int | None = None,
+    width: int = 0,
+) -> int:
+    """Write predictions to an open text file.
+
+    - ``"table"``: a line an image, its path and its labels with their probabilities in percent.
+    - ``"csv"``: the columns ``path``, ``labels`` (separated by ``|``) and a probability a class.
+    - ``"jsonl"``: an object a line with the same.
+
+    Args:
+        file: Where to.
+        predictions: Of any number of images.
+        class_names: C names.
+        form: One of the three.
+        top: Write this many most probable labels instead of those that reach their thresholds.
+        width: Characters of the longest path, for the table.
+
+    Returns:
+        How many images were written.
+
+    Example:
+        >>> import sys, numpy as np
+        >>> from pathlib import Path
+        >>> p = np.array([0.25, 0.9])
+        >>> one = Prediction(Path("a.jpg"), np.log(p / (1 - p)), p, p > 0.5)
+        >>> write_predictions(sys.stdout, [one], ["cat", "dog"])
+        a.jpg  dog 90.0
+        1
+        >>> write_predictions(sys.stdout, [one], ["cat", "dog"], "jsonl")
+        {"path": "a.jpg", "labels": ["dog"], "probabilities": {"cat": 0.25, "dog": 0.9}}
+        1
+    """
+    write_one = _WRITERS[form](file, class_names, width)
+    count = 0
+    for prediction in predictions:
+        count += 1
+        write_one(prediction, prediction.labels() if top is None else prediction.highest(top))
+        file.flush()
+    return count
+
+
+_Write = Callable[[Prediction, "list[int]"], None]
+
+
+def _table(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
+    def write(prediction: Prediction, labels: list[int]) -> None:
+        text = ", ".join(
+            f"{class_names[c]} {100 * prediction.probabilities[c]:.1f}" for c in labels
+        )
+        file.write(f"{prediction.path!s:{max(width, 1)}}  {text or '-'}\n")
+
+    return write
+
+
+def _csv(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(["path", "labels", *class_names])
+
+    def write(prediction: Prediction, labels: list[int]) -> None:
+        names = "|".join(class_names[c] for c in labels)
+        rows.writerow(
+            [prediction.path, names, *(f"{value:.6g}" for value in prediction.probabilities)]
+        )
+
+    return write
+
+
+def _jsonl(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
+    def write(prediction: Prediction, labels: list[int]) -> None:
+        values = [float(f"{value:.6g}") for value in prediction.probabilities]
+        record = {
+            "path": str(prediction.path),
+            "labels": [class_names[c] for c in labels],
+            "probabilities": dict(zip(class_names, values)),
+        }
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    return write
+
+
+_WRITERS = {"table": _table, "csv": _csv, "jsonl": _jsonl}

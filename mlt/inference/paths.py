@@ -1,0 +1,95 @@
+"""From what a user names (files, folders, patterns, a table) to image files."""
+
+from __future__ import annotations
+
+import csv
+import glob
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from mlt.errors import DataError, MissingFileError
+
+__all__ = ["IMAGE_SUFFIXES", "find_images"]
+
+IMAGE_SUFFIXES = frozenset(
+    f".{name}"
+    for name in "avif bmp gif jp2 jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
+)
+"""What is taken for an image inside a folder; a file that is named itself may have any suffix."""
+
+_TABLES = {".csv": ",", ".tsv": "\t"}
+
+
+def find_images(paths: Iterable[str | Path], path_column: str = "path") -> list[Path]:
+    """List the image files that some paths stand for, each once, in the order given.
+
+    Args:
+        paths: Files; folders, searched through with all folders below, hidden ones left out;
+            patterns with ``*``, ``?``, ``**``; or ``.csv`` and ``.tsv`` tables whose paths start
+            from the table's own folder.
+        path_column: The tables' column of paths.
+
+    Returns:
+        The files. Those of a table need not exist.
+
+    Raises:
+        MissingFileError: If a path does not exist or a pattern fits nothing.
+        DataError: If a folder has no image, or a table no such column.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b.png", "a.JPG", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> [path.name for path in find_images([folder, folder / "b.png"])]
+        ['a.JPG', 'b.png']
+    """
+    return list(dict.fromkeys(path for given in paths for path in _expand(given, path_column)))
+
+
+def _expand(given: str | Path, path_column: str) -> Iterator[Path]:
+    path = Path(given)
+    if path.is_dir():
+        yield from _inside(path)
+    elif path.suffix.lower() in _TABLES and path.is_file():
+        yield from _listed(path, path_column)
+    elif path.exists():
+        yield path
+    elif glob.has_magic(str(given)):
+        found = sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207 - may be absolute
+        if not found:
+            raise MissingFileError(f"no file fits the pattern {str(given)!r}")
+        for name in found:
+            if Path(name).is_dir():
+                continue  # `folder/**` names the folders too
+            yield Path(name)
+    else:
+        raise MissingFileError(f"there is no file or folder {given}")
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+    if not files:
+        raise DataError(f"{folder} has no image: {', '.join(sorted(IMAGE_SUFFIXES))}")
+    yield from files
+
+
+def _listed(table: Path, path_column: str) -> Iterator[Path]:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file, delimiter=_TABLES[table.suffix.lower()])
+        columns: Sequence[str] = rows.fieldnames or ()
+        if path_column not in columns:
+            has = ", ".join(columns) or "nothing"
+            raise DataError(
+                f"{table} has no column {path_column!r} (it has: {has}); name the column of paths "
+                "with --path-column"
+            )
+        for row in rows:
+            if row[path_column]:
+                yield table.parent / row[path_column]

@@ -1,0 +1,196 @@
+"""A trained model as something to ask: images in, probabilities and labels out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from mlt.data.images import load_image
+from mlt.data.loader import default_workers, leave_interrupts_to_the_main_process
+from mlt.data.transforms import Preprocessing, Transform, eval_transform
+from mlt.engine.checkpoint import load_checkpoint
+from mlt.engine.device import pick_device
+from mlt.engine.progress import Progress
+from mlt.errors import ConfigError, DataError, UserError
+from mlt.metrics.decision import Decision
+from mlt.models import Classifier
+
+__all__ = ["Prediction", "Predictor"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one image.
+
+    Attributes:
+        path: The file.
+        logits: (C,) float32, as the model gave them.
+        probabilities: (C,) in [0, 1], calibrated if the checkpoint has a calibration.
+        given: (C,) booleans, the labels whose logits reach their thresholds.
+    """
+
+    path: Path
+    logits: NDArray[np.float32]
+    probabilities: NDArray[np.float64]
+    given: NDArray[np.bool_]
+
+    def highest(self, count: int) -> list[int]:
+        """Indices of the classes with the highest probabilities, highest first."""
+        return np.argsort(-self.probabilities, kind="stable")[:count].tolist()
+
+    def labels(self) -> list[int]:
+        """Indices of the labels that are given, most probable first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [int(c) for c in order if self.given[c]]
+
+
+class Predictor:
+    """A model with its class names, preprocessing, calibration and thresholds.
+
+    Args:
+        model: Gives logits.
+        class_names: C names in column order.
+        preprocessing: How an image becomes the model's input.
+        decision: Calibration and thresholds.
+        device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Example:
+        A checkpoint is all that is needed::
+
+            predictor = Predictor.from_checkpoint("runs/mine/last.safetensors")
+            for prediction in predictor.predict(find_images(["photographs/"])):
+                print(prediction.path, [predictor.class_names[c] for c in prediction.labels()])
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        class_names: Sequence[str],
+        preprocessing: Preprocessing,
+        decision: Decision | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.device = pick_device(device)
+        self.model = model.eval().to(self.device)
+        self.class_names = tuple(class_names)
+        self.preprocessing = preprocessing
+        self.decision = decision or Decision.plain(class_names)
+        self._transform = eval_transform(preprocessing)
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, device: str = "auto") -> Predictor:
+        """Make one from a ``.safetensors`` file of a run, which is all that is needed.
+
+        Raises:
+            MissingFileError: If there is no such file.
+            CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+        """
+        model, info = load_checkpoint(path)
+        decision = None if info.decision is None else Decision.from_json(info.decision)
+        form = Preprocessing.from_dict(info.preprocessing)
+        return cls(model, info.class_names, form, decision, device)
+
+    def logits(self, images: Sequence[Image.Image], mirror: bool = False) -> NDArray[np.float32]:
+        """Logits of images that are in memory.
+
+        Args:
+            images: N RGB images (PIL) of any size.
+            mirror: Average the logits of each image and its mirror image.
+
+        Returns:
+            (N, C); ``decision.probabilities`` and ``decision.labels`` take them.
+        """
+        if not images:
+            return np.zeros((0, len(self.class_names)), np.float32)
+        return self._ask(torch.stack([self._transform(image) for image in images]), mirror)
+
+    def predict(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        batch_size: int = 32,
+        workers: int | None = None,
+        mirror: bool = False,
+        problems: dict[Path, str] | None = None,
+        progress: bool = False,
+    ) -> Iterator[Prediction]:
+        """Predict image files, one after the other as they are asked for.
+
+        Args:
+            paths: The files, see :func:`mlt.inference.find_images`.
+            batch_size: Images that are computed together.
+            workers: Processes that load images; None decides by cores and images.
+            mirror: Average the logits of each image and its mirror image.
+            problems: Is filled with why an image could not be read; it is then left out. None:
+                the first such image ends the prediction.
+            progress: Show a bar, or write a line now and then where there is no terminal.
+
+        Yields:
+            One prediction an image, in the order of ``paths``.
+
+        Raises:
+            DataError: If an image cannot be read and ``problems`` is None.
+        """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        files = [Path(path) for path in paths]
+        if workers is None:
+            workers = default_workers(len(files), batch_size)
+        loader = DataLoader(
+            _ImageFiles(files, self._transform),
+            batch_size=batch_size,
+            num_workers=workers,
+            collate_fn=list,
+            worker_init_fn=leave_interrupts_to_the_main_process,
+        )
+        with Progress("prediction", len(loader), shown=progress) as bar:
+            for batch in loader:
+                for place, problem in batch:
+                    if isinstance(problem, str):
+                        if problems is None:
+                            raise DataError(problem)
+                        problems[files[place]] = problem
+                read = [(place, image) for place, image in batch if not isinstance(image, str)]
+                if read:
+                    places, images = zip(*read)
+                    yield from self._answer(
+                        [files[place] for place in places], self._ask(torch.stack(images), mirror)
+                    )
+                bar.step(len(batch))
+
+    def _ask(self, images: torch.Tensor, mirror: bool) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            images = images.to(self.device)
+            answer = self.model(images)
+            if mirror:
+                answer = (answer + self.model(images.flip(-1))) / 2
+            return answer.float().cpu().numpy()
+
+    def _answer(self, files: Sequence[Path], logits: NDArray[np.float32]) -> Iterator[Prediction]:
+        probabilities, given = self.decision.probabilities(logits), self.decision.labels(logits)
+        for path, *parts in zip(files, logits, probabilities, given):
+            yield Prediction(path, *parts)
+
+
+class _ImageFiles(Dataset[tuple[int, torch.Tensor | str]]):
+    """Image files by number: the network's input, or why there is none."""
+
+    def __init__(self, paths: Sequence[Path], transform: Transform) -> None:
+        self.paths = paths
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> tuple[int, torch.Tensor | str]:
+        try:
+            return place, self.transform(load_image(self.paths[place]))
+        except UserError as error:
+            return place, str(error)

@@ -1,0 +1,122 @@
+"""tune, predict and export as users type them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlt.cli import main
+from mlt.metrics import Predictions
+
+TUNE = ["tune", "{run}/last.safetensors", "--predictions", "{run}/predictions.npz"]
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny run that a test may change."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+def test_tune_then_predict_and_evaluate(
+    run: Path, tiny_source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(run / "last.safetensors")
+    images = str(tiny_source / "test")
+    assert main(["predict", checkpoint, images, "--format", "csv"]) == 0
+    before = capsys.readouterr().out
+    predictions = str(run / "predictions.npz")
+    assert main(["tune", checkpoint, "--predictions", predictions, "--classes"]) == 0
+    tuned = capsys.readouterr()
+    assert "at a threshold for each" in tuned.out
+    assert "yeti" in tuned.out
+    copy = json.loads((run / "last.decision.json").read_text())
+    limits = [c["threshold"] for c in copy["thresholds"]["classes"]]
+    assert main(["predict", checkpoint, images, "--format", "csv"]) == 0
+    assert capsys.readouterr().out != before
+
+    # By --config, which predicts the same images: the same thresholds.
+    assert main(["tune", checkpoint, "--config", str(run / "config.yaml")]) == 0
+    copy = json.loads((run / "last.decision.json").read_text())
+    again = [c["threshold"] for c in copy["thresholds"]["classes"]]
+    np.testing.assert_allclose(again, limits, atol=1e-4)
+
+    capsys.readouterr()
+    assert main(["evaluate", str(run / "config.yaml"), "--checkpoint", checkpoint, "--rates"]) == 0
+    assert "at its threshold a class" in capsys.readouterr().out
+    assert main(["evaluate", "--predictions", predictions, "--rates"]) == 0
+    assert "at logit 0" in capsys.readouterr().out
+
+
+def test_tuning_on_the_test_images_of_the_run_is_pointed_out(
+    run: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    checkpoint = str(run / "last.safetensors")
+    assert main(["tune", checkpoint, "--predictions", str(run / "predictions.npz")]) == 0
+    assert "these are the test images of the run" in caplog.text
+    caplog.clear()
+    other = Predictions.load(run / "predictions.npz")
+    object.__setattr__(other, "image_ids", other.image_ids + 1000)
+    other.save(tmp_path / "validation.npz")
+    assert main(["tune", checkpoint, "--predictions", str(tmp_path / "validation.npz")]) == 0
+    assert "test images of the run" not in caplog.text
+
+
+def test_new_weights_have_no_thresholds_of_old_ones(run: Path) -> None:
+    checkpoint = str(run / "last.safetensors")
+    assert main(["tune", checkpoint, "--predictions", str(run / "predictions.npz")]) == 0
+    resume = ["train", str(run / "config.yaml"), "--output", str(run), "--resume"]
+    assert main(resume) == 0  # finished: nothing is trained, and nothing lost
+    assert (run / "last.decision.json").exists()
+    assert main([*resume, "--set", "training.epochs=16"]) == 0
+    assert not (run / "last.decision.json").exists()
+
+
+def test_predict_writes_files_and_reports_broken_images_last(
+    run: Path, tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"")
+    output = tmp_path / "new" / "labels.jsonl"
+    arguments = ["predict", str(run / "best.safetensors"), str(broken), str(tiny_source / "test")]
+    arguments += ["--format", "jsonl", "--output", str(output), "--top", "1"]
+    assert main(arguments) == 1
+    assert "1 of 33 images could not be read" in capsys.readouterr().err
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(records) == 32
+    assert all(len(record["labels"]) == 1 for record in records)
+    assert main(arguments) == 2
+    assert "--overwrite replaces it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "{run}/config.yaml", "x.jpg"], "no file or folder x.jpg"),
+        (["predict", "{run}/config.yaml", "{run}/config.yaml"], "not a safetensors file"),
+        (["predict", "{run}/absent.safetensors", "{run}/config.yaml"], "no checkpoint"),
+        (["predict", "{run}/last.safetensors", "{run}/config.yaml", "--top", "0"], "--top"),
+        (["predict", "{run}/last.safetensors", "{run}"], "has no image"),
+        (["export", "{run}/last.safetensors", "--output", "{run}/a.tflite"], ".onnx or .pt2"),
+        (["export", "{run}/last.safetensors", "--output", "{run}/log.txt"], "exists already"),
+        ([*TUNE, "--target", "-1"], "positive number; got -1"),
+        ([*TUNE, "--set", "seed=1"], "goes with --config"),
+        (["tune", "{run}/last.safetensors", "--predictions", "{run}/a.npz"], "no predictions file"),
+    ],
+)
+def test_mistakes(
+    tiny_run: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([argument.format(run=tiny_run) for argument in arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_export_command(run: Path, tiny_source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = run / "model.pt2"
+    arguments = ["export", str(run / "last.safetensors"), "--output", str(output)]
+    assert main([*arguments, "--check", str(tiny_source / "test")]) == 0
+    assert "4 classes" in capsys.readouterr().out
+    assert output.stat().st_size > 0

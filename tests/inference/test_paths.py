@@ -1,0 +1,63 @@
+"""What users name as images: files, folders, patterns, tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlt.errors import DataError, MissingFileError
+from mlt.inference import find_images
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.jpg", "a.PNG", "notes.txt", "sub/c.webp", ".hidden/d.jpg", "sub/.e.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_a_folder_is_searched_through_without_what_is_hidden(folder: Path) -> None:
+    assert find_images([folder]) == [folder / "a.PNG", folder / "b.jpg", folder / "sub" / "c.webp"]
+
+
+def test_a_hidden_folder_that_is_named_itself_is_searched(folder: Path) -> None:
+    assert find_images([folder / ".hidden"]) == [folder / ".hidden" / "d.jpg"]
+
+
+def test_patterns_files_and_repetitions(folder: Path) -> None:
+    found = find_images([f"{folder}/**/*.webp", folder / "notes.txt", folder / "sub" / "c.webp"])
+    assert found == [folder / "sub" / "c.webp", folder / "notes.txt"]
+    assert find_images([f"{folder}/su*"]) == []  # a pattern's folders are not entered
+
+
+def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "[1].jpg").touch()
+    assert find_images([tmp_path / "[1].jpg"]) == [tmp_path / "[1].jpg"]
+
+
+def test_a_table_with_paths_from_its_own_folder(folder: Path) -> None:
+    table = folder / "sub" / "list.csv"
+    table.write_text('\ufeffpath,labels\n../b.jpg,cat\n"c.webp",\n,\nmissing.jpg,dog\n')
+    assert find_images([table]) == [
+        folder / "sub" / "../b.jpg",
+        folder / "sub" / "c.webp",
+        folder / "sub" / "missing.jpg",
+    ]
+    other = folder / "list.tsv"
+    other.write_text("file\tlabels\nb.jpg\tcat\n")
+    assert find_images([other], path_column="file") == [folder / "b.jpg"]
+    with pytest.raises(DataError, match=r"no column 'path' \(it has: file, labels\)"):
+        find_images([other])
+
+
+@pytest.mark.parametrize("name", ["absent.jpg", "absent/", "absent/*.jpg"])
+def test_what_does_not_exist_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MissingFileError, match="absent"):
+        find_images([f"{tmp_path}/{name}"])
+
+
+def test_a_folder_without_images_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no image: .*\.jpg"):
+        find_images([tmp_path])

@@ -1,0 +1,102 @@
+"""Calibration and thresholds as one thing: what is decided, saved and checked."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlt.errors import ConfigError, DataError
+from mlt.metrics import (
+    Calibration,
+    Decision,
+    Predictions,
+    Thresholds,
+    decision_table,
+    tune_decision,
+    tuned_table,
+)
+
+
+@pytest.fixture
+def predictions() -> Predictions:
+    rng = np.random.default_rng(0)
+    targets = rng.random((600, 3)) < [0.4, 0.1, 0.02]
+    return Predictions(
+        image_ids=np.arange(600),
+        logits=(4 * (rng.normal(size=(600, 3)) + 2 * targets) - 5).astype(np.float32),
+        targets=targets,
+        class_names=("cat", "dog", "yeti"),
+        class_counts=np.array([240, 60, 12]),
+        num_train_images=600,
+    )
+
+
+def test_plain_is_the_sigmoid_at_one_half() -> None:
+    decision = Decision.plain(["a", "b"])
+    logits = np.array([[0.0, -1e-6], [3.0, -3.0]])
+    np.testing.assert_allclose(decision.probabilities(logits), 1 / (1 + np.exp(-logits)))
+    np.testing.assert_array_equal(decision.labels(logits), [[True, False], [True, False]])
+    assert Decision.from_json(json.loads(json.dumps(decision.to_json()))) == decision
+
+
+def test_what_is_saved_decides_the_same(predictions: Predictions) -> None:
+    tuned = tune_decision(predictions, goal="precision", target=0.9)
+    again = Decision.from_json(json.loads(json.dumps(tuned.to_json(), allow_nan=False)))
+    assert again == tuned.decision
+    np.testing.assert_array_equal(
+        again.labels(predictions.logits), tuned.decision.labels(predictions.logits)
+    )
+
+
+def test_tuning_helps_on_images_it_has_not_seen(predictions: Predictions) -> None:
+    tuned = tune_decision(predictions)
+    assert tuned.rates.images == tuned.reliability.images == 600
+    assert tuned.rates.tuned.of1 > tuned.rates.fixed.of1
+    assert tuned.reliability.after.ece < tuned.reliability.before.ece
+    printed = tuned_table(tuned)
+    assert f"{100 * tuned.rates.tuned.of1:.2f}" in printed
+    assert f"{100 * tuned.reliability.after.ece:.2f}" in printed
+
+
+def test_the_table_shows_logits_probabilities_and_never() -> None:
+    names = ("cat", "yeti")
+    decision = Decision(
+        Calibration(names, (2.0, 1.0), (1.0, 0.0), "platt_per_label"),
+        Thresholds(names, (-0.5, math.inf), 0.0, "precision", 0.9, 0.0, (3, 50)),
+    )
+    _, yeti, cat = decision_table(decision).splitlines()
+    assert yeti.split() == ["yeti", "50", "never"]
+    assert cat.split() == ["cat", "3", "-0.50", "50.00"]  # sigmoid(2 * -0.5 + 1)
+
+
+def test_what_cannot_be_tuned_is_refused(predictions: Predictions) -> None:
+    one = replace(
+        predictions,
+        image_ids=predictions.image_ids[:1],
+        logits=predictions.logits[:1],
+        targets=predictions.targets[:1],
+    )
+    with pytest.raises(DataError, match="at least two images"):
+        tune_decision(one)
+    with pytest.raises(ConfigError, match="target of precision"):
+        tune_decision(predictions, goal="precision", target=2.0)
+    with pytest.raises(DataError, match="no better than chance"):
+        tune_decision(replace(predictions, logits=-predictions.logits))
+
+
+@pytest.mark.parametrize("damage", [{}, {"calibration": None, "thresholds": None}, []])
+def test_other_json_is_refused(damage: object) -> None:
+    with pytest.raises(DataError):
+        Decision.from_json(damage)  # type: ignore[arg-type]
+
+
+def test_calibration_and_thresholds_of_different_classes_are_refused() -> None:
+    value = Decision(
+        Calibration.identity(["a"]), Thresholds(("b",), (0.0,), 0.0, "f_beta", 1.0, 0.0, (1,))
+    ).to_json()
+    with pytest.raises(DataError, match="different classes"):
+        Decision.from_json(value)
