@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -31,20 +32,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from mlt.files import write_text_atomic
-    from mlt.report.load import load_report
-    from mlt.report.page import check_output, make_page, write_tables
+    from mlt.report.page import check_output
 
     output = Path(arguments.output)
     tables = Path(arguments.tables) if arguments.tables else None
     check_output(output, tables, arguments.overwrite)
-    page = make_page(
-        load_report(arguments.runs, arguments.baseline), thumbnails=not arguments.no_images
+    report_runs(
+        arguments.runs,
+        output,
+        baseline=arguments.baseline,
+        tables=tables,
+        thumbnails=not arguments.no_images,
     )
+    return 0
+
+
+def report_runs(
+    runs: Sequence[str | Path],
+    output: Path,
+    *,
+    baseline: str | None = None,
+    tables: Path | None = None,
+    thumbnails: bool = True,
+) -> None:
+    """Write the report of some runs, and print its first table and where the file is.
+
+    Args:
+        runs: Run folders.
+        output: The file.
+        baseline: What the other methods are compared with.
+        tables: A folder for the tables.
+        thumbnails: Whether to embed images.
+    """
+    from mlt.files import write_text_atomic
+    from mlt.report.methods import load_report
+    from mlt.report.page import make_page, write_tables
+
+    page = make_page(load_report(runs, baseline), thumbnails=thumbnails)
     write_text_atomic(output, page.html)
     print(page.tables[0].to_text())
     print(f"\nwritten to {output} ({len(page.html) / 1e6:.1f} MB)")
     if tables is not None:
         written = write_tables(page.tables, tables)
         print(f"{len(written)} files with tables in {tables}")
-    return 0

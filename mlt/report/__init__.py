@@ -35,7 +35,7 @@ def write_report(
         DataError: If the runs are of different images, classes or targets.
         ConfigError: If the baseline is none of the runs, or a run is given twice.
     """
-    from mlt.report.load import load_report
+    from mlt.report.methods import load_report
     from mlt.report.page import write_page
 
     return write_page(load_report(runs, baseline), output, thumbnails=thumbnails)

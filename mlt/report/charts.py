@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from mlt.data.stats import GROUPS, ClassStats
 from mlt.metrics import Difference, Interval, SeedMean
+from mlt.report.cells import MINUS, shown
 from mlt.report.comparison import MEANS, Compared
-from mlt.report.load import Report, Run
 from mlt.report.markup import Html, tag
+from mlt.report.methods import Report
+from mlt.report.runs import Run
 from mlt.report.svg import Plot, Scale, line_path, svg, text
-from mlt.report.tables import MINUS, shown
 
 __all__ = ["class_bars", "forest", "interval_bar", "pair_matrix", "training_lines"]
 

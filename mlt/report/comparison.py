@@ -9,8 +9,9 @@ import numpy as np
 
 from mlt.data.stats import GROUPS
 from mlt.metrics import Difference, SeedMean, aggregate_seeds, compare_seeds, holm
-from mlt.report.load import Report
-from mlt.report.tables import Column, Mean, Table
+from mlt.report.cells import Mean
+from mlt.report.methods import Report
+from mlt.report.tables import Column, Table
 
 __all__ = ["LEVEL", "MEANS", "Compared", "Contrast", "compare_methods"]
 

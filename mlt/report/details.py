@@ -18,7 +18,8 @@ from mlt.metrics import average_precision_intervals, micro_average_precision
 from mlt.report.confusion import Confusion, confusion, mistakes
 from mlt.report.curves import precision_recall_path, reliability_path
 from mlt.report.images import Images, thumbnail
-from mlt.report.load import Method, Report, Run
+from mlt.report.methods import Method, Report
+from mlt.report.runs import Run
 
 __all__ = ["Details", "class_details"]
 
@@ -94,8 +95,7 @@ def _method(method: Method, worst: int) -> dict[str, Any]:
     p = run.predictions
     known = np.ones(p.targets.shape, bool) if p.known is None else p.known
     plain = expit(p.logits.astype(np.float64))
-    calibration = run.decision.calibration if run.decision else None
-    calibrated = calibration.apply(p.logits) if calibration else None
+    calibrated = run.calibration.apply(p.logits) if run.calibration else None
     probabilities = plain if calibrated is None else calibrated
     intervals = average_precision_intervals(p.targets, p.logits, p.known).per_class
     found = confusion(p)

@@ -13,7 +13,7 @@ from mlt.config.load import parse_config
 from mlt.data.images import load_image
 from mlt.data.sources import read_test
 from mlt.errors import UserError
-from mlt.report.load import Run
+from mlt.report.runs import Run
 
 __all__ = ["Images", "find_images", "thumbnail"]
 

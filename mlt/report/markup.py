@@ -10,7 +10,7 @@ import json
 from html import escape
 from typing import Any
 
-__all__ = ["Html", "join", "script_json", "tag"]
+__all__ = ["Html", "join", "script_json", "section", "tag"]
 
 _VOID = frozenset({"input", "link", "meta"})
 
@@ -44,6 +44,11 @@ def tag(name: str, /, *children: str, **attributes: str | int | bool | None) -> 
     if name not in _VOID:
         parts += [join(*children), f"</{name}>"]
     return Html("".join(parts))
+
+
+def section(name: str, title: str, *parts: Html) -> Html:
+    """A part of the page that the navigation leads to."""
+    return tag("section", tag("h2", title), *parts, id=name)
 
 
 def join(*children: str) -> Html:

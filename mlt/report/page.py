@@ -13,12 +13,12 @@ from mlt import __version__
 from mlt.errors import OutputExistsError
 from mlt.files import write_text_atomic
 from mlt.metrics import aggregate_seeds, summarize
-from mlt.report import results, sections
+from mlt.report import background, closely, overview, results
 from mlt.report.comparison import Compared, compare_methods
 from mlt.report.details import class_details
 from mlt.report.images import Images, find_images
-from mlt.report.load import Report
 from mlt.report.markup import Html, script_json, tag
+from mlt.report.methods import Report
 from mlt.report.tables import Table
 
 __all__ = ["Page", "check_output", "make_page", "write_page", "write_tables"]
@@ -56,10 +56,10 @@ def make_page(report: Report, *, thumbnails: bool = True) -> Page:
     parts = [
         top,
         build.classes(),
-        sections.one_class_section(report, details.notes, build.calibrated),
+        closely.one_class_section(report, details.notes, build.calibrated),
         *([build.pairs()] if report.single else []),
         *build.thresholds(),
-        sections.training_section(report),
+        background.training_section(report),
         build.settings(),
     ]
     return Page(_document(_title(report), _subtitle(report), parts, details.data),
@@ -118,8 +118,7 @@ class _Builder:
 
     @property
     def calibrated(self) -> bool:
-        firsts = [method.first.decision for method in self.report.methods]
-        return any(d is not None and d.calibration is not None for d in firsts)
+        return any(method.first.calibration for method in self.report.methods)
 
     def keep(self, *tables: Table) -> list[Table]:
         self.tables += tables
@@ -132,23 +131,23 @@ class _Builder:
         _, rates = self.keep(
             results.mean_table(self.report, means), results.rates_table(of_first, self.run)
         )
-        return sections.summary_section(self.report, means, of_first, rates)
+        return overview.summary_section(self.report, means, of_first, rates)
 
     def comparison(self) -> Html:
         assert self.compared is not None
         tables = self.keep(self.compared.mean_table(), self.compared.difference_table())
-        return sections.comparison_section(self.compared, tables)
+        return overview.comparison_section(self.compared, tables)
 
     def classes(self) -> Html:
         if self.compared is not None:
             (table,) = self.keep(self.compared.class_table())
-            return sections.compared_classes_section(self.compared, table)
+            return overview.compared_classes_section(self.compared, table)
         means = results.class_means(self.report)
         (table,) = self.keep(results.class_table(self.report, means))
-        return sections.classes_section(self.report, means, table)
+        return overview.classes_section(self.report, means, table)
 
     def pairs(self) -> Html:
-        html, table = sections.confusion_section(self.report)
+        html, table = closely.confusion_section(self.report)
         self.keep(table)
         return html
 
@@ -157,16 +156,16 @@ class _Builder:
         if not self.report.single or decision is None or decision.thresholds is None:
             return []
         thresholds = decision.thresholds
-        checks = decision.checks
+        checks = self.run.checks
         held_out = [results.held_out_table(checks), results.calibration_table(checks)]
         by_class = results.threshold_table(self.report, self.run, thresholds)
         tables = self.keep(*(table for table in held_out if table), by_class)
         goal = f"{thresholds.goal} of {thresholds.target:g}, shrinkage {thresholds.shrinkage:g}"
-        return [sections.thresholds_section(tables, goal)]
+        return [background.thresholds_section(tables, goal)]
 
     def settings(self) -> Html:
         runs = results.run_table(self.report)
-        html, settings = sections.settings_section(self.report, runs)
+        html, settings = background.settings_section(self.report, runs)
         self.keep(runs, *([settings] if settings and settings.rows else []))
         return html
 

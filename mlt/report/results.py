@@ -20,9 +20,11 @@ from mlt.metrics import (
     decision_rates,
 )
 from mlt.metrics.summary import TOP
+from mlt.report.cells import Mean
 from mlt.report.comparison import MEANS
-from mlt.report.load import Report, Run
-from mlt.report.tables import Column, Mean, Table
+from mlt.report.methods import Report
+from mlt.report.runs import Run
+from mlt.report.tables import Column, Table
 
 __all__ = [
     "calibration_table",

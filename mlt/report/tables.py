@@ -9,41 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from mlt.metrics import Difference, Interval
+from mlt.report.cells import PARTS, Kind, latex, markdown, numbers, shown
 from mlt.report.markup import Html, join, tag
 
-__all__ = ["Column", "Mean", "Table", "shown"]
-
-Kind = Literal[
-    "text", "group", "verdict", "count", "number", "percent", "interval", "mean", "marked",
-    "difference", "p_value",
-]  # fmt: skip
-"""How a value is shown: a share in [0, 1] as percent, a difference with its sign, and so on."""
-
-ABSENT = "\N{EN DASH}"
-MINUS = "\N{MINUS SIGN}"
-MARKS = {"better": "▲", "worse": "▼"}
-VERDICTS = {"better": "▲ better", "worse": "▼ worse"}
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over runs, and what the test says of it.
-
-    Attributes:
-        value: The mean, NaN if undefined.
-        sd: Standard deviation over the runs, NaN for one.
-        verdict: "better" or "worse" than the baseline, None where nothing is certain.
-    """
-
-    value: float
-    sd: float = math.nan
-    verdict: str | None = None
+__all__ = ["Column", "Table"]
 
 
 @dataclass(frozen=True)
@@ -118,16 +91,16 @@ class Table:
             | --- | ---: |
             | x | 50.00 |
         """  # noqa: E501 - one statement
-        heads = [_markdown(c.title) for c in self.shown_columns]
+        heads = [markdown(c.title) for c in self.shown_columns]
         rule = ["---" if c.is_text else "---:" for c in self.shown_columns]
-        rows = [[_markdown(cell) for cell in row] for row in self.texts()]
+        rows = [[markdown(cell) for cell in row] for row in self.texts()]
         return "\n".join(f"| {' | '.join(line)} |" for line in [heads, rule, *rows])
 
     def to_latex(self) -> str:
         r"""A ``tabular`` for the package booktabs."""
         spec = "".join("l" if c.is_text else "r" for c in self.shown_columns)
         lines = [[c.title for c in self.shown_columns], *self.texts()]
-        heads, *rows = (" & ".join(map(_latex, line)) + r" \\" for line in lines)
+        heads, *rows = (" & ".join(map(latex, line)) + r" \\" for line in lines)
         return "\n".join(
             [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", heads, r"\midrule", *rows,
              r"\bottomrule", r"\end{tabular}"]
@@ -220,117 +193,20 @@ def _cell(place: int, value: Any, kind: Kind, link: int | None) -> Html:
     return tag("td", content, class_=classes, data_v=key)
 
 
-def shown(value: Any, kind: Kind) -> str:
-    """A value as people read it.
-
-    Example:
-        >>> shown(0.12345, "percent"), shown(0.0002, "p_value"), shown(Mean(0.5, 0.01), "mean")
-        ('12.35', '< 0.001', '50.00 ± 1.00')
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ABSENT
-    return _SHOWN[kind](value)
-
-
-def _interval(value: Interval) -> str:
-    if not value.defined:
-        return ABSENT
-    return f"{shown(value.low, 'percent')} to {shown(value.high, 'percent')}"
-
-
-def _mean(value: Mean) -> str:
-    if math.isnan(value.value):
-        return ABSENT
-    spread = "" if math.isnan(value.sd) else f" ± {shown(value.sd, 'percent')}"
-    mark = f" {MARKS[value.verdict]}" if value.verdict else ""
-    return f"{shown(value.value, 'percent')}{spread}{mark}"
-
-
-def _difference(value: Difference) -> str:
-    if math.isnan(value.value):
-        return ABSENT
-    if math.isnan(value.low):
-        return _points(value.value)
-    return f"{_points(value.value)} ({_points(value.low)} to {_points(value.high)})"
-
-
-def _points(value: float) -> str:
-    sign = "" if round(100 * value, 2) == 0 else "+" if value > 0 else MINUS
-    return f"{sign}{100 * abs(value):.2f}"
-
-
-def _p_value(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-_SHOWN: dict[Kind, Callable[[Any], str]] = {
-    "text": str,
-    "group": str,
-    "verdict": VERDICTS.__getitem__,
-    "count": lambda value: f"{value:,}",
-    "number": lambda value: f"{value:.2f}",
-    "percent": lambda value: f"{100 * value:.2f}",
-    "interval": _interval,
-    "mean": _mean,
-    "marked": _mean,
-    "difference": _difference,
-    "p_value": _p_value,
-}
-
-
 def _sort_key(value: Any, kind: Kind) -> str | None:
     """What a column is sorted by; nothing for texts, which are sorted by what they say."""
     if value is None or kind in ("text", "verdict"):
         return None
     if kind == "group":
         return {"head": "0", "medium": "1", "tail": "2"}.get(value)
-    number = _numbers(value, kind)[0]
+    number = numbers(value, kind)[0]
     return None if math.isnan(number) else f"{number:.6g}"
 
 
-_PARTS: dict[Kind, list[str]] = {
-    "interval": [" low", " high"],
-    "difference": ["", " low", " high"],
-    "mean": ["", " sd"],
-}
-"""What is added to a heading for each number of a cell."""
-
-
 def _csv_heads(column: Column) -> list[str]:
-    return [f"{column.title}{part}" for part in _PARTS.get(column.kind, [""])]
-
-
-def _numbers(value: Any, kind: Kind) -> list[Any]:
-    """The numbers of a cell."""
-    match kind:
-        case "interval":
-            return [value.low, value.high]
-        case "difference":
-            return [value.value, value.low, value.high]
-        case "mean":
-            return [value.value, value.sd]
-        case "marked":
-            return [value.value]
-        case _:
-            return [value]
+    return [f"{column.title}{part}" for part in PARTS.get(column.kind, [""])]
 
 
 def _csv_values(value: Any, kind: Kind) -> list[Any]:
-    numbers = [None] * len(_PARTS.get(kind, [""])) if value is None else _numbers(value, kind)
-    return ["" if v is None or (isinstance(v, float) and math.isnan(v)) else v for v in numbers]
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", " ".join(text.split()))
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", MINUS: "$-$", ABSENT: "--", "±": r"$\pm$",
-    "▲": r"$\uparrow$", "▼": r"$\downarrow$",
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-}  # fmt: skip
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in text)
+    values = [None] * len(PARTS.get(kind, [""])) if value is None else numbers(value, kind)
+    return ["" if v is None or (isinstance(v, float) and math.isnan(v)) else v for v in values]

@@ -12,7 +12,7 @@ import pytest
 
 from mlt.metrics import Calibration
 from mlt.report import write_report
-from mlt.report.load import load_run
+from mlt.report.runs import load_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: the extra `dev`")
 
@@ -68,8 +68,9 @@ def visit(browser: Any) -> Iterator[Any]:
 def one_run(make_run, tmp_path: Path) -> Path:
     run = make_run("mine")
     names = load_run(run).predictions.class_names
-    stored = {"calibration": Calibration.identity(names).to_json()}
-    (run / "decision.json").write_text(json.dumps(stored))
+    steep = Calibration(names, (2.0,) * len(names), (0.0,) * len(names), "temperature")
+    stored = {"calibration": steep.to_json(), "thresholds": None}
+    (run / "last.decision.json").write_text(json.dumps(stored))
     return write_report([run], tmp_path / "one.html")
 
 

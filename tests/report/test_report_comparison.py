@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from mlt.metrics import Difference, compare_seeds, holm
+from mlt.report.cells import ABSENT
 from mlt.report.comparison import MEANS, Contrast, compare_methods
-from mlt.report.load import load_report
-from mlt.report.tables import ABSENT
+from mlt.report.methods import load_report
 
 PLAIN = {"loss": {}}
 

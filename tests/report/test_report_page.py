@@ -23,9 +23,10 @@ from mlt.metrics import (
 )
 from mlt.report import write_report
 from mlt.report.images import find_images, thumbnail
-from mlt.report.load import load_report, load_run
+from mlt.report.methods import load_report
 from mlt.report.page import check_output, make_page, write_tables
 from mlt.report.plots import GROUP_COLORS
+from mlt.report.runs import load_run
 
 PLAIN = {"loss": {}}
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "\"&'`", "yeti")
@@ -151,13 +152,13 @@ def test_tuned_thresholds_are_shown_with_and_without(make_run) -> None:
     tuned = tune_thresholds(p.targets, p.logits, class_names=p.class_names)
     stored = {
         "thresholds": tuned.to_json(),
-        "calibration": Calibration.identity(p.class_names).to_json(),
+        "calibration": Calibration(p.class_names, (1.0,) * 4, (0.0,) * 4, "platt").to_json(),
         "checks": {
             "thresholds": check_thresholds(p.targets, p.logits).to_json(),
             "calibration": check_calibration(p.targets, p.logits).to_json(),
         },
     }
-    (run / "decision.json").write_text(json.dumps(stored))
+    (run / "last.decision.json").write_text(json.dumps(stored))
     page = make_page(load_report([run]))
     tables = {table.name: table for table in page.tables}
     assert '<section id="thresholds"' in page.html
@@ -173,8 +174,10 @@ def test_tuned_thresholds_are_shown_with_and_without(make_run) -> None:
         (truth & (p.logits[:, 0] >= 0)).sum() / truth.sum()
     )
     method = embedded(page.html)["methods"][0]
-    assert method["classes"][0]["cal"] == method["classes"][0]["rel"]  # the identity
-    (run / "decision.json").write_text(json.dumps({"calibration": stored["calibration"]}))
+    assert method["classes"][0]["cal"] == method["classes"][0]["rel"]  # a line that changes nothing
+    stored |= {"calibration": Calibration.identity(p.class_names).to_json(), "thresholds": None}
+    (run / "last.decision.json").write_text(json.dumps(stored))
+    assert "cal" not in embedded(make_page(load_report([run])).html)["methods"][0]["classes"][0]
     assert '<section id="thresholds"' not in make_page(load_report([run])).html
 
 

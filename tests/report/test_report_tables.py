@@ -9,8 +9,9 @@ import math
 import pytest
 
 from mlt.metrics import Difference, Interval
+from mlt.report.cells import ABSENT, MINUS, Mean, shown
 from mlt.report.markup import Html, script_json, tag
-from mlt.report.tables import ABSENT, MINUS, Column, Mean, Table, shown
+from mlt.report.tables import Column, Table
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "</script>", "a|b", "50 % & $x_{1}^2$ \\~#", "`*_[x](y)"]
 

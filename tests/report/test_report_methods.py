@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mlt.errors import ConfigError, DataError, MissingFileError
-from mlt.metrics import Calibration, Thresholds
-from mlt.report.load import load_report, load_run
+from mlt.metrics import Calibration, Decision, Thresholds
+from mlt.report.methods import load_report
+from mlt.report.runs import load_run
 
 PLAIN = {"loss": {}}
 
@@ -97,6 +98,7 @@ def test_the_baseline_is_a_method_or_a_run(make_run) -> None:
     assert load_report(runs).baseline.name == "focal"
     assert load_report(runs, "bce").baseline.name == "bce"
     assert load_report(runs, str(runs[1])).baseline.name == "bce"
+    assert load_report(runs[1:], "bce").baseline.name == "bce-seed0"  # alone, with its seed
     assert [m.name for m in load_report(runs, "bce").methods] == ["bce", "focal"]
     with pytest.raises(ConfigError, match=r"no method or run 'asl' .*focal, bce"):
         load_report(runs, "asl")
@@ -130,11 +132,10 @@ def test_a_decision_is_read_and_checked(make_run, tiny_names) -> None:
     tuned = Thresholds(tuple(tiny_names), (0.5,) * 4, 0.0, "f_beta", 1.0, 10.0, (9,) * 4)
     plain = Calibration.identity(tiny_names)
     stored = {"thresholds": tuned.to_json(), "calibration": plain.to_json(), "checks": {"x": 1}}
-    (run / "decision.json").write_text(json.dumps(stored))
-    decision = load_run(run).decision
-    assert decision is not None
-    assert (decision.thresholds, decision.calibration) == (tuned, plain)
-    stored["calibration"] = Calibration.identity(["cat"]).to_json()
-    (run / "decision.json").write_text(json.dumps(stored))
-    with pytest.raises(DataError, match="other classes"):
+    (run / "last.decision.json").write_text(json.dumps(stored))
+    assert load_run(run).decision == Decision(plain, tuned)
+    assert load_run(run).checks == {"x": 1}
+    stored |= {"calibration": Calibration.identity(["cat"]).to_json(), "thresholds": None}
+    (run / "last.decision.json").write_text(json.dumps(stored))
+    with pytest.raises(DataError, match="different classes"):
         load_run(run)
