@@ -13,8 +13,8 @@ from mlt.metrics import Difference, Interval
 __all__ = ["ABSENT", "MINUS", "PARTS", "Kind", "Mean", "latex", "markdown", "numbers", "shown"]
 
 Kind = Literal[
-    "text", "group", "verdict", "count", "number", "percent", "interval", "mean", "marked",
-    "difference", "p_value",
+    "text", "group", "verdict", "count", "number", "threshold", "percent", "interval", "mean",
+    "marked", "difference", "p_value",
 ]  # fmt: skip
 """How a value is shown: a share in [0, 1] as percent, a difference with its sign, and so on."""
 
@@ -74,8 +74,12 @@ def _difference(value: Difference) -> str:
 
 
 def _points(value: float) -> str:
-    sign = "" if round(100 * value, 2) == 0 else "+" if value > 0 else MINUS
-    return f"{sign}{100 * abs(value):.2f}"
+    return _signed(100 * value, "+")
+
+
+def _signed(value: float, plus: str) -> str:
+    sign = "" if round(value, 2) == 0 else plus if value > 0 else MINUS
+    return f"{sign}{abs(value):.2f}"
 
 
 def _p_value(value: float) -> str:
@@ -88,6 +92,7 @@ _SHOWN: dict[Kind, Callable[[Any], str]] = {
     "verdict": VERDICTS.__getitem__,
     "count": lambda value: f"{value:,}",
     "number": lambda value: f"{value:.2f}",
+    "threshold": lambda value: "never" if value == math.inf else _signed(value, ""),
     "percent": lambda value: f"{100 * value:.2f}",
     "interval": _interval,
     "mean": _mean,

@@ -52,10 +52,11 @@ def summary_section(
                 class_=f"tile {name}",
             )
         )
-    runs = len(report.baseline.runs)
+    runs, first = len(report.baseline.runs), report.baseline.first
     over = (
         f"Mean over {runs} runs that differ in their seed, ± their standard deviation; the "
-        f"interval is for other seeds and other test images."
+        f"interval is for other seeds and other test images. The rates below are of the run "
+        f"{first.name}."
         if runs > 1
         else "One run: the interval is for other test images. Another seed may give another "
         "result; several runs of one configuration, given together, show by how much."
@@ -66,7 +67,7 @@ def summary_section(
         tag("dl", *tiles, class_="tiles"),
         tag("p", f"Mean average precision in percent with its 95 % interval. {over} {CORRECTED}",
             class_="caption"),
-        _undefined(summary),
+        _undefined(report),
         rates.to_html(),
         _order(summary),
     )  # fmt: skip
@@ -90,7 +91,8 @@ def comparison_section(compared: Compared, tables: Sequence[Table]) -> Html:
         "comparison",
         "Comparison",
         tag("p", _headline(compared), class_="lead"),
-        means.to_html(filters=True),
+        means.to_html(filters=len(means.rows) > 8),
+        _undefined(report),
         tag("p", f"▲ better and ▼ worse than the baseline {report.baseline.name}, marked only "
             f"where the test allows it: paired on the test images, corrected by Holm's method for "
             f"all {compared.num_tests} tests of this table, below {LEVEL:g}. Two methods that are "
@@ -157,11 +159,13 @@ def _headline(compared: Compared) -> str:
     )
 
 
-def _undefined(summary: Summary) -> Html:
-    if not summary.undefined:
+def _undefined(report: Report) -> Html:
+    positives = report.baseline.first.positives
+    names = [name for name, n in zip(report.stats.class_names, positives) if n == 0]
+    if not names:
         return Html("")
-    return tag("p", "Without a test image, so undefined and in no mean: ",
-               ", ".join(summary.undefined), class_="note")  # fmt: skip
+    return tag("p", "Without a test image, so undefined and in no mean: ", ", ".join(names),
+               class_="note")  # fmt: skip
 
 
 def _order(summary: Summary) -> Html:

@@ -186,7 +186,7 @@ def _title(report: Report) -> str:
     if report.single:
         return report.baseline.name
     names = [method.name for method in report.methods]
-    return f"{len(names)} methods compared" if len(names) > 3 else " and ".join(names)
+    return f"{len(names)} methods compared" if len(names) > 2 else " and ".join(names)
 
 
 def _subtitle(report: Report) -> str:

@@ -161,7 +161,7 @@ def threshold_table(report: Report, run: Run, thresholds: Thresholds) -> Table:
         Column("class"),
         Column("group", "group"),
         Column("positives", "count", "In the data that the thresholds were tuned on"),
-        Column("threshold", "number", "The logit at and above which the label is given"),
+        Column("threshold", "threshold", "The logit at and above which the label is given"),
         *(Column(f"{rate} at 0", "percent") for rate in ("precision", "recall", "F1")),
         *(Column(f"{rate} tuned", "percent") for rate in ("precision", "recall", "F1")),
     ]

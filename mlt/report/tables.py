@@ -200,7 +200,9 @@ def _sort_key(value: Any, kind: Kind) -> str | None:
     if kind == "group":
         return {"head": "0", "medium": "1", "tail": "2"}.get(value)
     number = numbers(value, kind)[0]
-    return None if math.isnan(number) else f"{number:.6g}"
+    if math.isnan(number):
+        return None
+    return "Infinity" if number == math.inf else f"{number:.6g}"  # as JavaScript reads it
 
 
 def _csv_heads(column: Column) -> list[str]:

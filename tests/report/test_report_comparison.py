@@ -10,6 +10,7 @@ from mlt.metrics import Difference, compare_seeds, holm
 from mlt.report.cells import ABSENT
 from mlt.report.comparison import MEANS, Contrast, compare_methods
 from mlt.report.methods import load_report
+from mlt.report.page import make_page
 
 PLAIN = {"loss": {}}
 
@@ -92,6 +93,8 @@ def test_classes_without_test_images_are_undefined_in_every_table(make_run) -> N
     assert all(np.isnan(cell.value) for cell in yeti[4:])
     assert yeti[5].verdict is None
     assert ABSENT in compared.class_table().to_text()
+    for report in (load_report(runs), load_report(runs[:1])):
+        assert "undefined and in no mean: yeti</p>" in make_page(report).html
 
 
 def _paths(report) -> list[str]:

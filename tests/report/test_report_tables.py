@@ -46,7 +46,8 @@ TABLE = Table(
         (None, "percent", ABSENT),
         (math.nan, "number", ABSENT),
         (12345, "count", "12,345"),
-        (math.inf, "number", "inf"),
+        (-1.239, "threshold", f"{MINUS}1.24"),
+        (math.inf, "threshold", "never"),
         (Interval(0.1, 0.2), "interval", "10.00 to 20.00"),
         (Mean(0.5), "mean", "50.00"),
         (Mean(0.5, 0.01, "better"), "mean", "50.00 ± 1.00 ▲"),
@@ -108,6 +109,13 @@ def test_html_escapes_and_sorts_by_plain_numbers() -> None:
     assert "wide" not in html  # for CSV alone
     assert html.count("<tr>") == 3
     assert 'value="head" data-group="table-t"' in html
+
+
+def test_a_label_that_is_never_given_sorts_last() -> None:
+    html = Table("t", "", [Column("x", "threshold")], [[math.inf], [-2.0], [math.nan]]).to_html()
+    assert 'data-v="Infinity">never</th>' in html
+    assert f'data-v="-2">{MINUS}2.00</th>' in html
+    assert f'class="number">{ABSENT}</th>' in html
 
 
 def test_markup_escapes_what_is_not_markup() -> None:
