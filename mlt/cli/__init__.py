@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "train and evaluate a model from a configuration",
     "evaluate": "evaluate a checkpoint, or predictions that were saved",
     "compare": "train several configurations over several seeds and report what differs",
+    "report": "write runs, or a comparison of runs, as one HTML file",
     "tune": "tune thresholds and calibration on validation images",
     "predict": "predict the labels of image files with a checkpoint",
     "export": "export a checkpoint to ONNX or torch.export",

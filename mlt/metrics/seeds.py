@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlt.data.stats import GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.compare import Difference, align, groups_of, t_test
-from mlt.metrics.gather import Gathered, Group, gather
+from mlt.metrics.gather import Gathered, Group, Groups, gather
 from mlt.metrics.influence import Expansion, average
 from mlt.metrics.intervals import Interval, analytic_interval, combined
 from mlt.metrics.predictions import Predictions
@@ -48,7 +48,11 @@ class SeedMean:
 
 
 def aggregate_seeds(
-    runs: Sequence[Predictions], limits: GroupLimits | None = None, *, level: float = 0.95
+    runs: Sequence[Predictions],
+    limits: GroupLimits | None = None,
+    *,
+    groups: Groups | None = None,
+    level: float = 0.95,
 ) -> dict[str, SeedMean]:
     """Mean, spread and interval of the mAP of one method over its seeds.
 
@@ -61,15 +65,19 @@ def aggregate_seeds(
     Args:
         runs: One predictions a seed, on the same images.
         limits: Where head, medium and tail begin.
+        groups: Class indices of named groups, to be averaged in place of head, medium and tail:
+            single classes, for example.
         level: Confidence.
 
     Returns:
-        One for "total", "head", "medium" and "tail".
+        One for "total", "head", "medium" and "tail", or "total" and those groups.
 
     Raises:
         DataError: If there is no run or they are not of the same images, classes and targets.
     """
-    gathered = _gather(runs, limits, average)
+    if not runs:
+        raise DataError("there is no run to aggregate")
+    gathered = _gather(runs, groups or groups_of(runs[0], limits), average)
     result = {}
     for name, group in gathered.groups.items():
         means = _means(gathered, group)
@@ -87,6 +95,7 @@ def compare_seeds(
     second: Sequence[Predictions],
     limits: GroupLimits | None = None,
     *,
+    groups: Groups | None = None,
     level: float = 0.95,
 ) -> dict[str, Difference]:
     """The difference in mAP of two methods, each over its own seeds, on the same images.
@@ -100,10 +109,12 @@ def compare_seeds(
         first: Predictions of the one method, a seed each.
         second: Predictions of the other, a seed each.
         limits: Where head, medium and tail begin.
+        groups: Class indices of named groups, to be compared in place of head, medium and tail:
+            single classes, for example.
         level: Confidence.
 
     Returns:
-        First minus second for "total", "head", "medium" and "tail".
+        First minus second for "total", "head", "medium" and "tail", or "total" and those groups.
 
     Raises:
         DataError: If a side has no run or they are not of the same images, classes and targets.
@@ -115,7 +126,7 @@ def compare_seeds(
     def difference(runs: Sequence[Expansion]) -> Expansion:
         return average(runs[:count]).minus(average(runs[count:]))
 
-    gathered = _gather([*first, *second], limits, difference)
+    gathered = _gather([*first, *second], groups or groups_of(first[0], limits), difference)
     result = {}
     for name, group in gathered.groups.items():
         a, b = np.split(_means(gathered, group), [count])
@@ -127,14 +138,12 @@ def compare_seeds(
 
 def _gather(
     runs: Sequence[Predictions],
-    limits: GroupLimits | None,
+    groups: Groups,
     combine: Callable[[Sequence[Expansion]], Expansion],
 ) -> Gathered:
-    if not runs:
-        raise DataError("there is no run to aggregate")
     first = runs[0]
     aligned = [first.logits, *(align(first, run).logits for run in runs[1:])]
-    return gather(first.targets, aligned, first.known, groups_of(first, limits), combine)
+    return gather(first.targets, aligned, first.known, groups, combine)
 
 
 def _means(gathered: Gathered, group: Group) -> NDArray[np.float64]:

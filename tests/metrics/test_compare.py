@@ -155,3 +155,17 @@ def test_methods_are_told_apart_over_seeds() -> None:
     # Ordinary luck of seeds is not taken for a difference.
     mixed = compare_seeds([models[0], models[3], models[1]], [models[4], models[2], models[5]])
     assert mixed["total"].p_value > 0.05
+
+
+def test_single_classes_can_stand_in_for_the_groups() -> None:
+    models = runs([2.0, 1.8, 1.0, 1.2])
+    groups = {"first": [0], "both": [0, 1]}
+    means = aggregate_seeds(models[:2], groups=groups)
+    found = compare_seeds(models[:2], models[2:], groups=groups)
+    assert set(means) == set(found) == {"total", "first", "both"}
+    ap = np.array([average_precision(r.targets, r.logits) for r in models])
+    assert means["first"].mean == pytest.approx(ap[:2, 0].mean(), abs=1e-12)
+    assert found["both"].value == pytest.approx(ap[:2, :2].mean() - ap[2:, :2].mean(), abs=1e-12)
+    # One run has the interval that its evaluation gives the class.
+    details = summarize(models[0]).per_class[0].interval
+    assert aggregate_seeds(models[:1], groups=groups)["first"].interval == details

@@ -1,0 +1,141 @@
+"""The cells of tables: plain values, how they are shown, and how they are written for others."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mlt.metrics import Difference, Interval
+
+__all__ = ["ABSENT", "MINUS", "PARTS", "Kind", "Mean", "latex", "markdown", "numbers", "shown"]
+
+Kind = Literal[
+    "text", "group", "verdict", "count", "number", "threshold", "percent", "interval", "mean",
+    "marked", "difference", "p_value",
+]  # fmt: skip
+"""How a value is shown: a share in [0, 1] as percent, a difference with its sign, and so on."""
+
+ABSENT = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+MARKS = {"better": "▲", "worse": "▼"}
+VERDICTS = {"better": "▲ better", "worse": "▼ worse"}
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over runs, and what the test says of it.
+
+    Attributes:
+        value: The mean, NaN if undefined.
+        sd: Standard deviation over the runs, NaN for one.
+        verdict: "better" or "worse" than the baseline, None where nothing is certain.
+    """
+
+    value: float
+    sd: float = math.nan
+    verdict: str | None = None
+
+
+def shown(value: Any, kind: Kind) -> str:
+    """A value as people read it.
+
+    Example:
+        >>> shown(0.12345, "percent"), shown(0.0002, "p_value"), shown(Mean(0.5, 0.01), "mean")
+        ('12.35', '< 0.001', '50.00 ± 1.00')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ABSENT
+    return _SHOWN[kind](value)
+
+
+def _interval(value: Interval) -> str:
+    if not value.defined:
+        return ABSENT
+    return f"{shown(value.low, 'percent')} to {shown(value.high, 'percent')}"
+
+
+def _mean(value: Mean) -> str:
+    if math.isnan(value.value):
+        return ABSENT
+    spread = "" if math.isnan(value.sd) else f" ± {shown(value.sd, 'percent')}"
+    mark = f" {MARKS[value.verdict]}" if value.verdict else ""
+    return f"{shown(value.value, 'percent')}{spread}{mark}"
+
+
+def _difference(value: Difference) -> str:
+    if math.isnan(value.value):
+        return ABSENT
+    if math.isnan(value.low):
+        return _points(value.value)
+    return f"{_points(value.value)} ({_points(value.low)} to {_points(value.high)})"
+
+
+def _points(value: float) -> str:
+    return _signed(100 * value, "+")
+
+
+def _signed(value: float, plus: str) -> str:
+    sign = "" if round(value, 2) == 0 else plus if value > 0 else MINUS
+    return f"{sign}{abs(value):.2f}"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+_SHOWN: dict[Kind, Callable[[Any], str]] = {
+    "text": str,
+    "group": str,
+    "verdict": VERDICTS.__getitem__,
+    "count": lambda value: f"{value:,}",
+    "number": lambda value: f"{value:.2f}",
+    "threshold": lambda value: "never" if value == math.inf else _signed(value, ""),
+    "percent": lambda value: f"{100 * value:.2f}",
+    "interval": _interval,
+    "mean": _mean,
+    "marked": _mean,
+    "difference": _difference,
+    "p_value": _p_value,
+}
+
+
+PARTS: dict[Kind, list[str]] = {
+    "interval": [" low", " high"],
+    "difference": ["", " low", " high"],
+    "mean": ["", " sd"],
+}
+"""What is added to a heading for each number of a cell."""
+
+
+def numbers(value: Any, kind: Kind) -> list[Any]:
+    """The numbers of a cell."""
+    match kind:
+        case "interval":
+            return [value.low, value.high]
+        case "difference":
+            return [value.value, value.low, value.high]
+        case "mean":
+            return [value.value, value.sd]
+        case "marked":
+            return [value.value]
+        case _:
+            return [value]
+
+
+def markdown(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", " ".join(text.split()))
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", MINUS: "$-$", ABSENT: "--", "±": r"$\pm$",
+    "▲": r"$\uparrow$", "▼": r"$\downarrow$",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+}  # fmt: skip
+
+
+def latex(text: str) -> str:
+    return "".join(_LATEX.get(c, c) for c in text)

@@ -1,0 +1,170 @@
+"""A run folder, read: what a report knows of one run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlt.config.yaml_text import parse_yaml
+from mlt.data.stats import ClassStats, GroupLimits
+from mlt.engine.checkpoint import decision_copy
+from mlt.engine.folder import RunFolder
+from mlt.errors import DataError
+from mlt.metrics import Calibration, Decision, Predictions, average_precision
+
+__all__ = ["Run", "load_run"]
+
+# What may differ between runs of one method: chance, places and speed.
+_NOT_THE_METHOD = (
+    ("seed",),
+    ("output",),
+    ("device",),
+    ("data", "root"),
+    ("training", "workers"),
+    ("evaluation", "batch_size"),
+)
+
+
+_SEED = re.compile(r"(?:^|[-_.])(?:seed|s)[-_=]?\d+$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run folder, read.
+
+    Attributes:
+        path: The folder.
+        predictions: Logits and targets of the test images.
+        limits: Where head, medium and tail begin.
+        config: The configuration as plain values; empty if there is none.
+        history: A record an epoch.
+        decision: Thresholds and calibration, if `mlt tune` was there.
+        checks: What these gave on images that they were not tuned on.
+    """
+
+    path: Path
+    predictions: Predictions
+    limits: GroupLimits
+    config: dict[str, Any]
+    history: tuple[dict[str, Any], ...] = ()
+    decision: Decision | None = None
+    checks: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the configuration."""
+        return self.config.get("seed")
+
+    @property
+    def name(self) -> str:
+        """The last parts of the path that say which run this is."""
+        *_, parent, last = self.path.resolve().parts
+        return f"{parent}/{last}" if _SEED.fullmatch(last) else last
+
+    @property
+    def method_name(self) -> str:
+        """The folder's name without the seed; of a folder ``seed0`` that of the one it is in."""
+        *_, parent, last = self.path.resolve().parts
+        return _SEED.sub("", last) or parent
+
+    @cached_property
+    def ap(self) -> NDArray[np.float64]:
+        """(C,) average precision, NaN where undefined."""
+        p = self.predictions
+        return average_precision(p.targets, p.logits, p.known)
+
+    @cached_property
+    def positives(self) -> NDArray[np.intp]:
+        """(C,) test images known to have the class."""
+        p = self.predictions
+        return (p.targets if p.known is None else p.targets & p.known).sum(axis=0)
+
+    @cached_property
+    def prevalence(self) -> NDArray[np.float64]:
+        """(C,) share of the test images that have the class; the AP of a random order."""
+        known = self.predictions.known
+        images = len(self.predictions) if known is None else known.sum(axis=0)
+        return self.positives / np.maximum(images, 1)
+
+    @cached_property
+    def stats(self) -> ClassStats:
+        """Training counts and groups."""
+        p = self.predictions
+        return ClassStats.from_counts(
+            p.class_counts, p.num_train_images, class_names=p.class_names, limits=self.limits
+        )
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes logits to probabilities, if it is more than the sigmoid."""
+        tuned = self.decision.calibration if self.decision else None
+        return None if tuned is None or tuned.method == "none" else tuned
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration without what is no part of the method."""
+        return _without(self.config, _NOT_THE_METHOD)
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run folder, or any folder with ``predictions.npz``.
+
+    Raises:
+        MissingFileError: If it has no predictions.
+        DataError: If a file in it is damaged.
+    """
+    folder = RunFolder(path)
+    predictions = Predictions.load(folder.predictions)
+    if not len(predictions):
+        raise DataError(f"{folder.predictions} has no image: the test split was empty")
+    config = _read(folder.config, parse_yaml)
+    tuned = _read(decision_copy(folder.last), json.loads)
+    limits = _read(folder.metrics, json.loads).get("limits") or config.get("evaluation", {})
+    return Run(
+        path=folder.path,
+        predictions=predictions,
+        limits=GroupLimits(head=limits.get("head", 100), tail=limits.get("tail", 20)),
+        config=config,
+        history=tuple(folder.read_history()),
+        decision=_decision(tuned, predictions, folder.path) if tuned else None,
+        checks=tuned.get("checks") or {},
+    )
+
+
+def _decision(tuned: Mapping[str, Any], predictions: Predictions, path: Path) -> Decision:
+    decision = Decision.from_json(tuned)
+    if decision.calibration.class_names != predictions.class_names:
+        raise DataError(f"{path}: thresholds and predictions are of different classes; tune again")
+    return decision
+
+
+def _read(path: Path, parse: Any) -> dict[str, Any]:
+    """What a JSON or YAML file holds; empty without the file."""
+    if not path.is_file():
+        return {}
+    try:
+        value = parse(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} does not hold what a run writes there")
+    return value
+
+
+def _without(values: dict[str, Any], paths: Sequence[tuple[str, ...]]) -> dict[str, Any]:
+    dropped = {path[0] for path in paths if len(path) == 1}
+    return {
+        key: _without(value, [p[1:] for p in paths if len(p) > 1 and p[0] == key])
+        if isinstance(value, dict)
+        else value
+        for key, value in values.items()
+        if key not in dropped
+    }

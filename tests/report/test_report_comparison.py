@@ -1,0 +1,101 @@
+"""The comparison of methods: values, correction, and marks only where the test allows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from mlt.metrics import Difference, compare_seeds, holm
+from mlt.report.cells import ABSENT
+from mlt.report.comparison import MEANS, Contrast, compare_methods
+from mlt.report.methods import load_report
+from mlt.report.page import make_page
+
+PLAIN = {"loss": {}}
+
+
+@pytest.fixture
+def report(make_run):
+    """A weak baseline, one that is far better, one that is the same but for luck."""
+    weak = [make_run(f"weak-seed{s}", seed=s, skill=0.0) for s in range(3)]
+    strong = [make_run(f"strong-seed{s}", seed=s, skill=6.0, config=PLAIN) for s in range(3)]
+    same = {"loss": {"focusing": {"name": "focal", "gamma": 1.0}}}
+    lucky = [make_run(f"lucky-seed{s}", seed=s + 10, skill=0.0, config=same) for s in range(3)]
+    return load_report([*weak, *strong, *lucky])
+
+
+def test_means_and_differences_are_those_of_scikit_learn(report) -> None:
+    compared = compare_methods(report)
+    ap = {
+        m.name: np.array(
+            [
+                [average_precision_score(p.targets[:, c], p.logits[:, c]) for c in range(4)]
+                for p in m.predictions
+            ]
+        )
+        for m in report.methods
+    }
+    row = dict(zip([c.title for c in compared.mean_table().columns], compared.mean_table().rows[1]))
+    assert row["method"] == "strong"
+    assert row["runs"] == 3
+    assert row["mAP"].value == pytest.approx(ap["strong"].mean(), abs=1e-12)
+    assert row["mAP"].sd == pytest.approx(ap["strong"].mean(axis=1).std(ddof=1), abs=1e-12)
+    assert row["head"].value == pytest.approx(ap["strong"][:, 0].mean(), abs=1e-12)
+    assert row["tail"].value == pytest.approx(ap["strong"][:, 2:].mean(), abs=1e-12)
+    cat = compared.class_tests[1]["1"].difference
+    assert cat.value == pytest.approx((ap["strong"] - ap["weak"])[:, 1].mean(), abs=1e-12)
+
+
+def test_p_values_are_corrected_for_all_tests_of_a_table(report) -> None:
+    compared = compare_methods(report)
+    limits = report.stats.limits
+    plain = [
+        compare_seeds(m.predictions, report.baseline.predictions, limits)[name].p_value
+        for m in report.methods[1:]
+        for name in MEANS
+    ]
+    got = [t.corrected for tests in compared.tests[1:] for t in tests.values()]
+    np.testing.assert_allclose(got, holm(plain))
+    assert compared.num_tests == 8
+    assert compared.num_class_tests == 8
+    rows = compared.difference_table().rows
+    assert [row[:2] for row in rows[:2]] == [["strong", "total"], ["strong", "head"]]
+    np.testing.assert_allclose([row[3] for row in rows], plain)
+
+
+def test_only_certain_differences_are_marked(report) -> None:
+    means = compare_methods(report).mean_table()
+    verdicts = {row[0]: row[2].verdict for row in means.rows}
+    assert verdicts == {"weak (baseline)": None, "strong": "better", "lucky": None}
+    turned = compare_methods(load_report(_paths(report), "strong"))
+    assert turned.tests[1]["total"].verdict == "worse"
+    assert turned.mean_table().rows[0][0] == "strong (baseline)"
+
+
+@pytest.mark.parametrize(
+    ("value", "corrected", "verdict"),
+    [(0.1, 0.049, "better"), (-0.1, 0.049, "worse"), (0.1, 0.05, None), (0.1, np.nan, None)],
+)
+def test_what_a_test_allows_to_say(value, corrected, verdict) -> None:
+    difference = Difference(value, value - 0.1, value + 0.1, 0.001)
+    assert Contrast(difference, corrected).verdict == verdict
+
+
+def test_classes_without_test_images_are_undefined_in_every_table(make_run) -> None:
+    truth = np.random.default_rng(0).random((32, 4)) < 0.5
+    truth[:, 3] = False
+    runs = [make_run("a", targets=truth), make_run("b", targets=truth, config=PLAIN)]
+    compared = compare_methods(load_report(runs))
+    assert compared.num_class_tests == 3
+    yeti = next(row for row in compared.class_table().rows if row[0] == "yeti")
+    assert yeti[3] == 0
+    assert all(np.isnan(cell.value) for cell in yeti[4:])
+    assert yeti[5].verdict is None
+    assert ABSENT in compared.class_table().to_text()
+    for report in (load_report(runs), load_report(runs[:1])):
+        assert "undefined and in no mean: yeti</p>" in make_page(report).html
+
+
+def _paths(report) -> list[str]:
+    return [str(run.path) for method in report.methods for run in method.runs]
