@@ -72,27 +72,30 @@ def _in_blocks(
     blocks = [
         t.reshape(-1, shape[-1]).split(rows) for t in (logits, targets, known) if t is not None
     ]
-    slope = torch.empty_like(logits, memory_format=torch.contiguous_format).view(-1, shape[-1])
-    values = torch.empty_like(slope) if keep_elements else None
-    total = slope.new_zeros(())
+    slope = torch.empty_like(logits, memory_format=torch.contiguous_format)
+    values = torch.empty_like(slope) if keep_elements else slope.new_zeros(())
+    slope_rows = slope.view(-1, shape[-1])
     for i, (z, y, *mask) in enumerate(zip(*blocks)):
         block = slice(i * rows, (i + 1) * rows)
-        value, slope[block] = value_and_slope(z, y, mask[0] if mask else None)
-        if values is None:
-            total += value.sum()
+        value, slope_rows[block] = value_and_slope(z, y, mask[0] if mask else None)
+        if keep_elements:
+            values.view(-1, shape[-1])[block] = value
         else:
-            values[block] = value
-    return total if values is None else values.view(shape), slope.view(shape)
+            values += value.sum()
+    return values, slope
 
 
 class _WithSlope(torch.autograd.Function):
     @staticmethod
     def forward(logits: Tensor, value: Tensor, slope: Tensor, plain: Plain) -> Tensor:
-        return value.view_as(value)
+        # Compiled code cannot mark an input as changed; a view of it may not be changed in place.
+        return value.view_as(value) if torch.compiler.is_compiling() else value
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        logits, _, slope, plain = inputs
+        logits, value, slope, plain = inputs
+        if not torch.compiler.is_compiling():
+            ctx.mark_dirty(value)
         ctx.plain = plain
         ctx.save_for_backward(logits, slope)
 

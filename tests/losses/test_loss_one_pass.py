@@ -136,3 +136,18 @@ def test_torch_func_grad() -> None:
     loss = make("db_focal", "mean")
     (expected,) = torch.autograd.grad(loss(logits, targets), logits)
     torch.testing.assert_close(torch.func.grad(loss)(logits.detach(), targets), expected)
+
+
+@pytest.mark.parametrize("rows", [5, 3000])  # in one piece, in blocks
+def test_elements_may_be_changed_in_place(rows: int) -> None:
+    """Frameworks multiply what a loss of each element gives by weights of their own, in place."""
+    torch.manual_seed(0)
+    logits = torch.randn(rows, 80, requires_grad=True)
+    targets = (torch.rand(rows, 80) < 0.1).float()
+    weights = torch.rand(80)
+    loss = create_loss("focal", reduction="none")
+    elements = loss(logits, targets)
+    elements *= weights
+    (gradient,) = torch.autograd.grad(elements.sum(), logits)
+    (expected,) = torch.autograd.grad((loss(logits, targets) * weights).sum(), logits)
+    torch.testing.assert_close(gradient, expected)
