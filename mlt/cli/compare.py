@@ -67,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         from mlt.cli.report import report_runs
 
         output = Path(arguments.report or Path(arguments.output) / "report.html")
-        report_runs(trained.runs, output, baseline=next(iter(configs)))
+        # The runs of a baseline that failed with every seed are not there; then it is the first.
+        report_runs(trained.runs, output)
     for name, reason in trained.failed.items():
         print(f"{name} failed: {reason}")
     return 1 if trained.failed else 0
