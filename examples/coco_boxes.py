@@ -36,7 +36,7 @@ def arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--train", default="train2017", help="images and instances_*.json")
     parser.add_argument("--val", default="val2017")
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--size", type=int, default=256, help="longer side of an image, in pixels")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from mlt.detection.contract import DetectionLoss
-from mlt.losses.elementwise import Loss
+from mlt.losses.elementwise import PerLabelLoss
 from mlt.losses.reduce import working_precision
 
 __all__ = ["Attachment", "detached", "element_losses", "insert"]
@@ -68,11 +68,11 @@ def element_losses(loss: DetectionLoss, logits: Tensor, targets: Tensor) -> Tens
     """Give the loss of each element, in float32 or better.
 
     Args:
-        loss: A loss of this package, which is fastest with bools, or any that takes floats.
+        loss: Losses of this package are given the targets as they are, others as floats.
         logits: Shape (..., C).
         targets: Same shape, bools.
     """
-    if isinstance(loss, Loss):
+    if isinstance(loss, PerLabelLoss):
         return loss(logits, targets)
     logits = working_precision(logits)
     return loss(logits, targets.to(logits.dtype))
