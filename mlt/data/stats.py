@@ -25,8 +25,8 @@ GROUPS = ("head", "medium", "tail")
 class GroupLimits:
     """Where head, medium and tail begin, in training images a class.
 
-    The published code of the Distribution-Balanced Loss (ECCV 2020) has 100 and 20; LVIS has 100
-    and 10.
+    The published code of the Distribution-Balanced Loss (ECCV 2020) has 100 and 20. LVIS counts 1
+    to 10 images as rare and more than 100 as frequent: 101 and 11.
 
     Attributes:
         head: A class with at least this many images is in the head.

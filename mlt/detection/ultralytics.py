@@ -12,7 +12,7 @@ no change. End-to-end models (YOLO26, v10) have two criteria, and both get the l
 from __future__ import annotations
 
 import warnings
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,8 +21,6 @@ from mlt.detection.evaluate import evaluate
 from mlt.errors import ConfigError
 
 __all__ = ["attach", "detach", "make_trainer", "plug_criterion"]
-
-Model = TypeVar("Model")
 
 
 def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
@@ -67,7 +65,7 @@ def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
     return LossTrainer
 
 
-def attach(model: Model, loss: DetectionLoss) -> Model:
+def attach(model: Any, loss: DetectionLoss) -> Any:
     """Let a detection model of Ultralytics learn its classes by ``loss``, in one's own loop.
 
     Its weights and state dict stay as they are. Call it where the model is on its device and has
@@ -88,15 +86,15 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
             f"{type(model).__name__} is no model of Ultralytics with an init_criterion; give "
             "YOLO(...).model, not the YOLO object."
         )
-    criterion: Any = getattr(model, "criterion", None)
+    criterion = getattr(model, "criterion", None)
     if criterion is None:
         criterion = model.init_criterion()
     plug_criterion(criterion, loss)
-    setattr(model, "criterion", criterion)  # noqa: B010  # a type variable has no attributes
+    model.criterion = criterion
     return model
 
 
-def detach(model: Model) -> Model:
+def detach(model: Any) -> Any:
     """Give the model's criteria their own loss back.
 
     Returns:

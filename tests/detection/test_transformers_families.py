@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -259,6 +260,15 @@ def test_half_precision_logits(name: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_double_precision_logits(name: str) -> None:
+    function = LossFunction(create_loss("focal", reduction="none"), plain(name), K)
+    exact, parts, _ = run(function, name, dtype=torch.float64)
+    value, _, _ = run(function, name)
+    torch.testing.assert_close(value, exact.float(), rtol=1e-5, atol=1e-6)
+    assert all(v.dtype == torch.float64 for k, v in parts.items() if is_ours(name, k))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_one_class(name: str) -> None:
     loss = create_loss("cb_focal", [7], reduction="none", scheme="column")
     function = LossFunction(loss, plain(name), 1)
@@ -402,5 +412,8 @@ def test_a_new_transformers_that_builds_another_criterion_is_noticed() -> None:
         return logits
 
     renamed.__name__ = "DeformableDetrForObjectDetectionLoss"
-    with pytest.raises(ConfigError, match="no longer builds"):
+    for other in (renamed, functools.partial(renamed)):
+        with pytest.raises(ConfigError):
+            LossFunction(bce, other, K)
+    with pytest.raises(ConfigError, match="does not build"):
         LossFunction(bce, renamed, K)

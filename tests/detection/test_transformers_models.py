@@ -244,6 +244,23 @@ def test_other_models_are_refused() -> None:
         attach(nn.Linear(2, 2), create_loss("focal", reduction="none"))
 
 
+@pytest.mark.slow
+def test_softmax_post_processing_finds_what_an_element_wise_loss_has_learned() -> None:
+    """Of a model with a no-object column: learn two images by heart, then ask the framework."""
+    torch.manual_seed(0)
+    model = attach(yolos().train(), create_loss("bce", reduction="none"))
+    pixels, labels = batch((2, 1))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        model(pixels, labels=labels).loss.backward()
+        optimizer.step()
+    output = model.eval()(pixels)
+    found = transformers.YolosImageProcessor().post_process_object_detection(output, threshold=0.5)
+    for image, label in zip(found, labels):
+        assert set(image["labels"].tolist()) == set(label["class_labels"].tolist())
+
+
 # --- image classification -------------------------------------------------------------------------
 
 
@@ -295,6 +312,8 @@ def test_image_classification() -> None:
     detach(model)
     with pytest.raises(ConfigError, match='reduction="mean"'):
         attach(model, create_loss("bce", reduction="none"))
+    with pytest.raises(ConfigError, match="exactly one class"):
+        attach(model, nn.CrossEntropyLoss())
     attach(model, create_loss("bce"))
     with pytest.raises(ConfigError, match="one for each class"):
         model(rows.pixels, labels=torch.zeros(6))

@@ -78,13 +78,13 @@ def attach(model: Model, loss: DetectionLoss, targets: Targets = "framework") ->
 
     Example:
         >>> from mlt.losses import create_loss
-        >>> loss = create_loss("cb_focal", [900, 40, 3], reduction="none")
+        >>> loss = create_loss("cb_focal", [9, 4, 3], scheme="positive", reduction="none")
         >>> attach(model, loss)  # doctest: +SKIP
         >>> model(pixel_values, labels=labels).loss.backward()  # doctest: +SKIP
     """
     plain, num_classes = _framework_function(model)
     function: Any
-    if plain.__name__ == "ForSequenceClassificationLoss":
+    if getattr(plain, "__name__", "") == "ForSequenceClassificationLoss":
         function = ClassificationLossFunction(loss, plain, num_classes)
     else:
         function = LossFunction(loss, plain, num_classes, targets)
@@ -204,16 +204,14 @@ def _with_term(plain: Callable[..., Any], family: Family, term: Term) -> Callabl
     It builds its criterion anew in each call, from a class that it looks up by name in its module:
     a function of the same code, with a namespace in which that name stands for our builder.
     """
-    assert isinstance(plain, FunctionType)
-    build = plain.__globals__.get(family.criterion)
-    names = plain.__code__.co_names
-    if build is None or family.criterion not in names or not hasattr(build, family.method):
-        import transformers
-
+    build: Any = getattr(plain, "__globals__", {}).get(family.criterion)
+    names = plain.__code__.co_names if isinstance(plain, FunctionType) else ()
+    if family.criterion not in names or not hasattr(build, family.method):
         raise ConfigError(
-            f"{plain.__name__} of transformers {transformers.__version__} no longer builds "
-            f"{family.criterion}.{family.method}; this version of mlt does not know the new way."
+            f"{_known_name(plain)} does not build {family.criterion} with {family.method}, as that "
+            "of transformers 5.23 does: it is another version's, or not the framework's own."
         )
+    assert isinstance(plain, FunctionType)
 
     def criterion(*args: Any, **kwargs: Any) -> nn.Module:
         built = build(*args, **kwargs)
@@ -221,6 +219,8 @@ def _with_term(plain: Callable[..., Any], family: Family, term: Term) -> Callabl
         return built
 
     namespace = {**plain.__globals__, family.criterion: criterion}
-    return FunctionType(
+    function = FunctionType(
         plain.__code__, namespace, plain.__name__, plain.__defaults__, plain.__closure__
     )
+    function.__kwdefaults__ = plain.__kwdefaults__
+    return function

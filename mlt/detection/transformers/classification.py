@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlt.detection.contract import DetectionLoss
+from mlt.detection.contract import DetectionLoss, is_softmax_loss
 from mlt.detection.evaluate import evaluate
 from mlt.errors import ConfigError
 
@@ -113,6 +113,11 @@ def _value(
 
 
 def _check_scalar(loss: DetectionLoss, num_classes: int) -> None:
+    if is_softmax_loss(loss):
+        raise ConfigError(
+            f"{type(loss).__name__} is a softmax loss, for exactly one class an image; here are "
+            "several. Use one of create_loss."
+        )
     logits = torch.zeros(2, num_classes)
     with torch.no_grad():
         value = evaluate(loss, logits, torch.zeros_like(logits))

@@ -69,8 +69,12 @@ def query_term(
     matched = criterion._get_source_permutation_idx(indices)
     hot = torch.zeros_like(logits, dtype=working_dtype(logits))
     elements = (*matched, _matched(targets, indices, "class_labels"))
-    with torch.no_grad():
-        hot[elements] = _quality(quality, criterion, outputs, targets, indices, elements)
+    if quality == "one":
+        hot[elements] = 1.0
+    else:
+        with torch.no_grad():
+            predicted = _quality(quality, criterion, outputs, targets, indices, elements)
+        hot[elements] = predicted.to(hot.dtype)
     return {key: evaluate(loss, logits, hot).sum() / num_boxes}
 
 
@@ -128,10 +132,8 @@ def _quality(
     targets: list[dict[str, Tensor]],
     indices: Matches,
     elements: tuple[Tensor, ...],
-) -> Tensor | float:
+) -> Tensor:
     """Give what each matched query shall predict, shape (matches,)."""
-    if quality == "one":
-        return 1.0
     predicted = outputs["pred_boxes"][elements[:2]].float()
     iou = _iou(predicted, _matched(targets, indices, "boxes").float())
     if quality == "iou":
