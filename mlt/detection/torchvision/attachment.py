@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from mlt.detection.contract import DetectionLoss
 from mlt.losses.elementwise import PerLabelLoss
 from mlt.losses.reduce import working_precision
 
-__all__ = ["Attachment", "detached", "element_losses", "insert"]
+__all__ = ["Attachment", "call", "detached", "element_losses", "insert"]
 
 
 class Attachment(nn.Module):
@@ -73,9 +74,21 @@ def element_losses(loss: DetectionLoss, logits: Tensor, targets: Tensor) -> Tens
         targets: Same shape, bools.
     """
     if isinstance(loss, PerLabelLoss):
-        return loss(logits, targets)
+        return call(loss, logits, targets)
     logits = working_precision(logits)
-    return loss(logits, targets.to(logits.dtype))
+    return call(loss, logits, targets.to(logits.dtype))
+
+
+def call(loss: DetectionLoss, logits: Tensor, targets: Tensor) -> Tensor:
+    """Call a loss; one with a memory (EQLv2, seesaw) learns only where gradients are computed."""
+    learning = torch.is_grad_enabled() and logits.requires_grad
+    if learning or not isinstance(loss, nn.Module) or not loss.training:
+        return loss(logits, targets)
+    loss.eval()
+    try:
+        return loss(logits, targets)
+    finally:
+        loss.train()
 
 
 def _extended(extension: type[Attachment], own: type[nn.Module]) -> type[Attachment]:

@@ -275,6 +275,21 @@ def test_a_memory_takes_in_what_is_trained_once(
     assert all(torch.isfinite(value) for value in values.values())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_memory_stands_still_in_validation(
+    kind: str, detector: Callable, batch: Callable
+) -> None:
+    every = [EqualizationLossV2(5, reduction="none")]
+    if kind not in DENSE:
+        every.append(SeesawLoss(5, reduction="none"))
+    for loss in every:
+        before = {name: buffer.clone() for name, buffer in loss.named_buffers()}
+        with torch.no_grad():
+            losses(attach(detector(kind), loss), batch([1, 3], [2]))
+        assert loss.training
+        assert all(torch.equal(buffer, before[name]) for name, buffer in loss.named_buffers())
+
+
 @pytest.mark.parametrize("kind", REGIONS + SINGLE_SHOT)
 def test_softmax_losses_of_ours_keep_the_head_a_softmax_head(
     kind: str, detector: Callable, batch: Callable
