@@ -48,10 +48,8 @@ def insert(head: nn.Module, extension: type[Attachment], loss: DetectionLoss) ->
     Args:
         head: The instance.
         extension: A subclass of :class:`Attachment` and of a class of torchvision.
-        loss: Moved to the device of the head if it is a module.
+        loss: On the device of the head.
     """
-    if isinstance(loss, nn.Module):
-        loss.to(next(head.parameters()).device)
     head.__dict__["classification_loss"] = loss
     head.__class__ = _extended(extension, type(head))
 

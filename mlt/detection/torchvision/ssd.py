@@ -44,11 +44,11 @@ class SSDWithLoss(Attachment, SSD):
         labels = anchor_labels(targets, matched_idxs, logits.shape[-1], background=0)
         foreground = labels > 0
         mined = self._hardest(logits, labels, foreground)
-        total = sum(
-            self.anchor_losses(logits[chosen], labels[chosen]).sum()
-            for chosen in (foreground, mined)
+        chosen = self.anchor_losses(
+            torch.cat([logits[foreground], logits[mined]]),
+            torch.cat([labels[foreground], labels[mined]]),
         )
-        losses["classification"] = total / foreground.sum().clamp(min=1)
+        losses["classification"] = chosen.sum() / foreground.sum().clamp(min=1)
         return losses
 
     @torch.no_grad()
