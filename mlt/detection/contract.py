@@ -15,7 +15,13 @@ from torch import Tensor, nn
 
 from mlt.errors import ConfigError, DataError
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
-from mlt.losses.elementwise import Loss, PerLabelLoss
+from mlt.losses.elementwise import PerLabelLoss
+from mlt.losses.single_label import (
+    ClassBalancedSoftmaxLoss,
+    LDAMSoftmaxLoss,
+    LogitAdjustedSoftmaxLoss,
+    SeesawLoss,
+)
 from mlt.losses.stateful import EqualizationLossV2
 from mlt.losses.weighting import InstanceWeighting, MeanCountWeighting, RarestWeighting
 
@@ -25,6 +31,14 @@ DetectionLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """``loss(logits, targets)``: both (..., C), the result too."""
 
 Background = Literal["first", "last", "none"]
+
+SOFTMAX_LOSSES = (
+    nn.CrossEntropyLoss,
+    ClassBalancedSoftmaxLoss,
+    LDAMSoftmaxLoss,
+    LogitAdjustedSoftmaxLoss,  # and balanced softmax, which is one
+    SeesawLoss,
+)
 
 REMEDY = (
     'Use an element-wise loss, for example create_loss("cb_focal", counts, scheme="positive", '
@@ -111,15 +125,14 @@ def check_loss(loss: DetectionLoss, num_classes: int, device: torch.device | Non
             f"single anchor and class, which a detector needs to leave anchors out and to divide "
             f"by its number of matched ones. {REMEDY}"
         )
-    per_label = isinstance(loss, (PerLabelLoss, EqualizationLossV2))
-    if isinstance(loss, nn.CrossEntropyLoss) or (isinstance(loss, Loss) and not per_label):
+    if is_softmax_loss(loss):
         raise ConfigError(
             f"{name} is a softmax loss: it takes exactly one class a box. This head has one "
             f"sigmoid a class, whose scores it would not train. {REMEDY}"
         )
     _check_reduction(loss, name)
     _check_unit(loss, name)
-    if per_label:
+    if isinstance(loss, (PerLabelLoss, EqualizationLossV2)):
         _check_length(loss, name, num_classes)
         _check_row_weights(loss, name)
     else:
@@ -147,9 +160,7 @@ def check_softmax_loss(loss: nn.Module, num_classes: int) -> None:
 
 def is_softmax_loss(loss: DetectionLoss) -> bool:
     """Whether a loss takes one class a row: ``nn.CrossEntropyLoss``, `mlt.losses.single_label`."""
-    if isinstance(loss, (PerLabelLoss, EqualizationLossV2, TwoWayLoss, ZLPRLoss)):
-        return False
-    return isinstance(loss, (Loss, nn.CrossEntropyLoss))
+    return isinstance(loss, SOFTMAX_LOSSES)
 
 
 def class_vector_length(loss: DetectionLoss) -> int | None:

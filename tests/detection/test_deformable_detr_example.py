@@ -26,7 +26,7 @@ def test_deformable_detr(repository: Path, tiny_source: Path) -> None:
     assert table[heading].split()[-4:] == ["balanced", "AP", "balanced", "AP50"]
     assert [line.split()[0] for line in table[heading + 1 : heading + 5]] == [
         "all",
-        "frequent",
-        "common",
-        "rare",
+        "head",
+        "medium",
+        "tail",
     ]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -137,14 +134,3 @@ def test_labels_out_of_range_are_refused(labels: list[int], background: str) -> 
 def test_float_labels_are_refused() -> None:
     with pytest.raises(DataError, match="integers"):
         one_hot(torch.tensor([1.0]), 3)
-
-
-def test_no_framework_is_imported_unasked() -> None:
-    heavy = ("torchvision", "transformers", "ultralytics", "mmdet", "pycocotools", "matplotlib")
-    program = (
-        f"import sys, mlt.detection\nprint([name for name in {heavy!r} if name in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"

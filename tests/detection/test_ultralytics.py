@@ -25,13 +25,16 @@ NC = 3
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep Ultralytics' settings file, which it writes when first imported, out of the home."""
+    """Undo what Ultralytics does when first imported: settings in the home, how arrays print."""
+    arrays, width = np.get_printoptions(), torch._tensor_str.PRINT_OPTS.linewidth
     folder = tmp_path_factory.mktemp("ultralytics")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("YOLO_CONFIG_DIR", str(folder))
         patch.setenv("YOLO_OFFLINE", "true")
         pytest.importorskip("ultralytics", reason="needs ultralytics (AGPL-3.0)")
         yield
+    np.set_printoptions(**arrays)  # doctests read it
+    torch.set_printoptions(linewidth=width)
 
 
 @pytest.fixture(scope="module", params=["yolov8n", "yolo11n", "yolo26n"])

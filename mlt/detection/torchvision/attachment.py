@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from mlt.detection.contract import DetectionLoss
-from mlt.losses.elementwise import Loss
+from mlt.losses.elementwise import PerLabelLoss
 from mlt.losses.reduce import working_precision
 
-__all__ = ["Attachment", "detached", "element_losses", "insert"]
+__all__ = ["Attachment", "call", "detached", "element_losses", "insert"]
 
 
 class Attachment(nn.Module):
@@ -47,10 +48,8 @@ def insert(head: nn.Module, extension: type[Attachment], loss: DetectionLoss) ->
     Args:
         head: The instance.
         extension: A subclass of :class:`Attachment` and of a class of torchvision.
-        loss: Moved to the device of the head if it is a module.
+        loss: On the device of the head.
     """
-    if isinstance(loss, nn.Module):
-        loss.to(next(head.parameters()).device)
     head.__dict__["classification_loss"] = loss
     head.__class__ = _extended(extension, type(head))
 
@@ -68,14 +67,26 @@ def element_losses(loss: DetectionLoss, logits: Tensor, targets: Tensor) -> Tens
     """Give the loss of each element, in float32 or better.
 
     Args:
-        loss: A loss of this package, which is fastest with bools, or any that takes floats.
+        loss: Losses of this package are given the targets as they are, others as floats.
         logits: Shape (..., C).
         targets: Same shape, bools.
     """
-    if isinstance(loss, Loss):
-        return loss(logits, targets)
+    if isinstance(loss, PerLabelLoss):
+        return call(loss, logits, targets)
     logits = working_precision(logits)
-    return loss(logits, targets.to(logits.dtype))
+    return call(loss, logits, targets.to(logits.dtype))
+
+
+def call(loss: DetectionLoss, logits: Tensor, targets: Tensor) -> Tensor:
+    """Call a loss; one with a memory (EQLv2, seesaw) learns only where gradients are computed."""
+    learning = torch.is_grad_enabled() and logits.requires_grad
+    if learning or not isinstance(loss, nn.Module) or not loss.training:
+        return loss(logits, targets)
+    loss.eval()
+    try:
+        return loss(logits, targets)
+    finally:
+        loss.train()
 
 
 def _extended(extension: type[Attachment], own: type[nn.Module]) -> type[Attachment]:

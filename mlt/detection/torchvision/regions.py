@@ -14,7 +14,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
 
 from mlt.detection.contract import DetectionLoss, class_vector_length, one_hot
-from mlt.detection.torchvision.attachment import Attachment, element_losses
+from mlt.detection.torchvision.attachment import Attachment, call, element_losses
 
 __all__ = ["SigmoidRegions", "SoftmaxRegions", "foreground_losses"]
 
@@ -81,7 +81,7 @@ class SoftmaxRegions(RegionsWithLoss):
     @torch.jit.unused
     def region_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Give the loss of each region."""
-        return self.classification_loss(logits, labels)
+        return call(self.classification_loss, logits, labels)
 
 
 class SigmoidRegions(RegionsWithLoss):

@@ -8,11 +8,11 @@ out of use, as in `mlt.detection.torchvision.regions`.
 # TorchScript reads the annotations: they must not be postponed to strings.
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from mlt.detection.torchvision.attachment import Attachment
+from mlt.detection.torchvision.attachment import Attachment, call
 from mlt.detection.torchvision.dense import Targets, anchor_labels
 from mlt.detection.torchvision.regions import foreground_losses
 
@@ -44,22 +44,16 @@ class SSDWithLoss(Attachment, SSD):
         labels = anchor_labels(targets, matched_idxs, logits.shape[-1], background=0)
         foreground = labels > 0
         mined = self._hardest(logits, labels, foreground)
-        total = sum(
-            self.anchor_losses(logits[chosen], labels[chosen]).sum()
-            for chosen in (foreground, mined)
+        chosen = self.anchor_losses(
+            torch.cat([logits[foreground], logits[mined]]),
+            torch.cat([labels[foreground], labels[mined]]),
         )
-        losses["classification"] = total / foreground.sum().clamp(min=1)
+        losses["classification"] = chosen.sum() / foreground.sum().clamp(min=1)
         return losses
 
     @torch.no_grad()
     def _hardest(self, logits: Tensor, labels: Tensor, foreground: Tensor) -> Tensor:
-        loss = self.classification_loss
-        training = isinstance(loss, nn.Module) and loss.training
-        if isinstance(loss, nn.Module):
-            loss.eval()  # looking is not training
         hardness = self.anchor_losses(logits.flatten(0, 1), labels.flatten()).view_as(labels)
-        if isinstance(loss, nn.Module):
-            loss.train(training)
         hardness = hardness.masked_fill(foreground, -torch.inf)
         rank = hardness.sort(1, descending=True).indices.sort(1).indices
         return rank < self.neg_to_pos_ratio * foreground.sum(1, keepdim=True)
@@ -71,7 +65,7 @@ class SoftmaxSSD(SSDWithLoss):
     @torch.jit.unused
     def anchor_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Give the loss of each anchor."""
-        return self.classification_loss(logits, labels)
+        return call(self.classification_loss, logits, labels)
 
 
 class SigmoidSSD(SSDWithLoss):

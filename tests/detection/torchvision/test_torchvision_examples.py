@@ -26,4 +26,4 @@ def test_the_example_prints_its_table(name: str, repository: Path, tiny_source: 
     )
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
-    assert [line.split()[0] for line in lines[-5:-1]] == ["all", "frequent", "common", "rare"]
+    assert [line.split()[0] for line in lines[-5:-1]] == ["all", "head", "medium", "tail"]

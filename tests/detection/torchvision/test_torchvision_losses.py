@@ -271,8 +271,23 @@ def test_a_memory_takes_in_what_is_trained_once(
     assert loss.training
     assert loss.positive_gradient[1:4].all()
     assert not loss.positive_gradient[4]
-    assert len(seen) == (2 if kind in SINGLE_SHOT else 1)  # the matched and the mined
+    assert len(seen) == 1  # not when SSD ranks the negatives
     assert all(torch.isfinite(value) for value in values.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_memory_stands_still_in_validation(
+    kind: str, detector: Callable, batch: Callable
+) -> None:
+    every = [EqualizationLossV2(5, reduction="none")]
+    if kind not in DENSE:
+        every.append(SeesawLoss(5, reduction="none"))
+    for loss in every:
+        before = {name: buffer.clone() for name, buffer in loss.named_buffers()}
+        with torch.no_grad():
+            losses(attach(detector(kind), loss), batch([1, 3], [2]))
+        assert loss.training
+        assert all(torch.equal(buffer, before[name]) for name, buffer in loss.named_buffers())
 
 
 @pytest.mark.parametrize("kind", REGIONS + SINGLE_SHOT)
