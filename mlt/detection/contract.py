@@ -7,6 +7,7 @@ each logit, from that logit alone, for targets in [0, 1] of the same shape.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -99,7 +100,8 @@ def one_hot(
 def check_loss(loss: DetectionLoss, num_classes: int, device: torch.device | None = None) -> None:
     """Refuse what cannot be the loss of a sigmoid head, saying why and what to do instead.
 
-    Losses of this package are known; any other callable is tried on two rows.
+    Losses of this package are known; any other callable is tried on two rows. A weighting that was
+    made for images, and would drown the boxes in background, is warned about.
 
     Args:
         loss: Called as ``loss(logits, targets)``, both (..., C), the targets float.
@@ -134,7 +136,7 @@ def check_loss(loss: DetectionLoss, num_classes: int, device: torch.device | Non
     _check_unit(loss, name)
     if isinstance(loss, (PerLabelLoss, EqualizationLossV2)):
         _check_length(loss, name, num_classes)
-        _check_row_weights(loss, name)
+        _warn_of_row_weights(loss, name)
     else:
         _try(loss, name, num_classes, device)
 
@@ -215,17 +217,18 @@ def _check_length(loss: DetectionLoss, name: str, num_classes: int) -> None:
         )
 
 
-def _check_row_weights(loss: DetectionLoss, name: str) -> None:
+def _warn_of_row_weights(loss: DetectionLoss, name: str) -> None:
     # Made for images, nearly all of which have a label. Here nearly all rows are background.
     weighting = getattr(loss, "weighting", None)
     if isinstance(weighting, (InstanceWeighting, RarestWeighting, MeanCountWeighting)):
         vector = next(vector for vector in weighting.buffers() if vector.ndim == 1)
         mean = float(weighting(torch.eye(len(vector), device=vector.device))[0].mean())
         if not 0.25 <= mean <= 4:
-            raise ConfigError(
-                f"{name} weighs a row by the classes it has: rows with a box would weigh "
-                f"{mean:.2g} on average and the far more numerous background rows 1. Give "
-                'create_loss scheme="positive" or "column", or "instance", whose mean is 1.'
+            warnings.warn(
+                f"{name} weighs a row by the classes it has: rows with a box weigh {mean:.2g} on "
+                "average and the far more numerous background rows 1. For a detector give "
+                'create_loss scheme="positive" or "column", or "instance", whose mean is 1.',
+                stacklevel=4,
             )
 
 
