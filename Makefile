@@ -29,7 +29,7 @@ types: $(VENV)/installed-dev  ## Check types.
 	$(BIN)/mypy
 
 tests: $(VENV)/installed-dev  ## Run all tests and doctests, slow ones too, with coverage.
-	$(BIN)/python -m pytest --doctest-modules --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses=2 --doctest-modules --cov --cov-report=term
 
 clean:  ## Remove what was installed and built; runs and data stay.
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
