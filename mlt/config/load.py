@@ -62,6 +62,7 @@ def parse_config(values: dict[str, Any], source: str = "configuration") -> Confi
     Raises:
         ConfigError: With every problem, each with its dotted path.
     """
+    values = {key: _spelt_out(key, value) for key, value in values.items()}
     config, problems = _validate(values)
     if config is None:
         # What the faulty keys do not touch is checked too, so that no second round is needed.
@@ -106,6 +107,21 @@ _STAND_IN: dict[str, Any] = {
     "model": {"backbone": "-"},
     "loss": {},
 }
+
+
+# Sections that may be given as one word, and the key that the word then is.
+_WORDS = {
+    "loss": "preset",
+    "sampler": "name",
+    "transforms": "name",
+    "optimizer": "name",
+    "schedule": "name",
+}
+
+
+def _spelt_out(key: str, value: Any) -> Any:
+    """``loss: cb_focal`` as ``loss: {preset: cb_focal}``, and so on."""
+    return {_WORDS[key]: value} if key in _WORDS and isinstance(value, str) else value
 
 
 def _find(path: Path) -> Path:
@@ -171,6 +187,8 @@ def _override(values: dict[str, Any], override: str) -> None:
         value = parse_yaml(text)
     except ConfigError as error:
         raise ConfigError(f"--set {override}: {error}") from error
+    if keys == ["loss", "preset"]:
+        values["loss"] = {}  # a preset stands for a whole loss, not for more of the one in the file
     section = values
     for depth, key in enumerate(keys[:-1], start=1):
         following = section.setdefault(key, {})

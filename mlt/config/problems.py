@@ -45,12 +45,18 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[st
         One pair a problem. The path has only keys that stand in the file.
     """
     found: dict[str, list[tuple[bool, Any]]] = {}
+    other_branches: dict[str, Any] = {}
     for entry in error.errors(include_url=False):
         path, ends_in_key = _path(entry["loc"], model)
         if entry["type"] == "model_type" and not ends_in_key:
-            continue  # a word where a word or a section may stand: not the branch that was meant
+            # A word where a word or a section may stand: not the branch that was meant.
+            other_branches[path] = entry
+            continue
         of_word = any(str(step).startswith("literal[") for step in entry["loc"])
         found.setdefault(path, []).append((of_word, entry))
+    for path, entry in other_branches.items():
+        if not any(other == path or other.startswith(f"{path}.") for other in found):
+            found[path] = [(False, entry)]  # there was no other
     return [
         (path, _sentence(entry, model))
         for path, entries in found.items()

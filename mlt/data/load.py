@@ -65,7 +65,7 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
             missing = folder.relative_to(root).as_posix()
             raise MissingFileError(how_to_get(PUBLISHED[config.name], root, missing))
         check_images(part, name)
-    return Data(train, test, split, _notes(split, train))
+    return Data(train, test, split, (*_notes(split, train), *_shared(train, test)))
 
 
 def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
@@ -127,6 +127,18 @@ def check_images(table: LabelTable, part: str) -> None:
             f"data: {len(absent)} of {len(table)} {part} images are listed in the annotations but "
             f"absent from {table.root}, first {absent[0]}"
         )
+
+
+def _shared(train: LabelTable, test: LabelTable) -> tuple[str, ...]:
+    """A warning if images are tested that were trained on."""
+    tested = {test.image_path(row) for row in range(len(test))}
+    both = sum(train.image_path(row) in tested for row in range(len(train)))
+    if not both:
+        return ()
+    return (
+        f"warning: {both} of {len(test)} test images are training images too; results on them look "
+        "better than they are",
+    )
 
 
 def _notes(split: Split, train: LabelTable) -> tuple[str, ...]:

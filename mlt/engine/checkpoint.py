@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from mlt.models import Classifier, build_model
 __all__ = [
     "CheckpointInfo",
     "check_class_names",
+    "checkpoint_digest",
     "decision_copy",
     "load_checkpoint",
     "load_training_state",
@@ -29,6 +31,7 @@ __all__ = [
     "save_checkpoint",
     "save_decision",
     "save_training_state",
+    "weights_digest",
 ]
 
 FORMAT = "mlt.checkpoint/1"
@@ -120,6 +123,21 @@ def _info(metadata: Mapping[str, str]) -> CheckpointInfo:
     for name in ("class_names", "class_counts"):
         values[name] = tuple(values[name])
     return CheckpointInfo(**values)
+
+
+def weights_digest(state_dict: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names and values, by which predictions know the weights they come from."""
+    digest = hashlib.sha256()
+    for name in sorted(state_dict):
+        values = state_dict[name].detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def checkpoint_digest(path: str | Path) -> str:
+    """:func:`weights_digest` of a checkpoint."""
+    return weights_digest(_read(Path(path))[0])
 
 
 def save_decision(path: str | Path, decision: Mapping[str, Any]) -> None:

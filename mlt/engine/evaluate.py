@@ -16,7 +16,7 @@ from mlt.data.loader import Loader, build_loader
 from mlt.data.sources import read_test
 from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform
-from mlt.engine.checkpoint import check_class_names, load_checkpoint
+from mlt.engine.checkpoint import check_class_names, load_checkpoint, weights_digest
 from mlt.engine.device import pick_device
 from mlt.engine.folder import RunFolder
 from mlt.engine.progress import Progress
@@ -107,6 +107,7 @@ def predict(
         class_counts=np.asarray(class_counts),
         num_train_images=num_train_images,
         known=None if table.known is None else table.known_mask(rows),
+        model=weights_digest(model.state_dict()),
     )
 
 

@@ -65,6 +65,12 @@ class RunFolder:
         """The files of an earlier run."""
         return [self.path / name for name in self.FILES if (self.path / name).exists()]
 
+    @property
+    def _worth_keeping(self) -> bool:
+        """Whether an earlier run got as far as weights or results; one that did not is no loss."""
+        written = (self.last, self.best, self.state, self.predictions, self.metrics)
+        return any(file.exists() for file in written)
+
     def check(self, resume: bool, overwrite: bool) -> None:
         """Refuse to touch an earlier run unless told to; changes nothing.
 
@@ -83,7 +89,7 @@ class RunFolder:
                 f"output: nothing to resume in {self.path} (no training_state.pt); "
                 "leave --resume out to start"
             )
-        if self.existing and not (resume or overwrite):
+        if self._worth_keeping and not (resume or overwrite):
             raise OutputExistsError(
                 f"output: {self.path} holds an earlier run; --resume continues it, --overwrite "
                 "replaces it, --output names another folder"

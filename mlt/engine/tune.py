@@ -11,12 +11,13 @@ import numpy as np
 from mlt.config import Config
 from mlt.engine.checkpoint import (
     check_class_names,
+    checkpoint_digest,
     decision_copy,
     read_info,
     save_decision,
 )
 from mlt.engine.evaluate import evaluate_checkpoint
-from mlt.errors import DataError
+from mlt.errors import CheckpointError, DataError
 from mlt.metrics import Predictions, Tuned, tune_decision
 
 __all__ = ["tune_checkpoint"]
@@ -48,6 +49,11 @@ def tune_checkpoint(
         predictions = Predictions.load(validation)
         names = read_info(checkpoint).class_names
         check_class_names(checkpoint, names, predictions.class_names)
+        if predictions.model not in ("", checkpoint_digest(checkpoint)):
+            raise CheckpointError(
+                f"{validation} are predictions of other weights than {checkpoint} has; make them "
+                "with `mlt evaluate CONFIG --checkpoint FILE --output DIR`, or give --config"
+            )
     tuned = tune_decision(predictions, **options)
     save_decision(checkpoint, tuned.to_json())
     _warn_if_tested(Path(checkpoint), predictions)

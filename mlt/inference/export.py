@@ -120,13 +120,19 @@ def _describe(predictor: Predictor, normalise: bool, sigmoid: bool) -> dict[str,
         line = decision.calibration
         limits = 1 / (1 + np.exp(-(limits * line.slopes + line.intercepts)))
         limits[np.isinf(decision.limits)] = np.inf
+    scale = "on the scale 0 to 1" if normalise else "normalised by mean and std"
     return {
         "producer": f"mlt {__version__}",
         "class_names": list(predictor.class_names),
-        "input": "RGB on the scale 0 to 1" if normalise else "RGB, normalised by mean and std",
+        "input": f"float32 (batch, red green blue, height, width), {scale}",
         "output": "probabilities" if sigmoid else "logits",
         # On the scale of the output; null where a label is never given.
         "thresholds": [value if np.isfinite(value) else None for value in limits.tolist()],
+        # A probability is the sigmoid of slope * logit + intercept.
+        "calibration": {
+            "slopes": list(decision.calibration.slopes),
+            "intercepts": list(decision.calibration.intercepts),
+        },
         "preprocessing": predictor.preprocessing.to_dict(),
     }
 
@@ -171,7 +177,7 @@ def _formats(suffix: str) -> tuple[Callable[..., None], Callable[[Path], Runner]
 
 
 def _write_torch(network: nn.Module, example: torch.Tensor, path: Path, description: str) -> None:
-    program = _exported(network, example)
+    program = torch.export.export(network, (example,), dynamic_shapes=_any_batch())
     torch.export.save(program, path, extra_files={"mlt.json": description})
 
 
@@ -182,8 +188,9 @@ def _read_torch(path: Path) -> Runner:
 
 def _write_onnx(network: nn.Module, example: torch.Tensor, path: Path, description: str) -> None:
     program = torch.onnx.export(
-        _exported(network, example),
+        network,
         (example,),
+        dynamic_shapes=_any_batch(),
         input_names=["images"],
         output_names=["probabilities" if network.sigmoid else "logits"],
         dynamo=True,
@@ -201,6 +208,5 @@ def _read_onnx(path: Path) -> Runner:
     return lambda images: session.run(None, {"images": images})[0]
 
 
-def _exported(network: nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
-    batch = torch.export.Dim("batch", min=1)
-    return torch.export.export(network, (example,), dynamic_shapes={"images": {0: batch}})
+def _any_batch() -> dict[str, Any]:
+    return {"images": {0: torch.export.Dim("batch", min=1)}}

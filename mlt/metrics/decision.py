@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import DataError
-from mlt.metrics.calibration import (
-    Calibration,
-    CalibrationCheck,
-    check_calibration,
-    fit_calibration,
-)
+from mlt.metrics.calibration import Calibration, CalibrationCheck, fit_calibration
 from mlt.metrics.calibration import Method as CalibrationMethod
 from mlt.metrics.predictions import Predictions
-from mlt.metrics.rates import decide
-from mlt.metrics.thresholds import Goal, HeldOut, Thresholds, check_thresholds, tune_thresholds
+from mlt.metrics.rates import decide, decision_rates
+from mlt.metrics.reliability import reliability
+from mlt.metrics.thresholds import Goal, HeldOut, Thresholds, tune_thresholds
 
 __all__ = ["Decision", "Tuned", "tune_decision"]
+
+# Drawn strongly towards the common line, a class whose logits lie far from the others' would have a
+# threshold above all of them; not at all, three positives would decide where its threshold goes.
+_SCALE_SHRINKAGE = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Decision:
     Attributes:
         calibration: From logits to probabilities.
         thresholds: The logit at and above which a label is given; None: 0 for every class, which
-            is a probability of one half before calibration.
+            is a probability of one half before calibration. Their ``pooled`` one is on the log
+            odds of each class, where one number can serve all.
     """
 
     calibration: Calibration
@@ -118,6 +119,10 @@ def tune_decision(
 ) -> Tuned:
     """Tune thresholds and calibration on the predictions of validation images.
 
+    The thresholds are tuned on each class's own log odds (Platt's), where a distance means the same
+    for every class, so that a rare class can be drawn towards the common threshold although its
+    logits may lie elsewhere. They are kept as logits.
+
     Args:
         predictions: Of images that the model was not trained on, and that no result is to be
             reported on.
@@ -131,17 +136,79 @@ def tune_decision(
         ConfigError: If an option is impossible.
         DataError: If there are too few images, no positive, or logits that are not finite.
     """
-    if len(predictions) < 2:
+    n = len(predictions)
+    if n < 2:
         raise DataError("thresholds are tuned and checked on at least two images")
-    data = predictions.targets, predictions.logits, predictions.known
-    names = predictions.class_names
-    how: dict[str, Any] = {"goal": goal, "target": target, "shrinkage": shrinkage}
-    line: dict[str, Any] = {"method": calibration, "shrinkage": shrinkage}
+    rule: dict[str, Any] = {"goal": goal, "target": target, "shrinkage": shrinkage}
+    decision, _ = _fit(predictions, calibration, rule, predictions.logits)
+    targets, logits, known = predictions.targets, predictions.logits, predictions.known
+    half = np.random.default_rng(seed).permutation(n) % 2
+    tuned, pooled = np.zeros((2, *targets.shape), bool)
+    calibrated = np.zeros(targets.shape)
+    for number in (0, 1):
+        inside = half == number
+        rest = _rows(predictions, ~inside)
+        other, pooled[inside] = _fit(rest, calibration, rule, logits[inside])
+        tuned[inside] = other.labels(logits[inside])
+        calibrated[inside] = other.probabilities(logits[inside])
+    plain = Decision.plain(predictions.class_names)
     return Tuned(
-        Decision(
-            fit_calibration(*data, class_names=names, **line),
-            tune_thresholds(*data, class_names=names, **how),
+        decision,
+        HeldOut(
+            tuned=decision_rates(targets, tuned, known),
+            pooled=decision_rates(targets, pooled, known),
+            fixed=decision_rates(targets, plain.labels(logits), known),
+            images=n,
         ),
-        check_thresholds(*data, seed=seed, **how),
-        check_calibration(*data, seed=seed, **line),
+        CalibrationCheck(
+            before=reliability(targets, plain.probabilities(logits), known),
+            after=reliability(targets, calibrated, known),
+            images=n,
+        ),
+    )
+
+
+def _fit(
+    predictions: Predictions,
+    method: CalibrationMethod,
+    rule: Mapping[str, Any],
+    logits: NDArray[np.float32],
+) -> tuple[Decision, NDArray[np.bool_]]:
+    """A decision, and what one threshold for all would give for some logits."""
+    p, names = predictions, predictions.class_names
+    line = fit_calibration(
+        p.targets, p.logits, p.known, class_names=names, method=method, shrinkage=rule["shrinkage"]
+    )
+    scale = _own_scale(p)
+    found = tune_thresholds(
+        p.targets, _log_odds(scale, p.logits), p.known, class_names=names, **rule
+    )
+    limits = (np.array(found.values) - scale.intercepts) / scale.slopes
+    thresholds = replace(found, values=tuple(limits.tolist()))
+    return Decision(line, thresholds), _log_odds(scale, logits) >= found.pooled
+
+
+def _own_scale(predictions: Predictions) -> Calibration:
+    """The log odds of each class by itself, in which its threshold is drawn towards the others'."""
+    p = predictions
+    try:
+        return fit_calibration(
+            p.targets, p.logits, p.known, class_names=p.class_names, shrinkage=_SCALE_SHRINKAGE
+        )
+    except DataError:  # the logits order nothing: as they are, then
+        return Calibration.identity(p.class_names)
+
+
+def _log_odds(line: Calibration, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    return logits.astype(np.float64) * line.slopes + line.intercepts
+
+
+def _rows(predictions: Predictions, kept: NDArray[np.bool_]) -> Predictions:
+    known = predictions.known
+    return replace(
+        predictions,
+        image_ids=predictions.image_ids[kept],
+        logits=predictions.logits[kept],
+        targets=predictions.targets[kept],
+        known=None if known is None else known[kept],
     )

@@ -29,6 +29,7 @@ class Predictions:
         class_counts: (C,) positives of each class in the training split.
         num_train_images: Images of the training split.
         known: (N, C) booleans, False where nobody annotated; None: all known.
+        model: Digest of the weights they come from; empty if not known.
     """
 
     image_ids: NDArray[np.generic]
@@ -38,6 +39,7 @@ class Predictions:
     class_counts: NDArray[np.int64]
     num_train_images: int
     known: NDArray[np.bool_] | None = None
+    model: str = ""
 
     def __post_init__(self) -> None:
         n, c = self.targets.shape if self.targets.ndim == 2 else (-1, -1)
@@ -82,6 +84,7 @@ class Predictions:
             "class_names": np.array(self.class_names, dtype=np.str_),
             "class_counts": self.class_counts.astype(np.int64, copy=False),
             "num_train_images": np.int64(self.num_train_images),
+            "model": np.str_(self.model),
         }
         if self.known is not None:
             arrays["known"] = self.known
@@ -115,6 +118,7 @@ class Predictions:
                     class_counts=arrays["class_counts"].astype(np.int64),
                     num_train_images=int(arrays["num_train_images"]),
                     known=arrays["known"].astype(bool) if "known" in arrays else None,
+                    model=str(arrays["model"]) if "model" in arrays else "",
                 )
         except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
             if isinstance(error, DataError):

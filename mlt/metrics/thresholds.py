@@ -136,8 +136,9 @@ def tune_thresholds(
 
     Args:
         targets: (N, C) array of 0 and 1 or booleans: validation data, not training or test data.
-        scores: (N, C) logits or probabilities, higher is more likely. Logits shrink better, as
-            their distances mean the same everywhere.
+        scores: (N, C) logits or probabilities, higher is more likely. Best are calibrated log odds,
+            as in :func:`mlt.metrics.tune_decision`: a class can be drawn sensibly towards a pooled
+            threshold only where the scores of all classes mean the same.
         known: (N, C) booleans. None: all are known.
         class_names: C names; "0", "1", ... if None.
         goal: What to reach.

@@ -65,6 +65,19 @@ def test_tuning_on_the_test_images_of_the_run_is_pointed_out(
     assert "test images of the run" not in caplog.text
 
 
+def test_predictions_of_other_weights_are_refused(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "best.safetensors").read_bytes()
+    other = Predictions.load(run / "predictions.npz")
+    object.__setattr__(other, "model", "0" * 64)
+    other.save(run / "other.npz")
+    arguments = ["tune", str(run / "best.safetensors"), "--predictions", str(run / "other.npz")]
+    assert main(arguments) == 2
+    assert "predictions of other weights" in capsys.readouterr().err
+    assert (run / "best.safetensors").read_bytes() == before
+
+
 def test_new_weights_have_no_thresholds_of_old_ones(run: Path) -> None:
     checkpoint = str(run / "last.safetensors")
     assert main(["tune", checkpoint, "--predictions", str(run / "predictions.npz")]) == 0

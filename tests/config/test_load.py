@@ -77,7 +77,7 @@ def test_impossible_combinations_are_reported_beside_faulty_keys() -> None:
         ({"training": {"epochs": 1.5}}, "training.epochs: must be a valid integer, not 1.5"),
         ({"optimizer": {"lr": "fast"}}, "optimizer.lr: must be a valid number, not 'fast'"),
         ({"training": {"epochs": 1, "autocast": "fp8"}}, "did you mean 'fp16'?"),
-        ({"transforms": "modern"}, "transforms: must be an object, not 'modern'"),
+        ({"transforms": ["modern"]}, "transforms: must be an object, not ['modern']"),
         ({"data": {"root": "x"}}, "data: the key 'name' is missing"),
         ({"model": {"backbone": "r", "weights": "nope"}}, "model.weights: 'nope' is not allowed"),
         ({"model": {"backbone": "r", "weights": {"fil": "x"}}}, "model.weights.fil: unknown key"),
@@ -187,3 +187,35 @@ def test_the_schema_describes_every_section() -> None:
     assert set(Config.model_fields) == set(schema["properties"])
     assert schema["additionalProperties"] is False
     assert "Learning rate of the head." in json.dumps(schema)
+
+
+def test_a_section_may_be_one_word() -> None:
+    base = load_config("digits_mlt_bce")
+    words = load_config("digits_mlt_bce", ["loss=cb_focal", "sampler=class_aware"])
+    assert words == load_config(
+        "digits_mlt_bce", ["loss={preset: cb_focal}", "sampler={name: class_aware}"]
+    )
+    assert words != base
+    # A preset replaces the parts in the file; its options may follow.
+    chosen = load_config("digits_mlt_bce", ["loss.preset=cb_focal", "loss.options.beta=0.99"])
+    assert (
+        chosen.loss
+        == load_config("digits_mlt_bce", ["loss={preset: cb_focal, options: {beta: 0.99}}"]).loss
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("loss=cb_focl", "Did you mean 'cb_focal'"),
+        ("loss=3", "loss: .*not 3"),
+        ("loss=[1]", "loss: .*1"),
+        ("sampler=class_awre", "did you mean 'class_aware'"),
+        ("sampler=3", "sampler: .*3"),
+        ("optimizer=3", "optimizer: .*3"),
+    ],
+)
+def test_a_wrong_word_is_one_problem(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        load_config("digits_mlt_bce", [override])
+    assert "1 problem\n" in str(error.value)

@@ -128,7 +128,7 @@ def test_marks_line_ends_delimiters_and_empty_lines(tmp_path: Path, text: str) -
         ("path,labels\na,cat|dog\n", {}, "give labels_column='labels'"),
         ('path,cat\na,1\n"b,1\n', {}, "line 3: unexpected end of data"),
         ("path,labels\na,\n", {"labels_column": "labels"}, "no class name in its column"),
-        ("path,cat\na,1\n", {"labels_column": "labels"}, "give labels_column=None"),
+        ("path,cat\na,1\n", {"labels_column": "labels"}, "set labels_column to null"),
         (
             "path,labels\na,cat;dog\n",
             {"labels_column": "labels", "class_names": ["cat", "dog"]},

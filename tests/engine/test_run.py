@@ -212,6 +212,29 @@ def test_resuming_on_other_data_is_refused(tiny_root: Path, tiny_values: dict[st
         train_run(parse_config(changed(values, training={"epochs": 4})), resume=True)
 
 
+def test_a_run_that_died_before_its_first_checkpoint_does_not_stand_in_the_way(
+    tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*arguments: object) -> None:
+        raise DataError("a broken image")
+
+    monkeypatch.setattr(run_module, "train_epoch", die)
+    with pytest.raises(DataError):
+        train_run(parse_config(tiny_values))
+    monkeypatch.undo()
+    assert RunFolder(tiny_values["output"]).config.exists()
+    train_run(parse_config(tiny_values))
+
+
+def test_images_in_training_and_test_are_pointed_out(
+    tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = {**tiny_values["data"], "test": tiny_values["data"]["train"]}
+    values = changed({**tiny_values, "data": data}, training={"epochs": 0})
+    train_run(parse_config(values))
+    assert "48 of 48 test images are training images too" in caplog.text
+
+
 def test_an_epoch_without_a_readable_image_is_an_error(
     tiny_root: Path, tiny_values: dict[str, Any]
 ) -> None:

@@ -51,6 +51,7 @@ def test_a_file_answers_as_the_model_does_on_photographs(
     assert description["class_names"] == list(predictor.class_names)
     assert description["output"] == "logits"
     assert description["thresholds"] == [0.0] * 4
+    assert description["calibration"] == {"slopes": [1.0] * 4, "intercepts": [0.0] * 4}
     assert description["preprocessing"] == predictor.preprocessing.to_dict()
 
 

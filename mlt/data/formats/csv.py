@@ -263,7 +263,7 @@ def _from_names(
     class_names: Sequence[str] | None,
     blank: Meaning,
 ) -> tuple[csr_array, csr_array | None, Sequence[str]]:
-    labels_at = rows.position(labels_column, "; for one column a class, give labels_column=None")
+    labels_at = rows.position(labels_column, "; for one column a class, set labels_column to null")
     found: dict[str, int] = {name: c for c, name in enumerate(class_names or ())}
     indices: list[int] = []
     ends = [0]
