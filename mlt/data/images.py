@@ -71,10 +71,7 @@ def load_image(path: str | Path) -> Image.Image:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    remedy = (
-        "Fetch it again, take it out of the annotations, or let unreadable images be skipped "
-        "and counted."
-    )
+    remedy = "Fetch it again, or leave it out."
     if path.is_dir():
         return "it is a folder. Check the paths in the annotations."
     if isinstance(error, PermissionError):

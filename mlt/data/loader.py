@@ -87,7 +87,9 @@ class Loader:
         for batch, problems in self._loader:
             for row, problem in problems:
                 if self.dataset.on_error == "raise":
-                    raise DataError(problem)
+                    raise DataError(
+                        f"{problem} With data.on_image_error: skip such images are left out"
+                    )
                 if row not in self.problems:
                     logger.warning("Skipped: %s", problem)
                 self.problems[row] = problem

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlt.config import Config, changed_keys, load_config
+from mlt.data import LabelTable
+from mlt.data.names import name_difference
+from mlt.data.sources import read_test
 from mlt.engine.folder import RunFolder
 from mlt.engine.run import train_run
-from mlt.errors import ConfigError, OutputExistsError, TrainingError
+from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 
 __all__ = ["Plan", "Trained", "plan_runs", "train_missing"]
 
@@ -64,6 +67,7 @@ def plan_runs(
     Raises:
         ConfigError: If a folder holds a run of another configuration.
         OutputExistsError: If a folder holds something else.
+        DataError: If the configurations have different classes or test images.
     """
     plans = [
         Plan(
@@ -77,6 +81,7 @@ def plan_runs(
     ]
     for plan in plans:
         _check(plan)
+    _check_same_test(configs)
     return plans
 
 
@@ -101,12 +106,33 @@ def train_missing(plans: Iterable[Plan]) -> Trained:
         try:
             if not plan.finished:
                 train_run(plan.config, resume=plan.begun)
+        except KeyboardInterrupt:
+            logger.warning("the same command goes on from here")
+            raise
         except TrainingError as error:
             logger.error("%s failed: %s", plan.name, error)
             trained.failed[plan.name] = str(error)
         else:
             trained.runs.append(plan.folder.path)
     return trained
+
+
+def _check_same_test(configs: Mapping[str, Config]) -> None:
+    """Refuse what could not be compared in the end, before anything is trained."""
+    seen: dict[str, tuple[str, LabelTable]] = {}
+    for name, config in configs.items():
+        data = config.data.model_dump_json()
+        if data not in seen:
+            seen[data] = name, read_test(config.data, RunFolder(config.output).cache)
+    first, *others = seen.values()
+    for name, table in others:
+        difference = name_difference(first[1].class_names, table.class_names, first[0], name)
+        if difference:
+            raise DataError(f"{first[0]} and {name} cannot be compared, classes: {difference}")
+        if list(first[1].image_ids) != list(table.image_ids):
+            raise DataError(
+                f"{first[0]} and {name} cannot be compared: they are tested on different images"
+            )
 
 
 def _check(plan: Plan) -> None:

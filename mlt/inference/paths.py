@@ -20,11 +20,11 @@ IMAGE_SUFFIXES = frozenset(
 _TABLES = {".csv": ",", ".tsv": "\t"}
 
 
-def find_images(paths: Iterable[str | Path], path_column: str = "path") -> list[Path]:
+def find_images(paths: str | Path | Iterable[str | Path], path_column: str = "path") -> list[Path]:
     """List the image files that some paths stand for, each once, in the order given.
 
     Args:
-        paths: Files; folders, searched through with all folders below, hidden ones left out;
+        paths: One or several. Files; folders, with all below but hidden ones left out;
             patterns with ``*``, ``?``, ``**``; or ``.csv`` and ``.tsv`` tables whose paths start
             from the table's own folder.
         path_column: The tables' column of paths.
@@ -44,6 +44,8 @@ def find_images(paths: Iterable[str | Path], path_column: str = "path") -> list[
         >>> [path.name for path in find_images([folder, folder / "b.png"])]
         ['a.JPG', 'b.png']
     """
+    if isinstance(paths, (str, Path)):
+        paths = [paths]
     return list(dict.fromkeys(path for given in paths for path in _expand(given, path_column)))
 
 

@@ -113,7 +113,7 @@ class Predictor:
 
     def predict(
         self,
-        paths: Sequence[str | Path],
+        paths: str | Path | Sequence[str | Path],
         *,
         batch_size: int = 32,
         workers: int | None = None,
@@ -124,7 +124,7 @@ class Predictor:
         """Predict image files, one after the other as they are asked for.
 
         Args:
-            paths: The files, see :func:`mlt.inference.find_images`.
+            paths: The file or files, see :func:`mlt.inference.find_images`.
             batch_size: Images that are computed together.
             workers: Processes that load images; None decides by cores and images.
             mirror: Average the logits of each image and its mirror image.
@@ -140,7 +140,7 @@ class Predictor:
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        files = [Path(path) for path in paths]
+        files = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
         if workers is None:
             workers = default_workers(len(files), batch_size)
         loader = DataLoader(

@@ -62,7 +62,7 @@ def rates_table(summary: Summary) -> str:
     if more is None:
         return ""
     at = more.threshold if isinstance(more.threshold, (int, float)) else None
-    rule = "at its threshold a class" if at is None else f"at logit {at:g}"
+    rule = "at each class's threshold" if at is None else f"at logit {at:g}"
     lines = [_rates_heading("labels given")]
     lines.append(_rates_line(rule, more.rates))
     lines.append(_rates_line(f"the {TOP} highest an image", more.top_rates))
@@ -72,7 +72,7 @@ def rates_table(summary: Summary) -> str:
         f"one-error {_percent(more.order.one_error)}, coverage {more.order.coverage:.2f} labels"
     )
     if more.rates.never_predicted:
-        lines.append(f"classes never given {rule}: {more.rates.never_predicted}")
+        lines.append(f"classes that are never given {rule}: {more.rates.never_predicted}")
     return "\n".join(lines)
 
 

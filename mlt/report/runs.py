@@ -17,7 +17,7 @@ from mlt.config.yaml_text import parse_yaml
 from mlt.data.stats import ClassStats, GroupLimits
 from mlt.engine.checkpoint import decision_copy
 from mlt.engine.folder import RunFolder
-from mlt.errors import DataError
+from mlt.errors import DataError, MissingFileError
 from mlt.metrics import Calibration, Decision, Predictions, average_precision
 
 __all__ = ["Run", "load_run"]
@@ -122,6 +122,8 @@ def load_run(path: str | Path) -> Run:
         DataError: If a file in it is damaged.
     """
     folder = RunFolder(path)
+    if not folder.predictions.exists():
+        raise MissingFileError(_no_run(folder))
     predictions = Predictions.load(folder.predictions)
     if not len(predictions):
         raise DataError(f"{folder.predictions} has no image: the test split was empty")
@@ -137,6 +139,18 @@ def load_run(path: str | Path) -> Run:
         decision=_decision(tuned, predictions, folder.path) if tuned else None,
         checks=tuned.get("checks") or {},
     )
+
+
+def _no_run(folder: RunFolder) -> str:
+    path = folder.path
+    if not path.is_dir():
+        return f"{path} is no run folder; give the folder that `mlt train` wrote"
+    inside = sorted(child.name for child in path.iterdir() if (child / "predictions.npz").exists())
+    if inside:
+        return f"{path} is a folder of {len(inside)} runs, not a run; give them: {path}/*"
+    if folder.state.exists():
+        return f"the run in {path} is not finished (no predictions.npz); train with --resume"
+    return f"no predictions file {folder.predictions}; a run writes predictions.npz"
 
 
 def _decision(tuned: Mapping[str, Any], predictions: Predictions, path: Path) -> Decision:

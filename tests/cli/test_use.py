@@ -46,7 +46,7 @@ def test_tune_then_predict_and_evaluate(
 
     capsys.readouterr()
     assert main(["evaluate", str(run / "config.yaml"), "--checkpoint", checkpoint, "--rates"]) == 0
-    assert "at its threshold a class" in capsys.readouterr().out
+    assert "at each class's threshold" in capsys.readouterr().out
     assert main(["evaluate", "--predictions", predictions, "--rates"]) == 0
     assert "at logit 0" in capsys.readouterr().out
 

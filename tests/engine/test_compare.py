@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mlt.config import Config, parse_config
+from mlt.config import Config, load_config, parse_config
 from mlt.engine import compare
 from mlt.engine.compare import plan_runs, train_missing
 from mlt.engine.run import train_run
-from mlt.errors import ConfigError, OutputExistsError, TrainingError
+from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 
 
 @pytest.fixture
@@ -78,6 +78,20 @@ def test_a_diverged_run_does_not_stop_the_others(
     trained = train_missing(plan_runs(configs, [0], tmp_path))
     assert trained.failed == {"focal-seed0": "the loss is not finite"}
     assert [path.name for path in trained.runs] == ["bce-seed0"]
+
+
+def test_what_could_not_be_compared_is_refused_before_anything_is_trained(
+    configs: dict[str, Config], tmp_path: Path
+) -> None:
+    focal = configs["focal"]
+    data = focal.data.model_copy(update={"test": focal.data.train})
+    other = focal.model_copy(update={"data": data})
+    with pytest.raises(DataError, match=r"focal and other cannot be compared: .* different images"):
+        plan_runs({"focal": focal, "other": other}, [0], tmp_path / "all")
+    digits = load_config("digits_mlt_bce", [f"data.root={tmp_path / 'digits'}"])
+    with pytest.raises(DataError, match="focal and digits cannot be compared, classes: only in"):
+        plan_runs({"focal": focal, "digits": digits}, [0], tmp_path / "all")
+    assert not (tmp_path / "all").exists()
 
 
 def test_runs_of_other_configurations_are_refused_before_anything_is_trained(

@@ -162,7 +162,7 @@ def test_thresholds_a_class_reach_the_rates_and_the_json() -> None:
     values = json.loads(json.dumps(summary.to_json(), allow_nan=False))
     assert values["rates"]["threshold"] == [4.0, None, 0.0, 0.0]
     assert values["rates"]["never_predicted"] == 1
-    assert "at its threshold a class" in rates_table(summary)
+    assert "at each class's threshold" in rates_table(summary)
 
 
 def test_the_rates_table_says_what_was_counted() -> None:
