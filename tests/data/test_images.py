@@ -200,7 +200,7 @@ def test_no_image(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         load_image(tmp_path / "a.jpg")
     assert str(tmp_path / "a.jpg") in str(caught.value)
-    assert "skipped" in str(caught.value)
+    assert "leave it out" in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "tiff", "webp"])

@@ -107,9 +107,14 @@ def test_the_baseline_is_a_method_or_a_run(make_run) -> None:
 def test_what_is_missing_or_damaged_is_named(make_run, tmp_path) -> None:
     with pytest.raises(ConfigError, match="at least one"):
         load_report([])
+    with pytest.raises(MissingFileError, match=r"absent is no run folder"):
+        load_report([tmp_path / "absent"])
+    (tmp_path / "empty").mkdir()
     with pytest.raises(MissingFileError, match=r"no predictions file .*empty"):
         load_report([tmp_path / "empty"])
     run = make_run("a")
+    with pytest.raises(MissingFileError, match=r"is a folder of 1 runs"):
+        load_report([run.parent])
     (run / "config.yaml").write_text("seed: [")
     with pytest.raises(DataError, match=r"config.yaml cannot be read"):
         load_run(run)
