@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from contextlib import nullcontext
     from pathlib import Path
 
-    from mlt.errors import ConfigError, OutputExistsError
+    from mlt.errors import ConfigError, DataError, OutputExistsError
 
     if arguments.top is not None and arguments.top < 1:
         raise ConfigError(f"--top must be at least 1, got {arguments.top}")
@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     from mlt.inference.predictor import Predictor
 
     paths = find_images(arguments.paths, arguments.path_column)
+    if not paths:
+        raise DataError(f"there is no image in {', '.join(arguments.paths)}")
     predictor = Predictor.from_checkpoint(arguments.checkpoint, arguments.device)
     problems: dict[Path, str] = {}
     predictions = predictor.predict(

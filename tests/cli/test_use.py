@@ -127,6 +127,14 @@ def test_mistakes(
     assert message in capsys.readouterr().err
 
 
+def test_an_empty_list_of_images_is_named(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.csv").write_text("path\n")
+    assert main(["predict", str(tiny_run / "last.safetensors"), str(tmp_path / "list.csv")]) == 2
+    assert "there is no image in" in capsys.readouterr().err
+
+
 def test_export_command(run: Path, tiny_source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = run / "model.pt2"
     arguments = ["export", str(run / "last.safetensors"), "--output", str(output)]
