@@ -110,7 +110,8 @@ def check_loss(loss: DetectionLoss, num_classes: int, device: torch.device | Non
 
     Raises:
         ConfigError: If the loss gives a single number or one a row, lets logits interfere with each
-            other, was built for another number of classes, or was built from counts of images.
+            other, keeps a column for the background, was built for another number of classes, or
+            from counts of images.
 
     Example:
         >>> from mlt.losses import create_loss
@@ -131,6 +132,11 @@ def check_loss(loss: DetectionLoss, num_classes: int, device: torch.device | Non
         raise ConfigError(
             f"{name} is a softmax loss: it takes exactly one class a box. This head has one "
             f"sigmoid a class, whose scores it would not train. {REMEDY}"
+        )
+    if isinstance(loss, EqualizationLossV2) and loss.background:
+        raise ConfigError(
+            f"{name} takes its last column for the background, but in this head that is a class, "
+            "and a background box is a row of zeros. Build it with background=False."
         )
     _check_reduction(loss, name)
     _check_unit(loss, name)

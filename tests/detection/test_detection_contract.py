@@ -56,6 +56,7 @@ def test_every_elementwise_loss_is_accepted_and_is_one(name: str) -> None:
         (nn.BCEWithLogitsLoss(), 'reduction="none"'),
         (create_loss("cb_bce", [3, 1], reduction="none", beta=0.9), "counts of 2 classes"),
         (EqualizationLossV2(4, reduction="none"), "counts of 4 classes"),
+        (EqualizationLossV2(3, background=True, reduction="none"), "background=False"),
         (lambda z, y: (z - y).square().mean(), "a loss for each"),
         (lambda z, y: (z - y).square().mean(1), "a loss for each"),
         (lambda z, y: 3, "gave 3"),
