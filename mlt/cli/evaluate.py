@@ -7,7 +7,8 @@ import argparse
 from mlt.cli.arguments import add_overrides
 
 DESCRIPTION = """\
-Evaluate a checkpoint on the test images of a configuration, or predictions that were saved.
+Evaluate a checkpoint on the test images of a configuration (or, with --validation, on its
+validation images), or predictions that were saved.
 
   mlt evaluate configs/voc_mlt_bce.yaml --checkpoint runs/voc_mlt_bce/best.safetensors
   mlt evaluate --predictions runs/voc_mlt_bce/predictions.npz --classes"""
@@ -15,10 +16,13 @@ Evaluate a checkpoint on the test images of a configuration, or predictions that
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("config", metavar="CONFIG", nargs="?", help="says which test images")
+    parser.add_argument("config", metavar="CONFIG", nargs="?", help="says which images")
     parser.add_argument("--checkpoint", metavar="FILE", help="a .safetensors file of a run")
     parser.add_argument("--predictions", metavar="FILE.npz", help="predictions.npz of a run")
     add_overrides(parser, "data.root=/data/coco")
+    parser.add_argument(
+        "--validation", action="store_true", help="evaluate the validation images of CONFIG"
+    )
     parser.add_argument("--head", type=int, metavar="N", help="head classes have >= N images")
     parser.add_argument("--tail", type=int, metavar="N", help="tail classes have < N images")
     parser.add_argument("--classes", action="store_true", help="print every class too")
@@ -42,18 +46,27 @@ def run(arguments: argparse.Namespace) -> int:
 
     by_checkpoint = arguments.config is not None and arguments.checkpoint is not None
     by_predictions = arguments.predictions is not None
-    mixed = by_predictions and (arguments.config or arguments.checkpoint or arguments.overrides)
+    mixed = by_predictions and (
+        arguments.config or arguments.checkpoint or arguments.overrides or arguments.validation
+    )
     if mixed or not (by_checkpoint or by_predictions):
         raise ConfigError(
             "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone"
         )
     from mlt.engine.checkpoint import read_info
-    from mlt.engine.evaluate import check_free, evaluate_checkpoint, limits_from, write_results
+    from mlt.engine.evaluate import (
+        Part,
+        check_free,
+        evaluate_checkpoint,
+        limits_from,
+        write_results,
+    )
     from mlt.metrics import Decision, Predictions, class_table, rates_table, result_table, summarize
 
     if arguments.output:
         check_free(arguments.output, arguments.overwrite)
     thresholds: float | tuple[float, ...] = 0.0
+    part: Part = "validation" if arguments.validation else "test"
     if by_predictions:
         predictions = Predictions.load(arguments.predictions)
         limits = limits_from(arguments.head, arguments.tail)
@@ -64,14 +77,14 @@ def run(arguments: argparse.Namespace) -> int:
         limits = limits_from(
             arguments.head, arguments.tail, config.evaluation.head, config.evaluation.tail
         )
-        predictions = evaluate_checkpoint(config, arguments.checkpoint)
+        predictions = evaluate_checkpoint(config, arguments.checkpoint, part)
         decision = read_info(arguments.checkpoint).decision
         if decision is not None:
             thresholds = Decision.from_json(decision).limits
     summary = summarize(predictions, limits, threshold=thresholds)
     if arguments.classes:
         print(class_table(summary) + "\n")
-    print(result_table(summary))
+    print(result_table(summary, part))
     if arguments.rates:
         print("\n" + rates_table(summary))
     if arguments.output:

@@ -10,23 +10,24 @@ DESCRIPTION = """\
 Tune a threshold for each label, and calibrate its probabilities, on validation images. Both are
 kept in the checkpoint, where `mlt predict` and `mlt export` find them.
 
-  mlt tune runs/mine/last.safetensors --config my.yaml --set data.test=validation.csv
-  mlt tune runs/mine/last.safetensors --predictions validation/predictions.npz --goal precision \\
-    --target 0.9
+  mlt tune runs/mine/last.safetensors --predictions runs/mine/validation.npz
+  mlt tune runs/mine/last.safetensors --config my.yaml --set data.validation=validation.csv
+  mlt tune runs/mine/last.safetensors --config my.yaml --goal precision --target 0.9
 
-With --config, its `data.test` names the validation images. Use images that the model was not
-trained on and that no result will be reported on."""
+With --config, `data.validation` names the images; where a configuration has none, its test images
+are taken. Use images that the model was not trained on and that no result will be reported on. A
+run with validation images keeps its predictions of them in validation.npz."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a .safetensors file of a run")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--config", metavar="CONFIG", help="its test images are for validation")
+    source.add_argument("--config", metavar="CONFIG", help="names the validation images")
     source.add_argument(
-        "--predictions", metavar="FILE.npz", help="of this checkpoint, from `mlt evaluate --output`"
+        "--predictions", metavar="FILE.npz", help="of this checkpoint: a run's validation.npz"
     )
-    add_overrides(parser, "data.test=validation.csv")
+    add_overrides(parser, "data.validation=validation.csv")
     parser.add_argument(
         "--goal",
         choices=["f_beta", "precision", "recall", "rate"],

@@ -53,6 +53,11 @@ class _Data(Strict):
     on_image_error: Literal["raise", "skip"] = "raise"
     """An image that cannot be decoded stops the run, or is skipped and counted."""
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether validation images are named."""
+        return False
+
 
 class CocoMltData(_Data):
     """COCO-MLT: 1,909 long-tailed images of train2017, tested on val2017."""
@@ -95,10 +100,17 @@ class CocoData(_Data):
     name: Literal["coco"]
     train: CocoPart
     test: CocoPart
+    validation: CocoPart | None = None
+    """Images to watch training on and to choose the best epoch by; null watches the test images."""
     min_image_size: int = Field(0, ge=0)
     """Training images with a side shorter than this many pixels are left out."""
     longtail: LongTailConfig | None = None
     """Cut a long-tailed subset out of the training images; null keeps them all."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether validation images are named."""
+        return self.validation is not None
 
 
 class VocData(_Data):
@@ -113,10 +125,20 @@ class VocData(_Data):
     """The same for the test images."""
     test_set: str = "test"
     """Test image set."""
+    validation_folder: str = "."
+    """The same for the validation images."""
+    validation_set: str | None = None
+    """Image set to watch training on and to choose the best epoch by; null watches the test
+    images."""
     class_names: tuple[str, ...] | None = None
     """Class order; null takes the names found in the training annotations, sorted."""
     longtail: LongTailConfig | None = None
     """Cut a long-tailed subset out of the training images; null keeps them all."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether validation images are named."""
+        return self.validation_set is not None
 
 
 class CsvData(_Data):
@@ -127,6 +149,9 @@ class CsvData(_Data):
     """Table of the training images."""
     test: str
     """Table of the test images."""
+    validation: str | None = None
+    """Table of images to watch training on and to choose the best epoch by; null watches the test
+    images."""
     images: str = "."
     """Folder the image paths start from."""
     path_column: str = "path"
@@ -147,6 +172,11 @@ class CsvData(_Data):
     """What -1 in a class column means."""
     longtail: LongTailConfig | None = None
     """Cut a long-tailed subset out of the training images; null keeps them all."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether validation images are named."""
+        return self.validation is not None
 
 
 DataConfig = Annotated[

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from mlt.data.builders import build_pareto_split, build_published_split, full_sp
 from mlt.data.digits import DIGITS_LONGTAIL
 from mlt.data.labels import LabelTable
 from mlt.data.published import PUBLISHED
-from mlt.data.sources import how_to_get, read_test, read_train
+from mlt.data.sources import how_to_get, read_test, read_train, read_validation
 from mlt.data.split import Split
 from mlt.errors import MissingFileError
 
@@ -35,12 +36,14 @@ class Data:
     Attributes:
         train: The training split.
         test: The test images, with the same classes.
+        validation: Images to watch training on, with the same classes; None where there are none.
         split: How the training split came about.
         notes: What a user should know about the data.
     """
 
     train: LabelTable
     test: LabelTable
+    validation: LabelTable | None
     split: Split
     notes: tuple[str, ...]
 
@@ -58,14 +61,18 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
     """
     split, train = training_split(config, cache)
     test = read_test(config, cache, train.class_names)
-    for part, name in ((train, "training"), (test, "test")):
+    validation = read_validation(config, cache, train.class_names)
+    parts = {"training": train, "validation": validation, "test": test}
+    present = {name: table for name, table in parts.items() if table is not None}
+    for name, part in present.items():
         folder = part.image_path(0).parent
         if config.name in PUBLISHED and not folder.is_dir():
             root = Path(config.root)
             missing = folder.relative_to(root).as_posix()
             raise MissingFileError(how_to_get(PUBLISHED[config.name], root, missing))
         check_images(part, name)
-    return Data(train, test, split, (*_notes(split, train), *_shared(train, test)))
+    notes = (*_notes(split, train), *_shared(present))
+    return Data(train, test, validation, split, notes)
 
 
 def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
@@ -129,16 +136,18 @@ def check_images(table: LabelTable, part: str) -> None:
         )
 
 
-def _shared(train: LabelTable, test: LabelTable) -> tuple[str, ...]:
-    """A warning if images are tested that were trained on."""
-    tested = {test.image_path(row) for row in range(len(test))}
-    both = sum(train.image_path(row) in tested for row in range(len(train)))
-    if not both:
-        return ()
-    return (
-        f"warning: {both} of {len(test)} test images are training images too; results on them look "
-        "better than they are",
-    )
+def _shared(parts: Mapping[str, LabelTable]) -> Iterator[str]:
+    """A warning for each two parts, in the order of training and testing, that share images."""
+    paths = {
+        name: {table.image_path(row) for row in range(len(table))} for name, table in parts.items()
+    }
+    for earlier, later in combinations(parts, 2):
+        both = len(paths[earlier] & paths[later])
+        if both:
+            yield (
+                f"warning: {both} of {len(parts[later])} {later} images are {earlier} images too; "
+                "results on them look better than they are"
+            )
 
 
 def _notes(split: Split, train: LabelTable) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from mlt.data.names import name_difference
 from mlt.data.published import COCO_MLT, VOC_CLASSES, VOC_MLT, PublishedSplit
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["annotation_files", "how_to_get", "read_test", "read_train"]
+__all__ = ["annotation_files", "how_to_get", "read_test", "read_train", "read_validation"]
 
 
 def annotation_files(config: DataConfig) -> list[Path]:
@@ -94,8 +94,7 @@ def read_test(
         DataError: If the test data has other classes.
     """
     root = Path(config.root)
-    if class_names is None and isinstance(config, (VocData, CsvData)):
-        class_names = config.class_names or read_train(config, cache).class_names
+    class_names = class_names or _declared_classes(config, cache)
     match config:
         case CocoMltData():
             table = _coco(config, _coco_mlt(root, "val2017"), "coco_mlt_test", cache)
@@ -115,10 +114,52 @@ def read_test(
             table = _voc(config, config.test_folder, config.test_set, class_names, cache)
         case CsvData():
             table = _csv(config, config.test, "data.test", class_names)
+    return _with_classes(table, class_names, "test")
+
+
+def read_validation(
+    config: DataConfig, cache: Path | None = None, class_names: Sequence[str] | None = None
+) -> LabelTable | None:
+    """Read the labels of the validation images; None where the configuration names none.
+
+    Args:
+        config: Where the annotations are.
+        cache: Folder for label tables.
+        class_names: As of :func:`read_test`.
+
+    Raises:
+        MissingFileError: If they are absent.
+        DataError: If the validation data has other classes.
+    """
+    match config:
+        case CocoData(validation=CocoPart() as part):
+            return _with_classes(
+                _coco(config, part, "coco_validation", cache), class_names, "validation"
+            )
+        case VocData(validation_set=str(name)):
+            names = class_names or _declared_classes(config, cache)
+            table = _voc(config, config.validation_folder, name, names, cache)
+            return _with_classes(table, names, "validation")
+        case CsvData(validation=str(file)):
+            names = class_names or _declared_classes(config, cache)
+            table = _csv(config, file, "data.validation", names)
+            return _with_classes(table, names, "validation")
+    return None
+
+
+def _declared_classes(config: DataConfig, cache: Path | None) -> Sequence[str] | None:
+    """The classes of formats whose images do not name them all; None for COCO's, which do."""
+    if not isinstance(config, (VocData, CsvData)):
+        return None
+    return config.class_names or read_train(config, cache).class_names
+
+
+def _with_classes(table: LabelTable, class_names: Sequence[str] | None, part: str) -> LabelTable:
+    """Give the table; refuse it if the training data has other classes."""
     if class_names is not None:
-        difference = name_difference(class_names, table.class_names, "training", "test")
+        difference = name_difference(class_names, table.class_names, "training", part)
         if difference:
-            raise DataError(f"data: training and test data have different classes: {difference}")
+            raise DataError(f"data: training and {part} data have different classes: {difference}")
     return table
 
 

@@ -29,6 +29,7 @@ def describe(config: Config) -> str:
     total = sum(p.numel() for p in model.parameters())
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     groups = setup.training.optimizer.param_groups
+    validation = setup.data.validation
     epochs, updates = config.training.epochs, setup.updates_per_epoch
     lines = [
         dump_config(config).rstrip(),
@@ -36,6 +37,7 @@ def describe(config: Config) -> str:
         split_summary(setup.data.split, setup.stats),
         *setup.data.notes,
         "",
+        *([] if validation is None else [f"validation     {len(validation)} images"]),
         f"test images    {len(setup.data.test)}",
         f"device         {setup.device}",
         f"parameters     {total:,} in all, {learning:,} learn",

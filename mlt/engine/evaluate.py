@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,21 +11,21 @@ from torch import nn
 
 from mlt.config import Config
 from mlt.data.dataset import ImageDataset
-from mlt.data.labels import LabelTable
 from mlt.data.load import check_images
 from mlt.data.loader import Loader, build_loader
-from mlt.data.sources import read_test
+from mlt.data.sources import read_test, read_validation
 from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.engine.checkpoint import check_class_names, load_checkpoint, weights_digest
 from mlt.engine.device import pick_device
 from mlt.engine.folder import RunFolder
 from mlt.engine.progress import Progress
-from mlt.errors import DataError, OutputExistsError
+from mlt.errors import ConfigError, DataError, OutputExistsError
 from mlt.files import write_json_atomic
 from mlt.metrics import Predictions, Summary
 
 __all__ = [
+    "Part",
     "check_free",
     "evaluate_checkpoint",
     "limits_from",
@@ -33,28 +34,35 @@ __all__ = [
     "write_results",
 ]
 
+Part = Literal["test", "validation"]
 
-def evaluate_checkpoint(config: Config, checkpoint: str | Path) -> Predictions:
-    """Predict the test images of a configuration with a checkpoint.
+
+def evaluate_checkpoint(config: Config, checkpoint: str | Path, part: Part = "test") -> Predictions:
+    """Predict the test images of a configuration, or its validation images, with a checkpoint.
 
     Model, preprocessing and training counts come from the checkpoint, the images and their labels
     from the configuration.
 
     Args:
-        config: Says which test images, and on which device.
+        config: Says which images, and on which device.
         checkpoint: A ``.safetensors`` file of a run.
+        part: Which of its images.
 
     Returns:
-        Predictions of every test image.
+        Predictions of every image of that part.
 
     Raises:
+        ConfigError: If the configuration names no validation images and they are asked for.
         CheckpointError: If the checkpoint is damaged, or has other classes than the data.
     """
     device = pick_device(config.device)
     model, info = load_checkpoint(checkpoint)
-    table = read_test(config.data, RunFolder(config.output).cache)
+    read = read_test if part == "test" else read_validation
+    table = read(config.data, RunFolder(config.output).cache)
+    if table is None:
+        raise ConfigError("data.validation: the configuration names no validation images")
     check_class_names(checkpoint, info.class_names, table.class_names)
-    check_images(table, "test")
+    check_images(table, part)
     transform = eval_transform(Preprocessing.from_dict(info.preprocessing))
     loader = build_loader(
         ImageDataset(table, transform, on_error=config.data.on_image_error),
@@ -64,7 +72,6 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path) -> Predictions:
     return predict(
         model.to(device),
         loader,
-        table,
         np.array(info.class_counts),
         info.num_train_images,
         device,
@@ -75,7 +82,6 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path) -> Predictions:
 def predict(
     model: nn.Module,
     loader: Loader,
-    table: LabelTable,
     class_counts: np.ndarray,
     num_train_images: int,
     device: torch.device,
@@ -85,19 +91,19 @@ def predict(
 
     Args:
         model: Gives logits; it is switched to evaluation mode.
-        loader: Batches of the table's images, without repetition.
-        table: The images, N of them, and their labels.
+        loader: Batches of images, without repetition.
         class_counts: (C,) positives in the training split.
         num_train_images: Images of the training split.
         device: Where to compute.
         mirror: Average the logits of each image and its mirror image.
 
     Returns:
-        Predictions in the order of the table; images that could not be read are left out.
+        Predictions in the order of the loader's table; images that could not be read are left out.
     """
     rows, logits = predict_logits(model, loader, device, mirror)
     order = np.argsort(rows)
     rows, logits = rows[order], logits[order]
+    table = loader.dataset.table
     ids = table.image_ids
     return Predictions(
         image_ids=np.array([ids[int(row)] for row in rows]),
@@ -138,7 +144,7 @@ def predict_logits(
                 rows.append(batch.indices.numpy())
             progress.step(len(batch.indices))
     if not rows:
-        raise DataError("not one test image could be read; see the messages above")
+        raise DataError("not one image could be read; see the messages above")
     return np.concatenate(rows), np.concatenate(logits)
 
 

@@ -38,6 +38,7 @@ class RunFolder:
         "best.decision.json",
         "training_state.pt",
         "predictions.npz",
+        "validation.npz",
         "metrics.json",
     )
 
@@ -52,6 +53,7 @@ class RunFolder:
         self.best = self.path / "best.safetensors"
         self.state = self.path / "training_state.pt"
         self.predictions = self.path / "predictions.npz"
+        self.validation = self.path / "validation.npz"
         self.metrics = self.path / "metrics.json"
         self._previous = self.path / ".previous"
 

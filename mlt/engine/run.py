@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlt.config import Config, changed_keys, dump_config, load_config
 from mlt.data import Split
+from mlt.data.loader import Loader
 from mlt.engine.checkpoint import (
     CheckpointInfo,
     load_training_state,
@@ -33,8 +34,10 @@ logger = logging.getLogger(__name__)
 def train_run(config: Config, resume: bool = False, overwrite: bool = False) -> Summary:
     """Train and evaluate; everything is written to the folder ``config.output``.
 
-    The results in ``metrics.json`` are those after the last epoch. ``best.safetensors`` holds the
-    epoch with the highest total mAP on the same test images, so its mAP is an optimistic figure.
+    The results in ``metrics.json`` are those of the test images after the last epoch.
+    ``best.safetensors`` holds the epoch with the highest total mAP on the validation images, whose
+    last predictions are in ``validation.npz``. Without validation images it was chosen on the test
+    images, so that its mAP on them is an optimistic figure.
 
     Args:
         config: The run.
@@ -81,7 +84,7 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
         config.training.epochs,
         setup.updates_per_epoch,
     )
-    predictions: Predictions | None = None
+    watched: Predictions | None = None
     while position.epoch < config.training.epochs or folder.recorded_epochs() < position.epoch:
         if folder.recorded_epochs() == position.epoch:
             train_epoch(setup.training, setup.train_loader, config.training, setup.device, stop)
@@ -89,21 +92,34 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
             folder.forget_previous()
         if folder.recorded_epochs() < position.epoch:
             _save(setup, folder.last)
-            predictions = _record(setup, folder)
+            watched = _record(setup, folder)
         if stop.requested:
             logger.warning("stopped; --resume continues the run in %s", folder.path)
             raise KeyboardInterrupt
-    if predictions is None:  # nothing to train, or a finished run resumed
+    if watched is None:  # nothing to train, or a finished run resumed
         if not folder.last.exists():  # a finished one may have been tuned meanwhile
             _save(setup, folder.last)
-        predictions = _predict(setup)
+        watched = _predict_watched(setup)
+    predictions = watched
+    if setup.validation_loader is not None:
+        watched.save(folder.validation)
+        predictions = _predict(setup, setup.test_loader)
     summary = summarize(predictions, setup.stats.limits)
     write_results(folder.path, summary, predictions)
-    for loader, part in ((setup.train_loader, "training"), (setup.test_loader, "test")):
-        if loader.skipped:
-            logger.warning("%d %s images could not be read and were skipped", loader.skipped, part)
+    _report_skipped(setup)
     logger.info("results are in %s", folder.path)
     return summary
+
+
+def _report_skipped(setup: Setup) -> None:
+    loaders = {
+        "training": setup.train_loader,
+        "validation": setup.validation_loader,
+        "test": setup.test_loader,
+    }
+    for part, loader in loaders.items():
+        if loader is not None and loader.skipped:
+            logger.warning("%d %s images could not be read and were skipped", loader.skipped, part)
 
 
 @contextmanager
@@ -119,12 +135,16 @@ def _workers_may_end(stop: Stop) -> Iterator[None]:
 
 
 def _record(setup: Setup, folder: RunFolder) -> Predictions | None:
-    """Evaluate the epoch just completed if it is due, write its line, keep it if it is the best."""
+    """Evaluate the epoch just completed if it is due, write its line, keep it if it is the best.
+
+    Returns:
+        Predictions of the watched images if the evaluation was due.
+    """
     config, position = setup.config, setup.training.position
     last = position.epoch == config.training.epochs
     every = config.evaluation.every
     due = last or (every > 0 and position.epoch % every == 0)
-    predictions = _predict(setup) if due else None
+    predictions = _predict_watched(setup) if due else None
     means: dict[str, float | None] = {}
     if predictions is not None:
         means = summarize(predictions, setup.stats.limits, details=False).to_json()["mAP"]
@@ -140,22 +160,28 @@ def _record(setup: Setup, folder: RunFolder) -> Predictions | None:
         }
     )
     scores = " ".join(f"{k} {100 * v:.2f}" for k, v in means.items() if v is not None)
+    part = "" if setup.validation_loader is None else "validation "
     loss = math.nan if position.last_loss is None else position.last_loss
     logger.info(
         "epoch %d/%d: loss %.4f%s",
         position.epoch,
         config.training.epochs,
         loss,
-        f", mAP {scores}" if scores else "",
+        f", {part}mAP {scores}" if scores else "",
     )
     return predictions
 
 
-def _predict(setup: Setup) -> Predictions:
+def _predict_watched(setup: Setup) -> Predictions:
+    """Predict the images that training is watched on: the validation images, or the test images."""
+    loader = setup.test_loader if setup.validation_loader is None else setup.validation_loader
+    return _predict(setup, loader)
+
+
+def _predict(setup: Setup, loader: Loader) -> Predictions:
     return predict(
         setup.training.evaluated_model,
-        setup.test_loader,
-        setup.data.test,
+        loader,
         setup.stats.counts,
         setup.stats.num_images,
         setup.device,

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from mlt.config import Config
 from mlt.data import ClassStats, GroupLimits
 from mlt.data.dataset import ImageDataset
+from mlt.data.labels import LabelTable
 from mlt.data.load import Data, load_data
 from mlt.data.loader import Loader, build_loader
 from mlt.data.samplers import build_sampler
@@ -32,11 +33,12 @@ class Setup:
 
     Attributes:
         config: Where they come from.
-        data: Training and test images with their labels.
+        data: Training, validation and test images with their labels.
         stats: Counts and groups of the classes in the training split.
         preprocessing: How an image becomes the model's input outside training.
         train_loader: Augmented batches of the training images, as the sampler draws them.
         test_loader: Batches of all test images, in order.
+        validation_loader: The same of the validation images; None where there are none.
         training: Model, loss, optimizer, schedule.
         device: Where to compute.
     """
@@ -47,6 +49,7 @@ class Setup:
     preprocessing: Preprocessing
     train_loader: Loader
     test_loader: Loader
+    validation_loader: Loader | None
     training: Training
     device: torch.device
 
@@ -94,16 +97,16 @@ def prepare(config: Config, cache: Path | None) -> Setup:
         seed=config.seed,
         device=device,
     )
-    test_loader = build_loader(
-        ImageDataset(
-            data.test,
-            build_transforms(config.transforms, model.mean, model.std, train=False),
-            on_error=on_error,
-        ),
-        batch_size=config.evaluation.batch_size,
-        workers=workers,
-        device=device,
-    )
+
+    def evaluation_loader(table: LabelTable) -> Loader:
+        transform = build_transforms(config.transforms, model.mean, model.std, train=False)
+        return build_loader(
+            ImageDataset(table, transform, on_error=on_error),
+            batch_size=config.evaluation.batch_size,
+            workers=workers,
+            device=device,
+        )
+
     optimizer = build_optimizer(config.optimizer, model)
     training = Training(
         model=model,
@@ -120,7 +123,17 @@ def prepare(config: Config, cache: Path | None) -> Setup:
         ema=_ema(model, config.training.ema_decay),
         position=Position(),
     )
-    return Setup(config, data, stats, preprocessing, train_loader, test_loader, training, device)
+    return Setup(
+        config=config,
+        data=data,
+        stats=stats,
+        preprocessing=preprocessing,
+        train_loader=train_loader,
+        test_loader=evaluation_loader(data.test),
+        validation_loader=None if data.validation is None else evaluation_loader(data.validation),
+        training=training,
+        device=device,
+    )
 
 
 def _try(model: Classifier, config: Config, device: torch.device) -> None:

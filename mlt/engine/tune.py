@@ -16,7 +16,7 @@ from mlt.engine.checkpoint import (
     read_info,
     save_decision,
 )
-from mlt.engine.evaluate import evaluate_checkpoint
+from mlt.engine.evaluate import Part, evaluate_checkpoint
 from mlt.errors import CheckpointError, DataError
 from mlt.metrics import Predictions, Tuned, tune_decision
 
@@ -32,8 +32,8 @@ def tune_checkpoint(
 
     Args:
         checkpoint: A ``.safetensors`` file of a run.
-        validation: A configuration whose test images are the validation images, or a file with
-            the checkpoint's predictions of them.
+        validation: A configuration that names validation images (if it names none, its test
+            images are taken for them), or a file with the checkpoint's predictions of them.
         **options: Of :func:`mlt.metrics.tune_decision`.
 
     Returns:
@@ -44,7 +44,8 @@ def tune_checkpoint(
             is then as it was.
     """
     if isinstance(validation, Config):
-        predictions = evaluate_checkpoint(validation, checkpoint)
+        part: Part = "validation" if validation.data.has_validation else "test"
+        predictions = evaluate_checkpoint(validation, checkpoint, part)
     else:
         predictions = Predictions.load(validation)
         names = read_info(checkpoint).class_names

@@ -17,11 +17,12 @@ __all__ = ["class_table", "decision_table", "rates_table", "result_table", "tune
 _RATES = ("CP", "CR", "CF1", "OP", "OR", "OF1")
 
 
-def result_table(summary: Summary) -> str:
+def result_table(summary: Summary, part: str = "test") -> str:
     """Total, head, medium and tail mAP in percent, with the classes and limits they stand for.
 
     Args:
         summary: The evaluation.
+        part: What the images are, to be named: test, validation.
 
     Returns:
         A few lines of text without a trailing newline.
@@ -33,7 +34,7 @@ def result_table(summary: Summary) -> str:
         rows.append((group, rule[group], size, getattr(summary, group)))
     heading = f"{'':6}  {'training images':22}{'classes':>7}{'mAP':>8}"
     lines = [f"{n:6}  {images:22}{size:>7}{_percent(m):>8}" for n, images, size, m in rows]
-    note = f"mAP in percent over {summary.num_images} test images"
+    note = f"mAP in percent over {summary.num_images} {part} images"
     if summary.details is not None:
         of = summary.details.uncertainty
         heading += f"{'interval':>17}"

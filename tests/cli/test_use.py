@@ -51,6 +51,33 @@ def test_tune_then_predict_and_evaluate(
     assert "at logit 0" in capsys.readouterr().out
 
 
+def test_tune_and_evaluate_by_the_validation_images(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a configuration that has some; here they are the training images."""
+    config = tmp_path / "validated.yaml"
+    lines = (run / "config.yaml").read_text().splitlines()
+    part = "{annotations: annotations/instances_train.json, images: train}"
+    keep = [f"  validation: {part}" if line == "  validation: null" else line for line in lines]
+    assert keep != lines
+    config.write_text("\n".join(keep))
+    checkpoint = str(run / "last.safetensors")
+    command = ["evaluate", str(config), "--checkpoint", checkpoint]
+    assert main([*command, "--validation", "--output", str(tmp_path / "results")]) == 0
+    assert "48 validation images" in capsys.readouterr().out
+    assert main(["tune", checkpoint, "--config", str(config)]) == 0
+    assert "test images of the run" not in caplog.text
+    decision = (run / "last.decision.json").read_text()
+    predictions = str(tmp_path / "results" / "predictions.npz")
+    assert main(["tune", checkpoint, "--predictions", predictions]) == 0
+    assert (run / "last.decision.json").read_text() == decision
+
+    plain = ["evaluate", str(run / "config.yaml"), "--checkpoint", checkpoint]
+    assert main([*plain, "--validation"]) == 2
+    assert "the configuration names no validation images" in capsys.readouterr().err
+    assert main(["evaluate", "--predictions", predictions, "--validation"]) == 2
+
+
 def test_tuning_on_the_test_images_of_the_run_is_pointed_out(
     run: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from mlt.config import parse_config
 from mlt.config.data import DataConfig
 from mlt.data import Split, sources
 from mlt.data.load import load_data, training_split
-from mlt.data.sources import read_test, read_train
+from mlt.data.sources import read_test, read_train, read_validation
 from mlt.engine.run import train_run
 from mlt.errors import DataError, MissingFileError
 
@@ -48,6 +48,37 @@ def test_csv_tables(images: Path) -> None:
     assert data.train.targets(range(8)).sum(0).tolist() == [6, 3]
     assert data.split.recipe["name"] == "full"
     assert data.test.image_path(0) == images / "8.png"
+
+
+def test_validation_tables(images: Path) -> None:
+    values = {"name": "csv", "root": str(images), "train": "train.csv", "test": "test.csv"}
+    assert load_data(data_config(**values)).validation is None
+    values["validation"] = "validation.csv"
+    (images / "validation.csv").write_text("path,labels\n9.png,dog\n1.png,\n7.png,dog|cat\n")
+    data = load_data(data_config(**values))
+    assert data.validation is not None
+    assert data.validation.class_names == ("cat", "dog")
+    assert data.validation.targets(range(3)).tolist() == [[0, 1], [0, 0], [1, 1]]
+    assert [note.split(" too")[0] for note in data.notes] == [
+        "warning: 2 of 3 validation images are training images",
+        "warning: 1 of 4 test images are validation images",
+    ]
+    (images / "validation.csv").write_text("path,labels\n9.png,robot")
+    with pytest.raises(DataError, match="robot"):
+        load_data(data_config(**values))
+    values["validation"] = "elsewhere.csv"
+    with pytest.raises(MissingFileError, match=r"data\.validation: there is no table"):
+        load_data(data_config(**values))
+
+
+def test_validation_images_of_coco(tiny_values: dict[str, Any]) -> None:
+    part = tiny_values["data"]["test"]
+    data = load_data(data_config(**{**tiny_values["data"], "validation": part}))
+    assert data.validation is not None
+    assert data.validation.digest() == data.test.digest()
+    other = {**part, "images": "elsewhere"}
+    with pytest.raises(MissingFileError, match="32 of 32 validation images"):
+        load_data(data_config(**{**tiny_values["data"], "validation": other}))
 
 
 def test_csv_with_class_columns_and_unknown_labels_trains(
@@ -93,6 +124,9 @@ def test_voc_of_ones_own(tmp_path: Path, tiny_values: dict[str, Any]) -> None:
     loaded = load_data(data_config(**data))
     assert loaded.train.class_names == ("dent", "scratch")
     assert list(loaded.test.image_ids) == ["5", "6", "7"]
+    assert loaded.validation is None
+    validation = read_validation(data_config(**data, validation_set="test"))
+    assert validation is not None and validation.digest() == loaded.test.digest()
     assert 0 < train_run(parse_config({**tiny_values, "data": data})).total <= 1
 
 

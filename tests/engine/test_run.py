@@ -58,8 +58,8 @@ def finished(tiny_values: dict[str, Any]) -> RunFolder:
 def test_a_run_leaves_everything_that_is_needed(
     finished: RunFolder, tiny_values: dict[str, Any], tiny_names: list[str]
 ) -> None:
-    tuned = {"last.decision.json", "best.decision.json"}  # come with `mlt tune`
-    assert {f.name for f in finished.existing} == set(RunFolder.FILES) - tuned
+    others = {"last.decision.json", "best.decision.json", "validation.npz"}
+    assert {f.name for f in finished.existing} == set(RunFolder.FILES) - others
     metrics = json.loads(finished.metrics.read_text())
     assert set(metrics["mAP"]) == {"total", "head", "medium", "tail"}
     assert [c["name"] for c in metrics["per_class"]] == tiny_names
@@ -78,6 +78,35 @@ def test_a_run_leaves_everything_that_is_needed(
     assert history[-1]["loss"] < history[0]["loss"]
     assert "epoch 3/3: loss" in finished.log.read_text()
     assert json.loads(finished.environment.read_text())["packages"]["torch"]
+
+
+def test_validation_images_are_watched_and_test_images_are_only_tested(
+    tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tiny_values["data"]
+    parts = {"validation": data["test"], "test": data["train"]}
+    config = parse_config(changed(tiny_values, data=parts))
+    caplog.set_level("INFO", logger="mlt")
+    summary = train_run(config)
+    assert "validation mAP total" in caplog.text
+    assert "48 of 48 test images are training images too" in caplog.text
+
+    folder = RunFolder(config.output)
+    limits = summary.limits
+    watched, tested = Predictions.load(folder.validation), Predictions.load(folder.predictions)
+    assert (len(watched), len(tested)) == (32, 48)
+    history = folder.read_history()
+    assert summarize(watched, limits).to_json()["mAP"] == pytest.approx(history[-1]["mAP"])
+    assert summarize(tested, limits).total == summary.total != history[-1]["mAP"]["total"]
+    totals = [record["mAP"]["total"] for record in history]
+    assert load_checkpoint(folder.best)[1].epoch == 1 + int(np.argmax(totals))
+    again = evaluate_checkpoint(config, folder.last, "validation")
+    np.testing.assert_allclose(again.logits, watched.logits, atol=1e-5)
+    with pytest.raises(ConfigError, match=r"data\.validation: the configuration names no"):
+        evaluate_checkpoint(parse_config(tiny_values), folder.last, "validation")
+
+    train_run(config, resume=True)  # of a finished run: both are evaluated again
+    np.testing.assert_array_equal(Predictions.load(folder.validation).logits, watched.logits)
 
 
 def test_a_checkpoint_alone_reproduces_the_predictions(
