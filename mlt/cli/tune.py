@@ -38,9 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target",
         type=float,
-        default=1.0,
         metavar="X",
-        help="beta, or the precision, recall or share (default: %(default)s)",
+        help="beta (default: 1), or the precision, recall or share to be reached",
     )
     parser.add_argument(
         "--shrinkage",
@@ -65,6 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
     from mlt.errors import ConfigError
     from mlt.metrics.tables import decision_table, tuned_table
 
+    target = arguments.target
+    if target is None:
+        if arguments.goal != "f_beta":
+            raise ConfigError(f"--goal {arguments.goal} needs --target, for example --target 0.9")
+        target = 1.0
     config = None
     if arguments.config is not None:
         from mlt.config import load_config
@@ -76,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.checkpoint,
         config if config is not None else arguments.predictions,
         goal=arguments.goal,
-        target=arguments.target,
+        target=target,
         shrinkage=arguments.shrinkage,
         calibration=arguments.calibration,
     )

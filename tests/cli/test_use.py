@@ -143,6 +143,7 @@ def test_predict_writes_files_and_reports_broken_images_last(
         (["export", "{run}/last.safetensors", "--output", "{run}/a.tflite"], ".onnx or .pt2"),
         (["export", "{run}/last.safetensors", "--output", "{run}/log.txt"], "exists already"),
         ([*TUNE, "--target", "-1"], "positive number; got -1"),
+        ([*TUNE, "--goal", "precision"], "precision needs --target"),
         ([*TUNE, "--set", "seed=1"], "goes with --config"),
         (["tune", "{run}/last.safetensors", "--predictions", "{run}/a.npz"], "no predictions file"),
     ],
