@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mlt.errors import ConfigError, DataError
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
-from mlt.losses.elementwise import PerLabelLoss
+from mlt.losses.elementwise import Loss, PerLabelLoss
 from mlt.losses.single_label import (
     ClassBalancedSoftmaxLoss,
     LDAMSoftmaxLoss,
@@ -25,8 +25,19 @@ from mlt.losses.single_label import (
 )
 from mlt.losses.stateful import EqualizationLossV2
 from mlt.losses.weighting import InstanceWeighting, MeanCountWeighting, RarestWeighting
+from mlt.losses.weights import ClassCounts
 
-__all__ = ["Background", "DetectionLoss", "check_loss", "check_softmax_loss", "one_hot"]
+__all__ = [
+    "Background",
+    "DetectionLoss",
+    "check_callable",
+    "check_loss",
+    "check_softmax_loss",
+    "class_vector_length",
+    "counts_of",
+    "is_softmax_loss",
+    "one_hot",
+]
 
 DetectionLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """``loss(logits, targets)``: both (..., C), the result too."""
@@ -97,6 +108,19 @@ def one_hot(
     return targets.view(*labels.shape, num_classes)
 
 
+def check_callable(loss: object) -> None:
+    """Refuse what is no loss at all, such as the name of one.
+
+    Raises:
+        ConfigError: Saying how to make one.
+    """
+    if not callable(loss):
+        raise ConfigError(
+            f"{loss!r} is no loss. Make one by its name, for example "
+            'create_loss("focal", reduction="none") of mlt.losses.'
+        )
+
+
 def check_loss(loss: DetectionLoss, num_classes: int, device: torch.device | None = None) -> None:
     """Refuse what cannot be the loss of a sigmoid head, saying why and what to do instead.
 
@@ -121,6 +145,7 @@ def check_loss(loss: DetectionLoss, num_classes: int, device: torch.device | Non
             ...
         mlt.errors.ConfigError: ElementwiseLoss has the reduction 'mean' and gives ...
     """
+    check_callable(loss)
     name = _name(loss)
     if isinstance(loss, (TwoWayLoss, ZLPRLoss)):
         raise ConfigError(
@@ -188,6 +213,11 @@ def class_vector_length(loss: DetectionLoss) -> int | None:
     return lengths[0] if lengths else None
 
 
+def counts_of(loss: DetectionLoss) -> ClassCounts | None:
+    """The class counts that a loss of this package was built from; None if from none."""
+    return loss.class_counts if isinstance(loss, Loss) else None
+
+
 def _name(loss: DetectionLoss) -> str:
     return getattr(loss, "__name__", type(loss).__name__)
 
@@ -203,7 +233,8 @@ def _check_reduction(loss: DetectionLoss, name: str) -> None:
 
 
 def _check_unit(loss: DetectionLoss, name: str) -> None:
-    if getattr(loss, "counted", None) == "images":
+    counts = counts_of(loss)
+    if counts is not None and counts.unit == "images":
         raise ConfigError(
             f"{name} was built from counts of images, and an image has many boxes of some classes "
             "and one of others. Count boxes: mlt.detection.class_counts_from_coco(annotations) or "
@@ -214,6 +245,11 @@ def _check_unit(loss: DetectionLoss, name: str) -> None:
 def _check_length(loss: DetectionLoss, name: str, num_classes: int) -> None:
     length = class_vector_length(loss)
     if length not in (None, num_classes):
+        if counts_of(loss) is None:
+            raise ConfigError(
+                f"{name} was built for {length} classes, but is to be given {num_classes} columns. "
+                "Build it for as many."
+            )
         raise ConfigError(
             f"{name} was built with counts of {length} classes, but is to be given {num_classes} "
             f"columns. Give one count a column, in the order of the labels: "

@@ -28,7 +28,8 @@ class BoxCounts(Sequence[int]):
         is_class: Which labels are classes, shape (C,); None for all.
 
     Raises:
-        ConfigError: If the lengths differ, no label is a class, or one that is none has boxes.
+        ConfigError: If the lengths differ, a count is no whole number from 0, no label is a class,
+            or one that is none has boxes.
 
     Example:
         >>> counts = BoxCounts([0, 12, 3], is_class=[False, True, True])
@@ -39,7 +40,10 @@ class BoxCounts(Sequence[int]):
     unit = "boxes"
 
     def __init__(self, counts: npt.ArrayLike, is_class: npt.ArrayLike | None = None) -> None:
-        self.counts = np.array(counts, dtype=np.int64)
+        given = np.asarray(counts, dtype=np.float64)
+        if not (given == np.floor(given)).all() or (given < 0).any():
+            raise ConfigError(f"Counts of boxes are whole numbers from 0 on, not {given.tolist()}.")
+        self.counts = given.astype(np.int64)
         self.is_class = np.ones(self.counts.shape, bool) if is_class is None else np.array(is_class)
         if self.counts.ndim != 1 or self.is_class.shape != self.counts.shape:
             raise ConfigError(
@@ -78,7 +82,7 @@ class BoxCounts(Sequence[int]):
                 f"columns has 0 to {num_classes - 1}. In torchvision num_classes counts the "
                 "background, and is at least the largest label plus 1."
             )
-        every, is_class = np.zeros(num_classes, np.int64), np.zeros(num_classes, bool)
+        every, is_class = np.zeros(num_classes), np.zeros(num_classes, bool)
         every[places], is_class[places] = counts, True
         return cls(every, is_class)
 
@@ -100,6 +104,14 @@ class BoxCounts(Sequence[int]):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.counts, dtype=dtype)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BoxCounts):
+            return NotImplemented
+        same = np.array_equal(self.counts, other.counts)
+        return same and np.array_equal(self.is_class, other.is_class)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         shown = (str(n) if real else "-" for n, real in zip(self.counts, self.is_class))
@@ -157,19 +169,24 @@ def class_counts_from_coco(
     )
 
 
-def class_counts_from_dataset(dataset: Any, num_classes: int) -> BoxCounts:
+def class_counts_from_dataset(
+    dataset: Any, num_classes: int, labels: Iterable[int] | None = None
+) -> BoxCounts:
     """Count the boxes of each label of a torchvision-style data set.
 
     Every item is loaded, its image too; where that takes long, give the targets alone, or use
-    :func:`class_counts_from_coco`. Label 0 is no class if no box has it, as torchvision wants it.
+    :func:`class_counts_from_coco`. Crowds count where the data set gives them.
 
     Args:
         dataset: Items ``(image, target)``, or targets alone; a target is a dictionary whose
             ``labels`` are integers, shape (n,), absent where the image has no boxes.
         num_classes: Columns C of the head, with the background: what the detector was built with.
+        labels: Which labels are classes. If not given, those that have a box: a label without one
+            may be the background, or an id that no category has.
 
     Raises:
         DataError: If an item has another form, a label is out of range, or no item has a box.
+        ConfigError: If a label has boxes and is none of ``labels``.
 
     Example:
         >>> class_counts_from_dataset([{"labels": np.array([1, 1, 2])}, {"labels": []}], 3)
@@ -184,19 +201,20 @@ def class_counts_from_dataset(dataset: Any, num_classes: int) -> BoxCounts:
                 f"Item {place} is {type(item).__name__}; expected (image, target) or a target, "
                 'which is a dictionary with "boxes" and "labels"'
             )
-        labels = np.asarray(target.get("labels", ()), dtype=np.float64)
-        if labels.ndim != 1 or (labels != np.floor(labels)).any():
+        found = np.asarray(target.get("labels", ()), dtype=np.float64)
+        if found.ndim != 1 or (found != np.floor(found)).any():
             raise DataError(f"Item {place}: labels must be a list of integers, one a box")
-        if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
+        if found.size and (found.min() < 0 or found.max() >= num_classes):
             raise DataError(
-                f"Item {place} has labels from {labels.min():g} to {labels.max():g}, but a head of "
+                f"Item {place} has labels from {found.min():g} to {found.max():g}, but a head of "
                 f"{num_classes} columns has 0 to {num_classes - 1}"
             )
-        counts += np.bincount(labels.astype(np.int64), minlength=num_classes)
+        counts += np.bincount(found.astype(np.int64), minlength=num_classes)
     if not counts.any():
         raise DataError('No item has a box; is the key of the classes "labels"?')
-    is_class = np.ones(num_classes, bool)
-    is_class[0] = counts[0] > 0
+    is_class = counts > 0
+    if labels is not None:
+        is_class = np.isin(np.arange(num_classes), list(labels))
     return BoxCounts(counts, is_class)
 
 

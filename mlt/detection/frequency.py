@@ -9,18 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlt.data.stats import GroupLimits
 from mlt.detection.lvis import LVIS_LIMITS
-from mlt.detection.records import category_images, read_records
+from mlt.detection.records import Annotations, category_images, read_records
 from mlt.errors import ConfigError, DataError
 
 __all__ = ["FrequencyGroup", "FrequencyReport", "ap_by_frequency", "frequency_table"]
 
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 LVIS_GROUPS = {"f": "frequent", "c": "common", "r": "rare"}
 
 
@@ -70,16 +70,17 @@ class FrequencyReport:
 
 def ap_by_frequency(
     evaluation: Any,
-    training: str | Path | Mapping[str, Any] | Mapping[int, int] | None = None,
+    training: Annotations | Mapping[int, int] | None = None,
     limits: GroupLimits = LVIS_LIMITS,
 ) -> FrequencyReport:
     """Mean the AP of an evaluation by the frequency of its classes.
 
     Args:
         evaluation: A ``pycocotools`` `COCOeval` or ``lvis`` `LVISEval`, after `accumulate`.
-        training: Where the frequencies come from: the training annotations (a COCO or LVIS file or
-            its parsed content), or training images by category id. If not given, the letters r, c
-            and f that LVIS's categories have, in its test files too.
+        training: Where the frequencies come from: the training annotations (a COCO or LVIS file,
+            its parsed content or the loaded object), whose images are counted, or training images
+            by category id. If not given, the letters r, c and f that LVIS's categories have, in its
+            test files too.
         limits: Where the groups begin. LVIS's by default, named frequent, common and rare; with
             others, such as ``GroupLimits(100, 20)``, the groups are head, medium and tail.
 
@@ -87,7 +88,8 @@ def ap_by_frequency(
         A report; ``print`` it.
 
     Raises:
-        ConfigError: If the evaluation was not accumulated.
+        ConfigError: If the evaluation was not accumulated, or not by class (``useCats``) at COCO's
+            IoU thresholds.
         DataError: If a category's frequency is not known.
     """
     precision, category_ids, thresholds = _accumulated(evaluation)
@@ -128,16 +130,18 @@ def frequency_table(reports: Mapping[str, FrequencyReport]) -> str:
         raise ConfigError("Give one or more reports on the same classes and groups.")
     first = next(iter(reports.values()))
     heads = [f"{name} {column}".strip() for name in reports for column in ("AP", "AP50")]
-    lines = [f"{'':10}{'training images':20}{'classes':>7}" + "".join(f"{h:>14}" for h in heads)]
+    widths = [max(14, 2 + len(head)) for head in heads]
+    heading = "".join(f"{head:>{width}}" for head, width in zip(heads, widths))
+    lines = [f"{'':10}{'training images':20}{'classes':>7}{heading}"]
     for place, group in enumerate(first.groups):
         values = [v for r in reports.values() for v in (r.groups[place].ap, r.groups[place].ap50)]
         lines.append(
             f"{group.name:10}{group.images:20}{group.num_classes:7}"
-            + "".join(f"{_percent(value):>14}" for value in values)
+            + "".join(f"{_percent(value):>{width}}" for value, width in zip(values, widths))
         )
     lines.append("in percent; AP is the mean over IoU 0.50 to 0.95")
     if undefined := first.groups[0].num_undefined:
-        lines.append(f"{undefined} classes without a box in the test set are left out")
+        lines.append(f"left out: {undefined} without a box in the test set")
     return "\n".join(lines)
 
 
@@ -151,10 +155,21 @@ def _accumulated(evaluation: Any) -> tuple[np.ndarray, list[int], np.ndarray]:
         )
     precision, params = np.asarray(results["precision"]), evaluation.params
     if hasattr(params, "catIds"):  # pycocotools
-        area = params.areaRngLbl.index("all")
-        return precision[:, :, :, area, -1], list(params.catIds), np.array(params.iouThrs)
-    area = params.area_rng_lbl.index("all")
-    return precision[:, :, :, area], list(params.cat_ids), np.array(params.iou_thrs)
+        use_cats, thresholds = params.useCats, np.array(params.iouThrs)
+        precision = precision[:, :, :, params.areaRngLbl.index("all"), -1]
+        category_ids = list(params.catIds)
+    else:
+        use_cats, thresholds = params.use_cats, np.array(params.iou_thrs)
+        precision = precision[:, :, :, params.area_rng_lbl.index("all")]
+        category_ids = list(params.cat_ids)
+    if not use_cats:
+        raise ConfigError("The evaluation took all classes for one; set params.useCats = 1.")
+    if thresholds.shape != IOU_THRESHOLDS.shape or not np.allclose(thresholds, IOU_THRESHOLDS):
+        raise ConfigError(
+            f"The evaluation has the IoU thresholds {thresholds.tolist()}, but AP is the mean over "
+            "0.50 to 0.95 in steps of 0.05; leave params.iouThrs as they are."
+        )
+    return precision, category_ids, thresholds
 
 
 def _class_means(precision: np.ndarray) -> np.ndarray:

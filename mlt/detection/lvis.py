@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from mlt.data.samplers.repeat_factor import RepeatFactorSampler
 from mlt.data.sparse import csr_from_pairs
 from mlt.data.stats import GroupLimits
 from mlt.detection.counts import BoxCounts
-from mlt.detection.records import image_categories, read_records
+from mlt.detection.records import Annotations, image_categories, read_records
 from mlt.errors import DataError
 
 __all__ = ["LVIS_LIMITS", "class_counts_from_lvis", "repeat_factor_sampler_from_coco"]
@@ -23,14 +21,14 @@ the letter that each category has in the annotations, and so does this package w
 """
 
 
-def class_counts_from_lvis(annotations: str | Path | Mapping[str, Any]) -> BoxCounts:
+def class_counts_from_lvis(annotations: Annotations) -> BoxCounts:
     """Give the training boxes of each LVIS category, for labels 0 to C - 1 in order of the ids.
 
     LVIS writes the counts of its training set into the categories of each of its files, so the
     small validation file will do.
 
     Args:
-        annotations: An LVIS file, or its parsed content.
+        annotations: An LVIS file, its parsed content, or a loaded ``lvis.LVIS``.
 
     Raises:
         MissingFileError: If the file does not exist.
@@ -52,7 +50,7 @@ def class_counts_from_lvis(annotations: str | Path | Mapping[str, Any]) -> BoxCo
 
 
 def repeat_factor_sampler_from_coco(
-    annotations: str | Path | Mapping[str, Any],
+    annotations: Annotations,
     image_ids: Sequence[int] | None = None,
     threshold: float = 1e-3,
     seed: int = 0,
@@ -62,7 +60,7 @@ def repeat_factor_sampler_from_coco(
     """Give LVIS's sampler for a detection data set: images with rare categories more often.
 
     Args:
-        annotations: A COCO or LVIS file, or its parsed content.
+        annotations: A COCO or LVIS file, its parsed content, or the loaded object.
         image_ids: The image of each item of the data set; the file's ids in ascending order if not
             given, as torchvision's `CocoDetection` has them.
         threshold: Categories on a smaller share of these images are repeated.

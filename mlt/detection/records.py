@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 
-from mlt.errors import DataError, MissingFileError
+from mlt.data.formats.coco import LoadedCoco
+from mlt.errors import ConfigError, DataError, MissingFileError
 
-__all__ = ["Records", "category_images", "image_categories", "read_records"]
+__all__ = ["Annotations", "Records", "category_images", "image_categories", "read_records"]
+
+Annotations: TypeAlias = str | Path | Mapping[str, Any] | LoadedCoco
+"""A COCO or LVIS file, its parsed content, or the loaded ``COCO`` or ``LVIS`` object."""
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -47,13 +51,20 @@ class Records(msgspec.Struct):
         return sorted(category.id for category in self.categories)
 
 
-def read_records(annotations: str | Path | Mapping[str, Any]) -> Records:
-    """Read a file, or take its parsed content.
+def read_records(annotations: Annotations) -> Records:
+    """Read a file, or take its parsed content, or what a loaded ``COCO`` or ``LVIS`` has read.
 
     Raises:
+        ConfigError: If it is none of these.
         MissingFileError: If the file does not exist.
         DataError: If it is not JSON, or neither COCO nor LVIS.
     """
+    annotations = getattr(annotations, "dataset", annotations)
+    if not isinstance(annotations, (str, Path, Mapping)):
+        raise ConfigError(
+            "Give an annotation file, its parsed content or a loaded COCO or LVIS object, not "
+            f"{type(annotations).__name__}."
+        )
     try:
         if isinstance(annotations, Mapping):
             return msgspec.convert(dict(annotations), type=Records)

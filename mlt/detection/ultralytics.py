@@ -12,18 +12,25 @@ no change. End-to-end models (YOLO26, v10) have two criteria, and both get the l
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from mlt.detection.contract import DetectionLoss, check_loss
+from mlt.detection.contract import DetectionLoss, check_callable, check_loss
 from mlt.detection.evaluate import evaluate
 from mlt.errors import ConfigError
 
 __all__ = ["attach", "detach", "make_trainer", "plug_criterion"]
 
+Task = Literal["detect", "segment", "pose", "obb"]
 
-def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
+RT_DETR = (
+    "RT-DETR of Ultralytics has a criterion of its own, without a place for a loss. Train that of "
+    "transformers, with mlt.detection.transformers.attach."
+)
+
+
+def make_trainer(loss: DetectionLoss, task: Task = "detect", base: type | None = None) -> type:
     """Give a trainer for ``YOLO(...).train(trainer=...)`` that learns the classes by ``loss``.
 
     The loss is attached when training starts, to the model and to its moving average, whose
@@ -33,10 +40,12 @@ def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
     Args:
         loss: Element-wise, ``create_loss(..., reduction="none")``, for the classes of the data set;
             it must bear soft targets, as all element-wise losses of this package do.
-        base: The trainer to extend; ``ultralytics.models.yolo.detect.DetectionTrainer`` if not
-            given.
+        task: Of the model: ``detect``, ``segment``, ``pose`` or ``obb``.
+        base: A trainer of your own to extend, instead of Ultralytics' for the task.
 
     Raises:
+        ConfigError: If the loss or the task is none; from the trainer, if the model has another
+            task or is an RT-DETR.
         ImportError: If Ultralytics is not installed.
 
     Example:
@@ -44,17 +53,29 @@ def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
         >>> loss = create_loss("cb_focal", [900, 40, 3], reduction="none", scheme="column")
         >>> YOLO("yolo11n.pt").train(data="my.yaml", trainer=make_trainer(loss))  # doctest: +SKIP
     """
-    if base is None:
-        from ultralytics.models.yolo.detect import DetectionTrainer
+    check_callable(loss)
+    if task not in get_args(Task):
+        raise ConfigError(f"task must be one of {', '.join(get_args(Task))}, not {task!r}.")
+    parent: Any = _trainer_of(task) if base is None else base
 
-        base = DetectionTrainer
-
-    class LossTrainer(base):  # type: ignore[misc, valid-type]
+    class LossTrainer(parent):
         """Ultralytics' trainer, with a loss of mlt for the classes."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
+            given = (kwargs.get("overrides") or {}).get("task", task)
+            if base is None and given != task:
+                raise ConfigError(
+                    f"The model's task is {given!r}, the trainer is for {task!r}: call "
+                    f"make_trainer(loss, task={given!r}). The tasks are "
+                    f"{', '.join(get_args(Task))}."
+                )
             super().__init__(*args, **kwargs)
             self.add_callback("on_train_start", _attach_to_models)
+
+        def get_model(self, cfg: Any = None, *args: Any, **kwargs: Any) -> Any:
+            if "rtdetr" in str(cfg).lower():
+                raise ConfigError(RT_DETR)
+            return super().get_model(cfg, *args, **kwargs)
 
     def _attach_to_models(trainer: Any) -> None:
         model = getattr(trainer.model, "module", trainer.model)  # of a distributed wrapper
@@ -65,14 +86,27 @@ def make_trainer(loss: DetectionLoss, base: type | None = None) -> type:
     return LossTrainer
 
 
+def _trainer_of(task: Task) -> type:
+    from ultralytics.models import yolo
+
+    trainers: dict[str, type] = {
+        "detect": yolo.detect.DetectionTrainer,
+        "segment": yolo.segment.SegmentationTrainer,
+        "pose": yolo.pose.PoseTrainer,
+        "obb": yolo.obb.OBBTrainer,
+    }
+    return trainers[task]
+
+
 def attach(model: Any, loss: DetectionLoss) -> Any:
-    """Let a detection model of Ultralytics learn its classes by ``loss``, in one's own loop.
+    """Let a detection model of Ultralytics learn its classes by ``loss``, in your own loop.
 
     Its weights and state dict stay as they are. Call it where the model is on its device and has
-    its training arguments (``model.args``), since it builds the criterion.
+    its training arguments (``model.args``), since it builds the criterion. It is **not** for
+    ``YOLO(...).train()``, which trains a model that it builds itself: see :func:`make_trainer`.
 
     Args:
-        model: ``YOLO(...).model``, a `DetectionModel`.
+        model: A `DetectionModel` or one built of it, such as ``YOLO(...).model``.
         loss: See :func:`make_trainer`.
 
     Returns:
@@ -81,13 +115,22 @@ def attach(model: Any, loss: DetectionLoss) -> Any:
     Raises:
         ConfigError: If it is no such model or the loss does not fit its number of classes.
     """
-    if not hasattr(model, "init_criterion"):
+    # Asked of the class: the YOLO object passes on whatever it is asked for itself.
+    if not hasattr(type(model), "init_criterion"):
         raise ConfigError(
-            f"{type(model).__name__} is no model of Ultralytics with an init_criterion; give "
-            "YOLO(...).model, not the YOLO object."
+            f"{type(model).__name__} is no model of Ultralytics with an init_criterion. "
+            "YOLO(...).train() builds a model of its own: give it trainer=make_trainer(loss). "
+            "attach is for a loop of your own, on the DetectionModel (YOLO(...).model)."
         )
+    if "RTDETR" in type(model).__name__:
+        raise ConfigError(RT_DETR)
     criterion = getattr(model, "criterion", None)
     if criterion is None:
+        if not hasattr(model, "args"):
+            raise ConfigError(
+                f"This {type(model).__name__} has no training arguments, and its criterion is "
+                "built of them: set model.args = ultralytics.cfg.get_cfg() before attaching."
+            )
         criterion = model.init_criterion()
     plug_criterion(criterion, loss)
     model.criterion = criterion

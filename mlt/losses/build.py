@@ -61,7 +61,7 @@ def build_from_counts(
         ConfigError: If the loss needs counts that were not given.
     """
     loss = _build(part, counts, generator)
-    loss.counted = None if counts is None else counts.unit
+    loss.class_counts = counts
     return loss
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from mlt.config.loss import Reduction
 from mlt.config.loss_names import resolve_preset
 from mlt.config.loss_presets import PRESETS
+from mlt.errors import ConfigError
 from mlt.losses.build import build_from_counts
 from mlt.losses.elementwise import Loss
 from mlt.losses.reduce import check_reduction
 from mlt.losses.weights import ClassCounts
+
+if TYPE_CHECKING:
+    from mlt.data.stats import ClassStats
 
 __all__ = ["create_loss", "list_losses"]
 
@@ -30,7 +34,7 @@ def list_losses() -> list[str]:
 
 def create_loss(
     name: str,
-    class_counts: Sequence[float] | None = None,
+    class_counts: Sequence[float] | ClassStats | None = None,
     num_images: int | None = None,
     reduction: Reduction = "mean",
     *,
@@ -48,9 +52,10 @@ def create_loss(
 
     Args:
         name: One of :func:`list_losses`.
-        class_counts: Positives of each class in the training split; losses without weights or
-            margins do without.
-        num_images: Images the counts were taken over; only needed where the formula has it.
+        class_counts: Positives of each class in the training split, or the split's `ClassStats`;
+            losses without weights or margins do without.
+        num_images: Images the counts were taken over; only needed where the formula has it, and
+            known to `ClassStats`.
         reduction: `none`, `mean`, `sum` or `batchmean`.
         class_names: Names for warnings.
         generator: Source of the draw of the federated loss.
@@ -69,6 +74,11 @@ def create_loss(
     """
     part = resolve_preset(name, {"reduction": check_reduction(reduction), **options})
     counts = None
-    if class_counts is not None:
-        counts = ClassCounts.from_counts(class_counts, num_images, class_names=class_names)
+    if isinstance(getattr(class_counts, "num_images", None), int):
+        if num_images is not None:
+            raise ConfigError("num_images: the ClassStats given know it; leave it out.")
+        counts = ClassCounts.from_stats(cast("ClassStats", class_counts))
+    elif class_counts is not None:
+        sequence = cast("Sequence[float]", class_counts)
+        counts = ClassCounts.from_counts(sequence, num_images, class_names=class_names)
     return build_from_counts(part, counts, generator)

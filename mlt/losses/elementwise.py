@@ -23,6 +23,7 @@ from mlt.losses.reduce import (
 )
 from mlt.losses.terms import mix
 from mlt.losses.weighting import Weighting
+from mlt.losses.weights import ClassCounts
 
 __all__ = ["ElementwiseLoss", "Loss", "PerLabelLoss"]
 
@@ -36,8 +37,8 @@ class Loss(Float64Where):
         reduction: `none`, `mean`, `sum` or `batchmean`; see :func:`mlt.losses.reduce.reduce`.
     """
 
-    counted: str | None = None
-    """What the class counts were counted in, `images` or `boxes`; None if nobody said."""
+    class_counts: ClassCounts | None = None
+    """The class counts that it was built from, if it was built from some."""
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()

@@ -56,7 +56,7 @@ class _Preset(ElementwiseLoss):
             part.scale,
             part.reduction,
         )
-        self.counted = None if counts is None else counts.unit
+        self.class_counts = counts
 
 
 class _WithoutCounts(_Preset):

@@ -127,12 +127,13 @@ def seesaw(
 
 class _RowLoss(Loss):
     # `mean` and `batchmean` are both the mean over rows; `none` gives one loss a row.
+    class_counts: ClassCounts
+
     def __init__(
         self, counts: Sequence[float], num_images: int | None = None, reduction: Reduction = "mean"
     ) -> None:
         super().__init__(reduction)
-        self._counts = ClassCounts.from_counts(counts, num_images)
-        self.counted = self._counts.unit
+        self.class_counts = ClassCounts.from_counts(counts, num_images)
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
         raise NotImplementedError
@@ -167,7 +168,7 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(counts, num_images, reduction)
-        weights = effective_number_weights(self._counts.counts, beta, num_images)
+        weights = effective_number_weights(self.class_counts.counts, beta, num_images)
         self.register_buffer("weight", torch.from_numpy(sum_to_classes(weights)))
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -196,7 +197,7 @@ class LogitAdjustedSoftmaxLoss(_RowLoss):
         self, counts: Sequence[float], tau: float = 1.0, reduction: Reduction = "mean"
     ) -> None:
         super().__init__(counts, None, reduction)
-        share = torch.from_numpy(self._counts.counts / self._counts.counts.sum())
+        share = torch.from_numpy(self.class_counts.counts / self.class_counts.counts.sum())
         self.register_buffer("shift", tau * share.log())
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -245,7 +246,9 @@ class LDAMSoftmaxLoss(_RowLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(counts, None, reduction)
-        self.register_buffer("margin", torch.from_numpy(class_margins(self._counts.counts, max_m)))
+        self.register_buffer(
+            "margin", torch.from_numpy(class_margins(self.class_counts.counts, max_m))
+        )
         self.scale = s
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:

@@ -7,6 +7,8 @@ through weights.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -228,6 +230,14 @@ def build_weighting(
             return Rebalance(torch.from_numpy(1 / counts.counts), part)
         case config.Equalization():
             share = counts.counts / counts.images("Equalization")
+            if (share >= part.threshold).all():
+                warnings.warn(
+                    f"Equalization changes nothing: no class is rarer than the threshold of "
+                    f"{part.threshold:g}; the rarest is {share.min():.3g} of what was counted. "
+                    "Raise the threshold.",
+                    UserWarning,
+                    stacklevel=5,
+                )
             return Equalization(torch.from_numpy(share < part.threshold), part.start_epoch)
         case config.Federated():
             sampling = torch.from_numpy(counts.counts**part.power)

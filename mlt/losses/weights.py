@@ -83,7 +83,14 @@ class ClassCounts:
             >>> ClassCounts.from_counts([80, 20, 4], num_images=100).counts
             array([80., 20.,  4.])
         """
-        values = np.array(counts, dtype=np.float64)
+        plain = counts.tolist() if hasattr(counts, "tolist") else counts
+        try:
+            values = np.array(plain, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ConfigError(
+                "Class counts must be a list of one number a class, in the order of the columns, "
+                f"not {type(counts).__name__}: {str(counts)[:60]}"
+            ) from None
         if values.ndim != 1 or not len(values):
             raise ConfigError(
                 f"Class counts must be a list of one number a class, not of shape {values.shape}."
@@ -106,6 +113,7 @@ class ClassCounts:
                 f"{known[worst]:g} images. num_images is what the counts were taken over; for "
                 "counts of boxes give the number of boxes."
             )
+        unit: str | None = getattr(counts, "unit", None)
         is_class = getattr(counts, "is_class", None)
         if is_class is not None:
             values[~is_class] = np.median(values[is_class])
@@ -114,13 +122,20 @@ class ClassCounts:
         if (changed := np.flatnonzero(clamped != values)).size:
             names = ", ".join(_name(i, class_names) for i in changed[:10])
             more = f" and {changed.size - 10} more" if changed.size > 10 else ""
+            one, many = ("box", "boxes") if unit == "boxes" else ("image", "images")
+            hint = ""
+            if unit is None and class_names is None:
+                hint = (
+                    " In a detector, give mlt.detection.BoxCounts: they know which columns are no "
+                    "class (the background, unused ids), and must not weigh as the rarest one."
+                )
             warnings.warn(
-                f"No positive or no negative training image for {names}{more}: the loss takes the "
-                "count of such a class to be 1, or one less than the number of images.",
+                f"No positive or no negative training {one} for {names}{more}: the loss takes the "
+                f"count of such a class to be 1, or one less than the number of {many}.{hint}",
                 UserWarning,
                 stacklevel=3,
             )
-        return cls(clamped, known, num_images, getattr(counts, "unit", None), is_class)
+        return cls(clamped, known, num_images, unit, is_class)
 
     @classmethod
     def from_stats(cls, stats: ClassStats) -> ClassCounts:

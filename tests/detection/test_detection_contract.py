@@ -55,7 +55,7 @@ def test_every_elementwise_loss_is_accepted_and_is_one(name: str) -> None:
         (create_loss("focal"), 'reduction="none"'),
         (nn.BCEWithLogitsLoss(), 'reduction="none"'),
         (create_loss("cb_bce", [3, 1], reduction="none", beta=0.9), "counts of 2 classes"),
-        (EqualizationLossV2(4, reduction="none"), "counts of 4 classes"),
+        (EqualizationLossV2(4, reduction="none"), "built for 4 classes, but is to be given 3"),
         (EqualizationLossV2(3, background=True, reduction="none"), "background=False"),
         (lambda z, y: (z - y).square().mean(), "a loss for each"),
         (lambda z, y: (z - y).square().mean(1), "a loss for each"),

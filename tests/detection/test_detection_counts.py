@@ -87,8 +87,12 @@ def test_a_data_set_gives_its_labels() -> None:
     ]
     counts = class_counts_from_dataset(items, num_classes=5)
     assert list(counts) == [0, 1, 0, 2, 0]
-    # Label 0 is the background; label 2 is a class that happens to have no box.
-    assert counts.is_class.tolist() == [False, True, True, True, True]
+    # Labels without a box may be no classes: 0 is the background, an id may be unused.
+    assert counts.is_class.tolist() == [False, True, False, True, False]
+    named = class_counts_from_dataset(items, num_classes=5, labels=range(1, 5))
+    assert named.is_class.tolist() == [False, True, True, True, True]
+    with pytest.raises(ConfigError, match="Label 3 is not a class but has 2 boxes"):
+        class_counts_from_dataset(items, num_classes=5, labels=[1, 2])
     assert list(class_counts_from_dataset([t for _, t in items], num_classes=5)) == list(counts)
 
 
@@ -114,6 +118,11 @@ def test_box_counts_refuse_contradictions() -> None:
         BoxCounts.of([1, 2], labels=[1, 1], num_classes=3)
     with pytest.raises(ConfigError, match="None of the labels"):
         BoxCounts([0], is_class=[False])
+    for wrong in ([5, -2], [1.5, 2], [float("nan")]):
+        with pytest.raises(ConfigError, match="whole numbers from 0"):
+            BoxCounts(wrong)
+    assert BoxCounts([3, 1]) == BoxCounts([3, 1]) != BoxCounts([3, 2])
+    assert BoxCounts([3, 0]) != BoxCounts([3, 0], is_class=[True, False])
 
 
 @pytest.mark.parametrize(
@@ -149,14 +158,33 @@ def test_a_column_without_a_class_weighs_like_the_median_class() -> None:
 
 def test_a_loss_remembers_what_was_counted() -> None:
     boxes = BoxCounts([4, 2])
-    assert create_loss("cb_bce", boxes, beta=0.9).counted == "boxes"
-    assert ClassBalancedFocalLoss(boxes, beta=0.9).counted == "boxes"
-    assert create_loss("cb_bce", [4, 2], beta=0.9).counted is None
-    assert SeesawLoss(2).counted is None
+    assert create_loss("cb_bce", boxes, beta=0.9).class_counts.unit == "boxes"
+    assert ClassBalancedFocalLoss(boxes, beta=0.9).class_counts.unit == "boxes"
+    assert create_loss("cb_bce", [4, 2], beta=0.9).class_counts.unit is None
+    assert SeesawLoss(2).class_counts is None
     part = Composition.model_validate({"weighting": {"name": "inverse"}})
-    assert build_loss(part, ClassStats.from_counts([4, 2], num_images=9)).counted == "images"
+    stats = ClassStats.from_counts([4, 2], num_images=9)
+    assert build_loss(part, stats).class_counts.unit == "images"
+    assert create_loss("inverse", stats).class_counts.unit == "images"
+    with pytest.raises(ConfigError, match="leave it out"):
+        create_loss("inverse", stats, num_images=9)
     stats = SimpleNamespace(counts=[4], num_images=9, known_counts=None, class_names=("a",))
-    assert build_loss(part, stats).counted == "images"
+    assert build_loss(part, stats).class_counts.unit == "images"
+
+
+def test_the_warning_of_missing_classes_says_what_was_counted() -> None:
+    with pytest.warns(UserWarning, match=r"training image for 0: .* mlt\.detection\.BoxCounts"):
+        create_loss("cb_bce", [0, 4, 2], beta=0.9)
+    with pytest.warns(UserWarning, match=r"training box for 0: .* number of boxes\.$"):
+        create_loss("cb_bce", BoxCounts([0, 4, 2]), beta=0.9)
+    with pytest.warns(UserWarning, match=r"training image for 'cat': .* number of images\.$"):
+        create_loss("cb_bce", [0, 4, 2], beta=0.9, class_names=["cat", "dog", "emu"])
+
+
+@pytest.mark.parametrize("wrong", [{"cat": 3}, "focal", 3, [[1], [2, 3]]])
+def test_counts_that_are_no_list_of_numbers(wrong: object) -> None:
+    with pytest.raises(ConfigError, match="must be a list of one number a class"):
+        create_loss("cb_bce", wrong, beta=0.9)
 
 
 def test_box_counts_are_a_sequence_and_an_array() -> None:

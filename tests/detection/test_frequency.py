@@ -148,7 +148,8 @@ def test_counts_from_training_annotations(coco_evaluation: Any, tmp_path: Path) 
     }
     path = tmp_path / "train.json"
     path.write_text(json.dumps(training))
-    for source in (training, path):
+    loaded = SimpleNamespace(dataset=training)  # as COCO and LVIS have it
+    for source in (training, path, loaded):
         report = ap_by_frequency(coco_evaluation, source)
         assert report["frequent"].num_classes == 0
         assert report["common"].ap == pytest.approx(COMMON)
@@ -160,9 +161,12 @@ def test_table(coco_evaluation: Any) -> None:
     lines = str(report).splitlines()
     assert lines[2].split() == ["frequent", "more", "than", "100", "1", "100.00", "100.00"]
     assert lines[3].split() == ["common", "11", "to", "100", "1", f"{100 * COMMON:.2f}", "50.50"]
-    assert "1 classes without a box" in lines[-1]
+    assert lines[-1] == "left out: 1 without a box in the test set"
     both = frequency_table({"before": report, "after": report})
     assert "before AP" in both and "after AP50" in both
+    wide = frequency_table({"retinanet with its own loss": report, "b": report}).splitlines()
+    assert "classes  retinanet with its own loss AP  " in wide[0]
+    assert len({len(line) for line in wide[:5]}) == 1
     other = ap_by_frequency(coco_evaluation, COUNTS, GroupLimits())
     with pytest.raises(ConfigError, match="same classes"):
         frequency_table({"before": report, "after": other})
@@ -177,10 +181,22 @@ def test_refusals(coco_evaluation: Any) -> None:
         ap_by_frequency(coco_evaluation, limits=GroupLimits())
     with pytest.raises(ConfigError, match="accumulate"):
         ap_by_frequency(SimpleNamespace(eval={}))
+    with pytest.raises(ConfigError, match="loaded COCO or LVIS object, not list"):
+        ap_by_frequency(coco_evaluation, [5, 5, 5, 5])
     for category in coco_evaluation.cocoGt.dataset["categories"]:
         del category["frequency"]
     with pytest.raises(DataError, match="as `training`"):
         ap_by_frequency(coco_evaluation)
+
+
+def test_an_evaluation_of_another_kind_is_refused(coco_evaluation: Any) -> None:
+    coco_evaluation.params.useCats = 0
+    with pytest.raises(ConfigError, match="useCats = 1"):
+        ap_by_frequency(coco_evaluation, COUNTS)
+    coco_evaluation.params.useCats = 1
+    coco_evaluation.params.iouThrs = np.array([0.75])
+    with pytest.raises(ConfigError, match=r"the IoU thresholds \[0\.75\]"):
+        ap_by_frequency(coco_evaluation, COUNTS)
 
 
 # --- counts and samplers --------------------------------------------------------------------------
@@ -188,6 +204,7 @@ def test_refusals(coco_evaluation: Any) -> None:
 
 def test_lvis_counts(tmp_path: Path) -> None:
     counts = class_counts_from_lvis(ground_truth())
+    assert class_counts_from_lvis(SimpleNamespace(dataset=ground_truth())) == counts
     assert list(counts) == [202, 200, 20, 2] and counts.num_boxes == 424
     with pytest.raises(DataError, match="instance_count"):
         class_counts_from_lvis({"images": [], "annotations": [], "categories": [{"id": 1}]})

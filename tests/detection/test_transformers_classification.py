@@ -117,5 +117,5 @@ def test_trainer_loss_refuses_detectors() -> None:
 
 
 def test_a_classifier_has_no_prior_to_set() -> None:
-    with pytest.raises(ConfigError, match="ForSequenceClassificationLoss"):
+    with pytest.raises(ConfigError, match="classifies images"):
         set_prior(classifier())

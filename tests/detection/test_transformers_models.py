@@ -271,8 +271,13 @@ def test_wrong_number_of_classes(model: nn.Module) -> None:
 
 
 def test_other_models_are_refused() -> None:
+    loss = create_loss("focal", reduction="none")
     with pytest.raises(ConfigError, match="not a model of transformers"):
-        attach(nn.Linear(2, 2), create_loss("focal", reduction="none"))
+        attach(nn.Linear(2, 2), loss)
+    with pytest.raises(ConfigError, match=r"what is wrapped, model\.module"):
+        attach(nn.DataParallel(deformable()), loss)
+    with pytest.raises(ConfigError, match=r"only the body of a detector"):
+        attach(deformable().model, loss)
 
 
 def test_the_prior_is_the_probability_that_every_class_starts_with(model: nn.Module) -> None:

@@ -168,10 +168,35 @@ def test_refusals(model: Any, settings: None) -> None:
         attach(model, create_loss("bce"))
     with pytest.raises(ConfigError):
         attach(model, create_loss("two_way", reduction="none"))
-    with pytest.raises(ConfigError, match="not the YOLO object"):
+    with pytest.raises(ConfigError, match="no model of Ultralytics"):
         attach(SimpleNamespace(model=model), create_loss("bce", reduction="none"))
+    with pytest.raises(ConfigError, match="'focal' is no loss"):
+        attach(model, "focal")
     with pytest.raises(ConfigError, match="no element-wise classification loss"):
         plug_criterion(SimpleNamespace(), create_loss("bce", reduction="none"))
+
+
+def test_what_would_train_without_the_loss_is_refused(settings: None) -> None:
+    """`YOLO(...).train()` builds another model; RT-DETR has another criterion."""
+    from ultralytics import YOLO
+    from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
+
+    loss = create_loss("bce", reduction="none")
+    with pytest.raises(ConfigError, match=r"trainer=make_trainer\(loss\)"):
+        attach(YOLO("yolo11n.yaml"), loss)
+    with pytest.raises(ConfigError, match=r"model\.args = "):
+        attach(DetectionModel("yolo11n.yaml", nc=NC, verbose=False), loss)
+    with pytest.raises(ConfigError, match=r"RT-DETR of Ultralytics"):
+        attach(RTDETRDetectionModel.__new__(RTDETRDetectionModel), loss)
+    trainer = make_trainer(loss)
+    with pytest.raises(ConfigError, match=r"RT-DETR of Ultralytics"):
+        trainer.get_model(SimpleNamespace(), "rtdetr-l.yaml")
+    with pytest.raises(ConfigError, match=r"make_trainer\(loss, task='segment'\)"):
+        trainer(overrides={"task": "segment"})
+    with pytest.raises(ConfigError, match="task must be one of detect"):
+        make_trainer(loss, task="classify")
+    with pytest.raises(ConfigError, match="None is no loss"):
+        make_trainer(None)
 
 
 # --- without the framework ------------------------------------------------------------------------
@@ -222,18 +247,22 @@ def test_validation_teaches_nothing() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["yolov8n.yaml", "yolo26n.yaml"])
-def test_training(settings: None, config: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("config", "task"),
+    [("yolov8n.yaml", "detect"), ("yolo26n.yaml", "detect"), ("yolo11n-seg.yaml", "segment")],
+)
+def test_training(settings: None, config: str, task: Any, tmp_path: Path) -> None:
     from ultralytics import YOLO
 
     rng = np.random.default_rng(0)
+    outline = "0.3 0.3 0.7 0.3 0.7 0.7 0.3 0.7"
     for part in ("train", "val"):
         (tmp_path / "images" / part).mkdir(parents=True)
         (tmp_path / "labels" / part).mkdir(parents=True)
         for i in range(2):
             pixels = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "images" / part / f"{i}.png")
-            (tmp_path / "labels" / part / f"{i}.txt").write_text(f"{i} 0.5 0.5 0.4 0.4\n")
+            (tmp_path / "labels" / part / f"{i}.txt").write_text(f"{i} {outline}\n")
     names = {i: f"c{i}" for i in range(NC)}
     data = {"path": str(tmp_path), "train": "images/train", "val": "images/val", "names": names}
     (tmp_path / "data.yaml").write_text(json.dumps(data))  # JSON is YAML
@@ -247,7 +276,7 @@ def test_training(settings: None, config: str, tmp_path: Path) -> None:
 
     YOLO(config).train(
         data=str(tmp_path / "data.yaml"),
-        trainer=make_trainer(Counting()),
+        trainer=make_trainer(Counting(), task),
         epochs=1,
         imgsz=64,
         batch=2,

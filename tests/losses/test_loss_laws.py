@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -261,6 +263,14 @@ def test_classes_without_images_are_named_once() -> None:
 def test_weights_that_do_nothing_are_reported() -> None:
     with pytest.warns(UserWarning, match="re-weighting does nothing"):
         create_loss("cb_bce", [100, 900], beta=0.9)
+
+
+def test_equalization_without_a_rare_class_is_reported() -> None:
+    with pytest.warns(UserWarning, match=r"no class is rarer than the threshold of 0\.00176"):
+        create_loss("eql", [5, 80], 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        create_loss("eql", [5, 80], 100, threshold=0.1)
 
 
 def test_buffers_are_saved_and_move() -> None:

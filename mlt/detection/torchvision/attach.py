@@ -18,6 +18,7 @@ from mlt.detection.contract import (
     check_loss,
     check_softmax_loss,
     class_vector_length,
+    counts_of,
     is_softmax_loss,
 )
 from mlt.detection.prior import prior_logit
@@ -87,6 +88,8 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
         if num_classes is not None:
             without = softmax_head and class_vector_length(loss) in (None, num_classes - 1)
             check_loss(loss, num_classes - without, device)
+            if softmax_head and not without:
+                _check_background(loss, num_classes)
         if isinstance(head, RetinaNetClassificationHead):
             extension = RetinaNetHeadWithLoss
         elif isinstance(head, FCOSHead):
@@ -102,15 +105,16 @@ def detach(model: Model) -> Model:
     """Give a detector its own loss and its own scores back; weights stay as they are.
 
     Args:
-        model: Changed in place; one without an attached loss is left alone.
+        model: Changed in place.
 
     Returns:
         The model.
 
     Raises:
-        ConfigError: If the model is no detector of torchvision.
+        ConfigError: If nothing is attached to it, or it is no detector of torchvision.
     """
-    detached(_head(model))
+    if not detached(_head(model)):
+        raise ConfigError(f"No loss of mlt is attached to this {type(model).__name__}.")
     return model
 
 
@@ -181,6 +185,19 @@ def _head(model: Any) -> Any:
         f"{type(model).__name__} has no head of torchvision whose loss could be replaced. Expected "
         f"its RetinaNet, FCOS, FasterRCNN, MaskRCNN, KeypointRCNN, SSD or SSDlite.{hint}"
     )
+
+
+def _check_background(loss: DetectionLoss, num_classes: int) -> None:
+    """Refuse counts in which label 0 is a class; it would be out of use without a word."""
+    counts = counts_of(loss)
+    if counts is None or counts.unit != "boxes":
+        return
+    if counts.is_class is None or counts.is_class[0]:
+        raise ConfigError(
+            "Label 0 is the background in this head, but a class in the counts of the loss, and "
+            "would never be learned. torchvision's labels start at 1. If yours do too, give "
+            f"BoxCounts.of(counts, labels=range(1, {num_classes}), num_classes={num_classes})."
+        )
 
 
 def _num_columns(head: Any) -> int | None:

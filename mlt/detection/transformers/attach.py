@@ -15,6 +15,7 @@ from mlt.detection.transformers.terms import Term, no_object_term, query_term
 from mlt.errors import ConfigError
 
 __all__ = [
+    "CLASSIFICATION",
     "FAMILIES",
     "LossFunction",
     "attach",
@@ -23,6 +24,9 @@ __all__ = [
     "framework_function",
     "known_name",
 ]
+
+CLASSIFICATION = "ForSequenceClassificationLoss"
+"""What `transformers.loss` calls the loss function of an image classifier."""
 
 Targets = Literal["framework", "hard"]
 Model = TypeVar("Model", bound=nn.Module)
@@ -92,7 +96,7 @@ def attach(model: Model, loss: DetectionLoss, targets: Targets = "framework") ->
     """
     plain, num_classes = framework_function(model)
     function: Any
-    if getattr(plain, "__name__", "") == "ForSequenceClassificationLoss":
+    if getattr(plain, "__name__", "") == CLASSIFICATION:
         function = ClassificationLossFunction(loss, plain, num_classes)
     else:
         function = LossFunction(loss, plain, num_classes, targets)
@@ -171,9 +175,14 @@ def framework_function(model: Any) -> tuple[Callable[..., Any], int]:
     """Give the model's own loss function, and its number of classes."""
     config: Any = getattr(model, "config", None)
     if not hasattr(config, "num_labels") or not hasattr(model, "loss_function"):
+        wrapped = next((name for name in ("module", "_orig_mod") if hasattr(model, name)), None)
         raise ConfigError(
-            f"{type(model).__name__} is not a model of transformers with a loss_function. For "
-            "torchvision's detectors use mlt.detection.torchvision."
+            f"{type(model).__name__} is not a model of transformers with a loss_function. "
+            + (
+                f"Give what is wrapped, model.{wrapped}, and do so before wrapping."
+                if wrapped
+                else "For torchvision's detectors use mlt.detection.torchvision."
+            )
         )
     current: Any = model.loss_function
     return current.plain if isinstance(current, OURS) else current, config.num_labels
@@ -187,6 +196,8 @@ def known_name(plain: Callable[..., Any]) -> str:
     reason = ""
     if "GroundingDino" in name:
         reason = " Grounding DINO compares queries with the words of a text: it has no classes."
+    elif name == "ForCausalLMLoss":  # what transformers gives to a model without a task
+        reason = " Is this only the body of a detector? Give the whole, the ...ForObjectDetection."
     raise ConfigError(
         f"The model's loss_function is {name}, whose classification term is not known here. Known "
         f"are {', '.join(FAMILIES)}.{reason}"

@@ -9,7 +9,12 @@ import torch
 from torch import nn
 
 from mlt.detection.prior import prior_logit
-from mlt.detection.transformers.attach import FAMILIES, framework_function, known_name
+from mlt.detection.transformers.attach import (
+    CLASSIFICATION,
+    FAMILIES,
+    framework_function,
+    known_name,
+)
 from mlt.errors import ConfigError
 
 __all__ = ["set_prior"]
@@ -49,6 +54,8 @@ def set_prior(model: Model, probability: float = 0.01) -> Model:
     """
     bias = prior_logit(probability)
     plain, num_classes = framework_function(model)
+    if getattr(plain, "__name__", "") == CLASSIFICATION:
+        raise ConfigError(f"{type(model).__name__} classifies images; a prior is for detectors.")
     no_object = FAMILIES[known_name(plain)].no_object
     layers = list(_classifiers(model))
     columns = num_classes + no_object

@@ -17,6 +17,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 
 from mlt.config.loss import Composition
 from mlt.data.stats import ClassStats
+from mlt.detection import BoxCounts
 from mlt.detection.torchvision import attach, attached_loss, detach, set_prior
 from mlt.errors import ConfigError
 from mlt.losses import EqualizationLossV2, build_loss, create_loss
@@ -55,8 +56,20 @@ def test_detaching_leaves_no_trace(kind: str, detector: Callable, batch: Callabl
     assert parts(model) == whole
     after = losses(model, images)
     assert all(torch.equal(after[key], before[key]) for key in before)
-    assert detach(model) is model  # nothing to do
     assert attached_loss(model) is None
+    with pytest.raises(ConfigError, match="No loss of mlt is attached"):
+        detach(model)
+
+
+@pytest.mark.parametrize("kind", ["faster_rcnn", "ssd"])
+def test_boxes_with_the_label_of_the_background(kind: str, detector: Callable) -> None:
+    model = detector(kind)
+    options = {"beta": 0.9, "scheme": "column", "reduction": "none"}
+    with pytest.raises(ConfigError, match="Label 0 is the background"):
+        attach(model, create_loss("cb_focal", BoxCounts([40, 9, 5, 3, 2]), **options))
+    counts = BoxCounts.of([40, 9, 5, 3], labels=range(1, 5), num_classes=5)
+    attach(model, create_loss("cb_focal", counts, **options))
+    attach(model, create_loss("cb_focal", BoxCounts([40, 9, 5, 3]), **options))  # without column 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
