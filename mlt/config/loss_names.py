@@ -44,8 +44,11 @@ def preset_options(name: str) -> dict[str, Any]:
         {'gamma': 2.0, 'alpha': None, 'scale': 1.0, 'reduction': 'mean'}
     """
     if name not in PRESETS:
+        softmax = "softmax" in name or "seesaw" in name
         raise ConfigError(
-            f"There is no loss {name!r}.{_did_you_mean(name, PRESETS)} Known: {', '.join(PRESETS)}."
+            f"There is no loss {name!r}.{'' if softmax else _did_you_mean(name, PRESETS)} Known: "
+            f"{', '.join(PRESETS)}."
+            + (" Softmax losses are classes: SeesawLoss, ... of mlt.losses." if softmax else "")
         )
     own = {p.name: p.default for p in inspect.signature(PRESETS[name]).parameters.values()}
     return own | _common_options(PRESETS[name]())

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
 from mlt.errors import ConfigError
-from mlt.losses import create_loss, list_losses
+from mlt.losses import SeesawLoss, create_loss, list_losses
 from mlt.losses.weights import ClassCounts, effective_number_weights, sum_to_classes
 
 COUNTS = [60, 30, 9, 2]
@@ -263,6 +263,13 @@ def test_classes_without_images_are_named_once() -> None:
 def test_weights_that_do_nothing_are_reported() -> None:
     with pytest.warns(UserWarning, match="re-weighting does nothing"):
         create_loss("cb_bce", [100, 900], beta=0.9)
+
+
+def test_a_softmax_loss_is_no_preset() -> None:
+    with pytest.raises(ConfigError, match="Softmax losses are classes: SeesawLoss"):
+        create_loss("seesaw")
+    with pytest.raises(ConfigError, match=r"takes the number of classes, an integer, not \[3, 2\]"):
+        SeesawLoss([3, 2])
 
 
 def test_equalization_without_a_rare_class_is_reported() -> None:
