@@ -290,8 +290,8 @@ class SeesawLoss(Loss):
         super().__init__(reduction)
         if not isinstance(num_classes, int) or num_classes < 1:
             raise ConfigError(
-                f"SeesawLoss takes the number of classes, an integer, not {num_classes!r}; it counts "
-                "them itself."
+                f"SeesawLoss takes the number of classes, an integer, not {num_classes!r}; it "
+                "counts them itself."
             )
         self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.float64))
         self.p = p
