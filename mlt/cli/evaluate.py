@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from mlt.cli.arguments import add_overrides
 
@@ -66,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         check_free(arguments.output, arguments.overwrite)
     thresholds: float | tuple[float, ...] = 0.0
-    part: Part = "validation" if arguments.validation else "test"
+    validating = arguments.validation or Path(arguments.predictions or "").stem == "validation"
+    part: Part = "validation" if validating else "test"
     if by_predictions:
         predictions = Predictions.load(arguments.predictions)
         limits = limits_from(arguments.head, arguments.tail)

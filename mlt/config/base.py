@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import os.path
+from typing import Annotated
 
-__all__ = ["Strict"]
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+__all__ = ["Place", "Strict"]
+
+Place = Annotated[str, AfterValidator(os.path.expanduser)]
+"""A file or folder; ``~`` is the home folder, as in a shell."""
 
 
 class Strict(BaseModel):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlt.config.base import Strict
+from mlt.config.base import Place, Strict
 from mlt.config.data import DataConfig
 from mlt.config.loss import LossConfig
 from mlt.config.model import ModelConfig
@@ -27,7 +27,7 @@ class Config(Strict):
 
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the initial weights, the order of the images and the augmentation."""
-    output: str = Field(min_length=1)
+    output: Place = Field(min_length=1)
     """Folder the run is written to."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""

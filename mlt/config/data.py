@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mlt.config.base import Strict
+from mlt.config.base import Place, Strict
 
 __all__ = [
     "CocoData",
@@ -45,10 +45,10 @@ class LongTailConfig(Strict):
 class _Data(Strict):
     """What every data source shares."""
 
-    root: str
+    root: Place
     """Folder that holds the data. Annotations and images are relative to it; `split` and
     `image_ids` are not."""
-    split: str | None = None
+    split: Place | None = None
     """Split file (JSON) made by tools/build_split.py; without it the split is built when needed."""
     on_image_error: Literal["raise", "skip"] = "raise"
     """An image that cannot be decoded stops the run, or is skipped and counted."""
@@ -63,9 +63,9 @@ class CocoMltData(_Data):
     """COCO-MLT: 1,909 long-tailed images of train2017, tested on val2017."""
 
     name: Literal["coco_mlt"]
-    root: str = "data/coco"
+    root: Place = "data/coco"
     """Folder that holds annotations/, train2017/ and val2017/."""
-    image_ids: str | None = None
+    image_ids: Place | None = None
     """The published list of training ids, one a line; exactly these images are then used."""
 
 
@@ -73,9 +73,9 @@ class VocMltData(_Data):
     """VOC-MLT: 1,142 long-tailed images of VOC2012 trainval, tested on VOC2007 test."""
 
     name: Literal["voc_mlt"]
-    root: str = "data/VOCdevkit"
+    root: Place = "data/VOCdevkit"
     """Folder that holds VOC2012/ and VOC2007/."""
-    image_ids: str | None = None
+    image_ids: Place | None = None
     """A list of training ids, one a line, instead of the split built by the published recipe."""
 
 
@@ -83,7 +83,7 @@ class DigitsMltData(_Data):
     """The embedded data: long-tailed scenes of handwritten digits, rendered when first needed."""
 
     name: Literal["digits_mlt"]
-    root: str = "data/digits_mlt"
+    root: Place = "data/digits_mlt"
     """Folder the scenes are written to."""
 
 

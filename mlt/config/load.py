@@ -25,7 +25,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Args:
         path: A YAML file, or the name of one that ships with the package (`digits_mlt_bce`).
         overrides: Changes as ``"optimizer.lr=0.01"``; the value is read as YAML, and may be a
-            whole section: ``"loss.weighting={name: none}"``.
+            whole section: ``"loss.weighting={name: none}"``. Whole sections are set before their
+            keys, in whichever order they are given.
 
     Returns:
         The configuration, complete with defaults.
@@ -41,7 +42,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{file}: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: the file must hold sections such as data, model and loss")
-    for override in overrides:
+    for override in sorted(overrides, key=_depth):
         _override(values, override)
     try:
         return parse_config(values, source=str(file))
@@ -177,6 +178,12 @@ def _without(values: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
     return copy
 
 
+def _depth(override: str) -> int:
+    """How many keys lead to what is set; a preset stands for its whole section."""
+    path = override.partition("=")[0].strip()
+    return 1 if path == "loss.preset" else len(path.split("."))
+
+
 def _override(values: dict[str, Any], override: str) -> None:
     """Apply one ``a.b.c=value`` to nested values, in place."""
     path, equals, text = override.partition("=")
@@ -199,4 +206,4 @@ def _override(values: dict[str, Any], override: str) -> None:
                 f"--set {override}: {'.'.join(keys[:depth])} is {following!r}, not a section"
             )
         section = following
-    section[keys[-1]] = value
+    section[keys[-1]] = _spelt_out(keys[0], value) if len(keys) == 1 else value

@@ -57,7 +57,8 @@ class ModelConfig(Strict):
     """`pretrained` (timm's, downloaded when first used), `none`, or a section with a `file`."""
     head: Head = LinearHead()
     prior_bias: bool = True
-    """Start at the classes' own frequencies: last bias log(p / (1 - p)). For sigmoid losses."""
+    """Start at the classes' own frequencies: last bias log(p / (1 - p)), less what the loss adds to
+    logits by itself (its prior shift, its scale). For sigmoid losses."""
     freeze: tuple[str, ...] | Literal["all"] = ()
     """Parts of the backbone that stay as they are, by prefix of their name; `all`: all of it."""
     freeze_statistics: bool = False

@@ -12,7 +12,7 @@ from mlt.data import LabelTable
 from mlt.data.names import name_difference
 from mlt.data.sources import read_test
 from mlt.engine.folder import RunFolder
-from mlt.engine.run import train_run
+from mlt.engine.run import NO_PART_OF_A_RUN, train_run
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 
 __all__ = ["Plan", "Trained", "plan_runs", "train_missing"]
@@ -35,7 +35,9 @@ class Plan:
     @property
     def finished(self) -> bool:
         """Whether it has been trained and evaluated."""
-        return self.folder.metrics.exists() and self.folder.predictions.exists()
+        folder = self.folder
+        results = folder.metrics.exists() and folder.predictions.exists()
+        return results and folder.recorded_epochs() >= self.config.training.epochs
 
     @property
     def begun(self) -> bool:
@@ -137,16 +139,16 @@ def _check_same_test(configs: Mapping[str, Config]) -> None:
 
 def _check(plan: Plan) -> None:
     folder = plan.folder
-    if not folder.existing:
+    folder.recover()
+    if not folder.worth_keeping:
         return
     if not folder.config.exists() or not (plan.finished or plan.begun):
         raise OutputExistsError(
             f"--output: {folder.path} holds files of a run that cannot be resumed; remove them, or "
             "name another folder"
         )
-    places = ("output", "device", "training.workers")
     changed = [key for key in changed_keys(load_config(folder.config), plan.config)
-               if not key.startswith(places)]  # fmt: skip
+               if not key.startswith(NO_PART_OF_A_RUN)]  # fmt: skip
     if changed:
         raise ConfigError(
             f"--output: {folder.path} holds a run of another configuration ({', '.join(changed)} "

@@ -18,6 +18,8 @@ from mlt.files import write_json_atomic, write_text_atomic
 
 __all__ = ["RunFolder", "environment"]
 
+logger = logging.getLogger(__name__)
+
 
 class RunFolder:
     """Paths of a run and the rules for writing to them.
@@ -68,7 +70,7 @@ class RunFolder:
         return [self.path / name for name in self.FILES if (self.path / name).exists()]
 
     @property
-    def _worth_keeping(self) -> bool:
+    def worth_keeping(self) -> bool:
         """Whether an earlier run got as far as weights or results; one that did not is no loss."""
         written = (self.last, self.best, self.state, self.predictions, self.metrics)
         return any(file.exists() for file in written)
@@ -91,11 +93,26 @@ class RunFolder:
                 f"output: nothing to resume in {self.path} (no training_state.pt); "
                 "leave --resume out to start"
             )
-        if self._worth_keeping and not (resume or overwrite):
+        if self.worth_keeping and not (resume or overwrite):
             raise OutputExistsError(
                 f"output: {self.path} holds an earlier run; --resume continues it, --overwrite "
                 "replaces it, --output names another folder"
             )
+
+    def recover(self) -> None:
+        """Bring back an earlier run that was set aside by one that was killed before it saved.
+
+        Raises:
+            OutputExistsError: If that one is not dead: another process trains in the folder.
+        """
+        if self._previous.exists() and not self.state.exists():
+            with self.locked():
+                self._restore()
+
+    def forget_results(self) -> None:
+        """Delete the results of an earlier end, where training goes on from it."""
+        for file in (self.metrics, self.predictions, self.validation):
+            file.unlink(missing_ok=True)
 
     @contextmanager
     def replacing(self) -> Iterator[None]:
@@ -105,8 +122,6 @@ class RunFolder:
         first state, see :meth:`forget_previous`, or has ended.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if self._previous.exists() and not self.state.exists():
-            self._restore()  # a run was killed before it had saved anything
         self.forget_previous()
         for file in self.existing:
             self._previous.mkdir(exist_ok=True)
@@ -173,15 +188,15 @@ class RunFolder:
         """Copy the log of mlt to ``log.txt`` inside the block."""
         handler = logging.FileHandler(self.log, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger = logging.getLogger("mlt")
-        logger.addHandler(handler)
-        level = logger.level
-        logger.setLevel(min(level or logging.INFO, logging.INFO))
+        package = logging.getLogger("mlt")
+        package.addHandler(handler)
+        level = package.level
+        package.setLevel(min(level or logging.INFO, logging.INFO))
         try:
             yield
         finally:
-            logger.setLevel(level)
-            logger.removeHandler(handler)
+            package.setLevel(level)
+            package.removeHandler(handler)
             handler.close()
 
     @contextmanager
@@ -207,6 +222,12 @@ class RunFolder:
                 raise OutputExistsError(
                     f"output: another process is training in {self.path} right now"
                 ) from None
+            except OSError as error:  # some network file systems
+                logger.warning(
+                    "%s cannot be locked (%s): see to it that nothing else trains in it",
+                    self.path,
+                    error.strerror,
+                )
             yield
 
 

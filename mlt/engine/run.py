@@ -26,7 +26,7 @@ from mlt.errors import ConfigError, DataError
 from mlt.files import write_text_atomic
 from mlt.metrics import Predictions, Summary, summarize
 
-__all__ = ["train_run"]
+__all__ = ["NO_PART_OF_A_RUN", "train_run"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ def train_run(config: Config, resume: bool = False, overwrite: bool = False) -> 
         KeyboardInterrupt: When interrupted; the run can then be resumed.
     """
     folder = RunFolder(config.output)
+    folder.recover()
     folder.check(resume, overwrite)
     if resume:
         _check_same(config, folder)
@@ -76,6 +77,8 @@ def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
     """The epochs that are left, each with its checkpoint and evaluation, then the results."""
     config, position = setup.config, setup.training.position
     folder.trim_history(position.epoch)
+    if position.epoch < config.training.epochs:
+        folder.forget_results()
     logger.info(
         "training on %s: %d images, %d classes, %d epochs of %d updates",
         setup.device,
@@ -201,10 +204,20 @@ def _save(setup: Setup, path: Path) -> None:
     save_checkpoint(path, setup.training.evaluated_model.state_dict(), info)
 
 
+NO_PART_OF_A_RUN = (
+    "output",
+    "device",
+    "training.workers",
+    "data.root",
+    "data.on_image_error",
+)
+"""Keys that may change when a run is resumed. That the images are the same is checked by itself."""
+
+
 def _check_same(config: Config, folder: RunFolder) -> None:
-    """Refuse to resume under another configuration; a longer training is the one exception."""
+    """Refuse to resume under another configuration, but for a longer training or a new place."""
     changed = changed_keys(load_config(folder.config), config)
-    allowed = ("output", "device", "training.workers", "evaluation.", "training.epochs")
+    allowed = (*NO_PART_OF_A_RUN, "evaluation.", "training.epochs")
     refused = [key for key in changed if not key.startswith(allowed)]
     if refused:
         raise ConfigError(

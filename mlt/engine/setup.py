@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 from torch.nn.modules.batchnorm import _NormBase
@@ -21,8 +22,9 @@ from mlt.engine.device import pick_device, seed_everything
 from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.train import Position, Training
 from mlt.errors import ConfigError
-from mlt.losses import build_loss
+from mlt.losses import ElementwiseLoss, Loss, build_loss
 from mlt.models import Classifier, build_model
+from mlt.models.heads import prior_logits
 
 __all__ = ["Setup", "prepare"]
 
@@ -73,9 +75,13 @@ def prepare(config: Config, cache: Path | None) -> Setup:
     data = load_data(config.data, cache)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
     stats = ClassStats.from_table(data.train, limits)
+    loss = build_loss(config.loss, stats)
     seed_everything(config.seed)
     model = build_model(
-        config.model, stats.num_classes, prior=stats.prior, image_size=config.transforms.size
+        config.model,
+        stats.num_classes,
+        prior=_starting_share(loss, stats.prior),
+        image_size=config.transforms.size,
     )
     layout = torch.channels_last if config.training.channels_last else torch.contiguous_format
     model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -110,7 +116,7 @@ def prepare(config: Config, cache: Path | None) -> Setup:
     optimizer = build_optimizer(config.optimizer, model)
     training = Training(
         model=model,
-        loss=build_loss(config.loss, stats).to(device),
+        loss=loss.to(device),
         optimizer=optimizer,
         scheduler=build_scheduler(
             config.schedule,
@@ -134,6 +140,13 @@ def prepare(config: Config, cache: Path | None) -> Setup:
         training=training,
         device=device,
     )
+
+
+def _starting_share(loss: Loss, prior: np.ndarray) -> np.ndarray:
+    """The shares at which sigmoids start, so that the loss sees each class at its prior (C,)."""
+    if not isinstance(loss, ElementwiseLoss):
+        return prior
+    return torch.sigmoid(loss.adjustment.undo(prior_logits(prior).double())).numpy()
 
 
 def _try(model: Classifier, config: Config, device: torch.device) -> None:

@@ -42,6 +42,17 @@ class Adjustment(Part):
         """Give the logits of both halves."""
         return Adjusted(logits, logits)
 
+    def undo(self, logits: Tensor) -> Tensor:
+        """Give what the logits must be for the adjusted ones of the first epoch to be these.
+
+        For what moves both halves alike: that is where training should start. Margins, which
+        move one half, are left where they are.
+
+        Args:
+            logits: (..., C), what the loss is to see.
+        """
+        return logits
+
 
 class PriorShift(Adjustment):
     """z + tau log(pi / (1 - pi))."""
@@ -56,6 +67,10 @@ class PriorShift(Adjustment):
         """Shift both halves alike."""
         shifted = logits + self.once_started(self.shift.to(logits.dtype), 0.0)
         return Adjusted(shifted, shifted)
+
+    def undo(self, logits: Tensor) -> Tensor:
+        """Take the shift off."""
+        return logits if self.start_epoch else logits - self.shift.to(logits.dtype)
 
 
 class NegativeTolerant(Adjustment):
@@ -94,6 +109,10 @@ class Margin(Adjustment):
             return Adjusted(logits - margin, logits)
         scaled = self.scale * logits
         return Adjusted(scaled - self.scale * margin, scaled, self.scale, self.scale)
+
+    def undo(self, logits: Tensor) -> Tensor:
+        """Take the scale off."""
+        return logits / self.scale
 
 
 def build_adjustment(part: config.Adjustment, counts: ClassCounts | None) -> Adjustment:

@@ -240,6 +240,13 @@ def build_weighting(
                 )
             return Equalization(torch.from_numpy(share < part.threshold), part.start_epoch)
         case config.Federated():
+            if part.num_classes >= counts.num_classes:
+                warnings.warn(
+                    f"The federated weighting changes nothing: it keeps {part.num_classes} classes "
+                    f"in a batch, and there are {counts.num_classes}. Lower num_classes.",
+                    UserWarning,
+                    stacklevel=5,
+                )
             sampling = torch.from_numpy(counts.counts**part.power)
             return Federated(sampling, part.num_classes, generator, part.start_epoch)
 

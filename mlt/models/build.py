@@ -25,9 +25,9 @@ def build_model(
     Args:
         config: The model section.
         num_classes: C.
-        prior: (C,) share of the training images that have the class
-            (:attr:`mlt.data.stats.ClassStats.prior`), used if ``config.prior_bias``. None leaves
-            the bias 0.
+        prior: (C,) probability that each class starts with, mostly its share of the training
+            images (:attr:`mlt.data.stats.ClassStats.prior`), used if ``config.prior_bias``. None
+            leaves the bias 0.
         image_size: Height and width of the input, for backbones made for one size.
 
     Returns:

@@ -196,12 +196,19 @@ def test_a_section_may_be_one_word() -> None:
         "digits_mlt_bce", ["loss={preset: cb_focal}", "sampler={name: class_aware}"]
     )
     assert words != base
-    # A preset replaces the parts in the file; its options may follow.
-    chosen = load_config("digits_mlt_bce", ["loss.preset=cb_focal", "loss.options.beta=0.99"])
-    assert (
-        chosen.loss
-        == load_config("digits_mlt_bce", ["loss={preset: cb_focal, options: {beta: 0.99}}"]).loss
-    )
+    # A preset replaces the parts in the file; its options may be given before or after.
+    whole = load_config("digits_mlt_bce", ["loss={preset: cb_focal, options: {beta: 0.99}}"])
+    for preset in ("loss.preset=cb_focal", "loss=cb_focal"):
+        for order in (1, -1):
+            overrides = [preset, "loss.options.beta=0.99"][::order]
+            assert load_config("digits_mlt_bce", overrides) == whole
+
+
+def test_the_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    config = load_config("coco_mlt_bce", ["output=~/runs", "data.root=~/coco", "data.split=~/s"])
+    assert (config.output, config.data.root) == ("/home/me/runs", "/home/me/coco")
+    assert config.data.split == "/home/me/s"
 
 
 @pytest.mark.parametrize(

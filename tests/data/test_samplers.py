@@ -207,6 +207,8 @@ def test_repeat_factors_by_hand() -> None:
     expected = [2**0.5, 2.0, 1.0, 1.0]
     np.testing.assert_allclose(repeat_factors(labels, 1.0), expected)
     np.testing.assert_allclose(repeat_factors(labels, 0.1), [1, 1, 1, 1])
+    with pytest.warns(UserWarning, match=r"no class is on less than 0\.1 of the images"):
+        RepeatFactorSampler(labels, 0.1)
 
 
 @settings(max_examples=40)

@@ -265,6 +265,11 @@ def test_weights_that_do_nothing_are_reported() -> None:
         create_loss("cb_bce", [100, 900], beta=0.9)
 
 
+def test_a_federated_loss_that_keeps_every_class_is_reported() -> None:
+    with pytest.warns(UserWarning, match="it keeps 50 classes in a batch, and there are 2"):
+        create_loss("federated", [5, 80], 100)
+
+
 def test_a_softmax_loss_is_no_preset() -> None:
     with pytest.raises(ConfigError, match="Softmax losses are classes: SeesawLoss"):
         create_loss("seesaw")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -45,6 +47,13 @@ class RepeatFactorSampler(EpochSampler):
         rank: int = 0,
     ) -> None:
         factors = repeat_factors(labels, threshold)
+        if len(factors) and factors.max() == 1:
+            warnings.warn(
+                "Repeat-factor sampling repeats nothing: no class is on less than "
+                f"{threshold:g} of the images. Raise the threshold.",
+                UserWarning,
+                stacklevel=2,
+            )
         # A sum such as 11.000000000000002 is 11.
         length = int(np.ceil(factors.sum() * (1 - 1e-12)))
         super().__init__(len(factors), length, seed, num_replicas, rank)

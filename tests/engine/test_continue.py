@@ -1,0 +1,118 @@
+"""Runs that were cut short, set aside or moved: what may go on, and what is kept."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlt.config import parse_config
+from mlt.engine import run as run_module
+from mlt.engine import train as train_module
+from mlt.engine.compare import Plan, plan_runs, train_missing
+from mlt.engine.folder import RunFolder
+from mlt.engine.run import train_run
+from mlt.errors import OutputExistsError, TrainingError
+
+
+@pytest.fixture
+def values(tiny_values: dict[str, Any]) -> dict[str, Any]:
+    tiny_values["training"] |= {"epochs": 1}
+    return tiny_values
+
+
+@pytest.fixture
+def finished(values: dict[str, Any]) -> RunFolder:
+    """The folder of a finished run."""
+    train_run(parse_config(values))
+    return RunFolder(values["output"])
+
+
+def content(folder: RunFolder) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.existing}
+
+
+def test_a_run_that_a_killed_overwrite_had_set_aside_comes_back(
+    finished: RunFolder, values: dict[str, Any]
+) -> None:
+    before = content(finished)
+    previous = finished.path / ".previous"
+    previous.mkdir()
+    for file in finished.existing:
+        file.rename(previous / file.name)
+    finished.config.write_text("what the killed run had written\n")
+    with pytest.raises(OutputExistsError, match="holds an earlier run"):
+        train_run(parse_config(values))
+    assert content(finished) == before
+    assert not previous.exists()
+
+
+def test_results_of_an_earlier_end_go_when_training_goes_on(
+    finished: RunFolder, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = train_module._update
+
+    def interrupting(*arguments: Any) -> None:
+        original(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(train_module, "_update", interrupting)
+    longer = parse_config({**values, "training": {**values["training"], "epochs": 4}})
+    with pytest.raises(KeyboardInterrupt):
+        train_run(longer, resume=True)
+    assert not finished.metrics.exists() and not finished.predictions.exists()
+    monkeypatch.undo()
+    train_run(longer, resume=True)
+    assert finished.metrics.exists() and finished.recorded_epochs() == 4
+
+
+def test_results_of_fewer_epochs_are_not_taken_for_finished(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    (plan,) = plan_runs({"a": parse_config(values)}, [0], tmp_path)
+    train_missing([plan])
+    assert plan.finished
+    training = plan.config.training.model_copy(update={"epochs": 4})
+    longer = Plan(plan.name, plan.config.model_copy(update={"training": training}))
+    assert longer.begun and not longer.finished
+
+
+def test_a_run_may_go_on_where_the_images_have_moved(
+    finished: RunFolder, values: dict[str, Any], tmp_path: Path
+) -> None:
+    moved = shutil.copytree(values["data"]["root"], tmp_path / "moved")
+    data = {**values["data"], "root": str(moved), "on_image_error": "skip"}
+    training = {**values["training"], "epochs": 2}
+    train_run(parse_config({**values, "data": data, "training": training}), resume=True)
+    assert finished.recorded_epochs() == 2
+
+
+def test_a_comparison_can_be_repeated_after_a_run_failed_in_its_first_epoch(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*arguments: Any) -> None:
+        raise TrainingError("the loss is nan")
+
+    configs = {"a": parse_config(values)}
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "train_epoch", diverge)
+        assert train_missing(plan_runs(configs, [0], tmp_path)).failed
+    assert train_missing(plan_runs(configs, [0], tmp_path)).runs == [tmp_path / "a-seed0"]
+
+
+def test_a_folder_that_cannot_be_locked_is_trained_in_with_a_warning(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="there are no such locks here")
+
+    def refuse(*arguments: Any) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    train_run(parse_config(values))
+    assert "cannot be locked (Function not implemented)" in caplog.text

@@ -1,0 +1,43 @@
+"""What a run is built of, against what its configuration says."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from mlt.config import parse_config
+from mlt.engine.setup import prepare
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"preset": "bce"},
+        {"preset": "cb_focal", "options": {"beta": 0.9}},
+        {"preset": "logit_adjusted"},
+        {"preset": "logit_adjusted", "options": {"tau": 0.5}},
+        {"preset": "ldam"},
+        {"preset": "ldam", "options": {"s": 4.0}},
+    ],
+)
+def test_training_starts_where_the_loss_sees_each_class_at_its_prior(
+    tiny_values: dict[str, Any], loss: dict[str, Any]
+) -> None:
+    """Whatever the loss adds to a logit or multiplies it by; the bias makes up for it."""
+    setup = prepare(parse_config({**tiny_values, "loss": loss}), None)
+    bias = setup.training.model.head[-1].bias.detach()
+    odds = torch.tensor([math.log(p / (1 - p)) for p in setup.stats.prior])
+    tau = loss.get("options", {}).get("tau", 1.0)
+    scale = loss.get("options", {}).get("s", 30.0)
+    expected = {"logit_adjusted": odds - tau * odds, "ldam": odds / scale}
+    torch.testing.assert_close(bias, expected.get(loss["preset"], odds), atol=1e-5, rtol=1e-5)
+
+
+def test_a_shift_that_comes_later_is_not_made_up_for(tiny_values: dict[str, Any]) -> None:
+    loss = {"preset": "logit_adjusted", "options": {"start_epoch": 2}}
+    setup = prepare(parse_config({**tiny_values, "loss": loss}), None)
+    odds = torch.tensor([math.log(p / (1 - p)) for p in setup.stats.prior])
+    torch.testing.assert_close(setup.training.model.head[-1].bias.detach(), odds)
