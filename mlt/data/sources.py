@@ -28,7 +28,14 @@ from mlt.data.names import name_difference
 from mlt.data.published import COCO_MLT, VOC_CLASSES, VOC_MLT, PublishedSplit
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["annotation_files", "how_to_get", "read_test", "read_train", "read_validation"]
+__all__ = [
+    "annotation_files",
+    "how_to_get",
+    "part_source",
+    "read_test",
+    "read_train",
+    "read_validation",
+]
 
 
 def annotation_files(config: DataConfig) -> list[Path]:
@@ -47,6 +54,22 @@ def annotation_files(config: DataConfig) -> list[Path]:
             return [_voc_folder(root, config.train_folder) / "Annotations"]
         case CsvData():
             return [root / config.train]
+
+
+def part_source(config: DataConfig, part: str) -> str:
+    """Name the file that lists the images of a part, for messages.
+
+    Args:
+        config: Where the data is.
+        part: ``"training"``, ``"validation"`` or ``"test"``.
+
+    Returns:
+        The file; the data's folder for formats whose files a configuration does not name.
+    """
+    given = getattr(config, {"training": "train"}.get(part, part), None)
+    if isinstance(given, CocoPart):
+        given = given.annotations
+    return str(Path(config.root, given) if isinstance(given, str) else config.root)
 
 
 def read_train(config: DataConfig, cache: Path | None = None) -> LabelTable:

@@ -125,6 +125,17 @@ def test_a_checkpoint_alone_reproduces_the_predictions(
     np.testing.assert_array_equal(again.class_counts, saved.class_counts)
 
 
+def test_a_table_of_test_images_without_rows_is_named(
+    finished: RunFolder, tiny_values: dict[str, Any], tiny_names: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "test.csv").write_text("path,labels\n")
+    (tmp_path / "train.csv").write_text(f"path,labels\na.png,{tiny_names[0]}\n")
+    values = {"name": "csv", "root": str(tmp_path), "train": "train.csv", "test": "test.csv"}
+    config = parse_config({**tiny_values, "data": {**values, "class_names": tiny_names}})
+    with pytest.raises(DataError, match=r"no test image: .*test\.csv lists none"):
+        evaluate_checkpoint(config, finished.last)
+
+
 def test_the_same_seed_gives_the_same_weights_whatever_loads_the_images(
     finished: RunFolder, tiny_values: dict[str, Any], tmp_path: Path
 ) -> None:
