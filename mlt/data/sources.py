@@ -275,11 +275,6 @@ def _through_cache(
 
 
 def how_to_get(published: PublishedSplit, root: Path, missing: str) -> str:
-    archives = "\n".join(f"    {archive}" for archive in published.archives)
-    where = {
-        "coco_mlt": "annotations/, train2017/ and val2017/ (https://cocodataset.org/#download)",
-        "voc_mlt": "VOC2012/ and VOC2007/ (http://host.robots.ox.ac.uk/pascal/VOC/)",
-    }
     """Say what to download and where to put it.
 
     Args:
@@ -287,6 +282,11 @@ def how_to_get(published: PublishedSplit, root: Path, missing: str) -> str:
         root: Where it was looked for.
         missing: What is not there.
     """
+    archives = "\n".join(f"    {archive}" for archive in published.archives)
+    where = {
+        "coco_mlt": "annotations/, train2017/ and val2017/ (https://cocodataset.org/#download)",
+        "voc_mlt": "VOC2012/ and VOC2007/ (http://host.robots.ox.ac.uk/pascal/VOC/)",
+    }
     return (
         f"data.root: there is no {missing} in {root}. This data set is not part of mlt; download\n"
         f"{archives}\n"
