@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 
 from mlt import __version__
-from mlt.cli.process import tune_process
+from mlt.cli.process import escape_unprintable, tune_process
 from mlt.errors import UserError
 
 __all__ = ["main"]
@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 something the user can mend, 130 interrupted.
     """
+    escape_unprintable()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())

@@ -1,4 +1,4 @@
-"""Settings of the process that make training on a CPU fast; for the command line only.
+"""Settings of the process: fast training on a CPU, output that never fails; for commands only.
 
 A library must not change how its caller's process waits or allocates, so nothing of this is in
 :mod:`mlt.engine`.
@@ -7,9 +7,11 @@ A library must not change how its caller's process waits or allocates, so nothin
 from __future__ import annotations
 
 import ctypes
+import io
 import os
+import sys
 
-__all__ = ["tune_process"]
+__all__ = ["escape_unprintable", "tune_process"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
@@ -28,3 +30,16 @@ def tune_process() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def escape_unprintable() -> None:
+    """Let characters that the terminal's encoding lacks be printed as escapes, not as an error.
+
+    A Windows terminal or a redirection to a file may not know the arrows of a table, and a file
+    name need not be UTF-8. How to treat them is left as it is where the user has said so, with
+    ``PYTHONIOENCODING=cp1252:replace`` for example.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever calls main() from Python may have replaced the streams by something else.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")

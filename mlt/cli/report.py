@@ -69,9 +69,10 @@ def report_runs(
     from mlt.report.page import make_page, write_tables
 
     page = make_page(load_report(runs, baseline), thumbnails=thumbnails)
+    # All files first: what cannot be printed must not cost a file.
     write_text_atomic(output, page.html)
+    written = [] if tables is None else write_tables(page.tables, tables)
     print(page.tables[0].to_text())
     print(f"\nwritten to {output} ({len(page.html) / 1e6:.1f} MB)")
     if tables is not None:
-        written = write_tables(page.tables, tables)
         print(f"{len(written)} files with tables in {tables}")

@@ -22,11 +22,18 @@ from mlt.data.builders import build_pareto_split, build_published_split, full_sp
 from mlt.data.digits import DIGITS_LONGTAIL
 from mlt.data.labels import LabelTable
 from mlt.data.published import PUBLISHED
-from mlt.data.sources import how_to_get, read_test, read_train, read_validation
+from mlt.data.sources import how_to_get, part_source, read_test, read_train, read_validation
 from mlt.data.split import Split
-from mlt.errors import MissingFileError
+from mlt.errors import DataError, MissingFileError
 
-__all__ = ["Data", "build_split", "check_images", "load_data", "training_split"]
+__all__ = [
+    "Data",
+    "build_split",
+    "check_images",
+    "check_not_empty",
+    "load_data",
+    "training_split",
+]
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
 
     Raises:
         MissingFileError: If annotations or images are absent; says what to put where.
-        DataError: If training and test data have different classes, or the split is empty.
+        DataError: If training and test data have different classes, or a part has no image.
     """
     split, train = training_split(config, cache)
     test = read_test(config, cache, train.class_names)
@@ -65,6 +72,7 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
     parts = {"training": train, "validation": validation, "test": test}
     present = {name: table for name, table in parts.items() if table is not None}
     for name, part in present.items():
+        check_not_empty(part, name, config)
         folder = part.image_path(0).parent
         if config.name in PUBLISHED and not folder.is_dir():
             root = Path(config.root)
@@ -108,6 +116,24 @@ def build_split(config: DataConfig, table: LabelTable, sources: Sequence[Path] =
                 return full_split(table, config.name, sources=sources)
             parameters = config.longtail.model_dump()
             return build_pareto_split(table, config.name, **parameters, sources=sources)
+
+
+def check_not_empty(table: LabelTable, part: str, config: DataConfig) -> None:
+    """Refuse a table without images.
+
+    Args:
+        table: The images.
+        part: What they are: training, validation or test.
+        config: Where they were read from.
+
+    Raises:
+        DataError: Naming the part and its file.
+    """
+    if not len(table):
+        raise DataError(
+            f"data: there is no {part} image: {part_source(config, part)} lists none. Is it "
+            "complete?"
+        )
 
 
 def check_images(table: LabelTable, part: str) -> None:

@@ -185,7 +185,3 @@ def select_pareto(
         if counts[k] == 0 and len(images_of(k)):
             change(images_of(k), 1, True)
     return np.flatnonzero(selected)
-
-
-def _rows(matrix: csr_array) -> list[np.ndarray]:
-    return np.split(matrix.indices, matrix.indptr[1:-1])

@@ -28,7 +28,14 @@ from mlt.data.names import name_difference
 from mlt.data.published import COCO_MLT, VOC_CLASSES, VOC_MLT, PublishedSplit
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["annotation_files", "how_to_get", "read_test", "read_train", "read_validation"]
+__all__ = [
+    "annotation_files",
+    "how_to_get",
+    "part_source",
+    "read_test",
+    "read_train",
+    "read_validation",
+]
 
 
 def annotation_files(config: DataConfig) -> list[Path]:
@@ -47,6 +54,22 @@ def annotation_files(config: DataConfig) -> list[Path]:
             return [_voc_folder(root, config.train_folder) / "Annotations"]
         case CsvData():
             return [root / config.train]
+
+
+def part_source(config: DataConfig, part: str) -> str:
+    """Name the file that lists the images of a part, for messages.
+
+    Args:
+        config: Where the data is.
+        part: ``"training"``, ``"validation"`` or ``"test"``.
+
+    Returns:
+        The file; the data's folder for formats whose files a configuration does not name.
+    """
+    given = getattr(config, {"training": "train"}.get(part, part), None)
+    if isinstance(given, CocoPart):
+        given = given.annotations
+    return str(Path(config.root, given) if isinstance(given, str) else config.root)
 
 
 def read_train(config: DataConfig, cache: Path | None = None) -> LabelTable:
@@ -252,11 +275,6 @@ def _through_cache(
 
 
 def how_to_get(published: PublishedSplit, root: Path, missing: str) -> str:
-    archives = "\n".join(f"    {archive}" for archive in published.archives)
-    where = {
-        "coco_mlt": "annotations/, train2017/ and val2017/ (https://cocodataset.org/#download)",
-        "voc_mlt": "VOC2012/ and VOC2007/ (http://host.robots.ox.ac.uk/pascal/VOC/)",
-    }
     """Say what to download and where to put it.
 
     Args:
@@ -264,6 +282,11 @@ def how_to_get(published: PublishedSplit, root: Path, missing: str) -> str:
         root: Where it was looked for.
         missing: What is not there.
     """
+    archives = "\n".join(f"    {archive}" for archive in published.archives)
+    where = {
+        "coco_mlt": "annotations/, train2017/ and val2017/ (https://cocodataset.org/#download)",
+        "voc_mlt": "VOC2012/ and VOC2007/ (http://host.robots.ox.ac.uk/pascal/VOC/)",
+    }
     return (
         f"data.root: there is no {missing} in {root}. This data set is not part of mlt; download\n"
         f"{archives}\n"

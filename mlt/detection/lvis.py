@@ -73,7 +73,8 @@ def repeat_factor_sampler_from_coco(
 
     Raises:
         MissingFileError: If the file does not exist.
-        DataError: If it is neither COCO nor LVIS, or an image is not in it.
+        DataError: If it is neither COCO nor LVIS, an image is not in it, or an annotation has a
+            category that is not listed.
 
     Example:
         >>> sampler = repeat_factor_sampler_from_coco({

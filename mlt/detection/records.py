@@ -71,7 +71,8 @@ def read_records(annotations: Annotations) -> Records:
         path = Path(annotations)
         if not path.is_file():
             raise MissingFileError(f"there is no annotation file {path}")
-        return msgspec.json.decode(path.read_bytes(), type=Records)
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")  # the byte order mark
+        return msgspec.json.decode(content, type=Records)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         source = "the content" if isinstance(annotations, Mapping) else str(annotations)
         raise DataError(f"{source} is not a COCO or LVIS instances file: {error}") from None
@@ -79,6 +80,9 @@ def read_records(annotations: Annotations) -> Records:
 
 def category_images(records: Records) -> dict[int, int]:
     """Count the images of each category; crowd regions do not count.
+
+    Raises:
+        DataError: If an annotation has a category that is not listed.
 
     Example:
         >>> records = read_records({
@@ -89,11 +93,8 @@ def category_images(records: Records) -> dict[int, int]:
         >>> category_images(records)
         {7: 1, 9: 0}
     """
-    pairs = {(a.category_id, a.image_id) for a in records.annotations if not a.iscrowd}
     counts = dict.fromkeys(records.category_ids(), 0)
-    for category, _ in pairs:
-        if category not in counts:
-            raise DataError(f"An annotation has the category {category}, which is not listed.")
+    for category, _ in _labels(records):
         counts[category] += 1
     return counts
 
@@ -103,13 +104,27 @@ def image_categories(records: Records, image_ids: list[int]) -> np.ndarray:
 
     Args:
         records: Their annotations of other images are left out.
-        image_ids: The image of each row.
+        image_ids: The image of each row; an image may have several.
+
+    Raises:
+        DataError: If an annotation has a category that is not listed.
     """
-    row = {image: place for place, image in enumerate(image_ids)}
+    rows: dict[int, list[int]] = {}
+    for place, image in enumerate(image_ids):
+        rows.setdefault(image, []).append(place)
     column = {category: place for place, category in enumerate(records.category_ids())}
-    pairs = {
-        (row[a.image_id], column[a.category_id])
-        for a in records.annotations
-        if not a.iscrowd and a.image_id in row
-    }
+    pairs = [
+        (row, column[category])
+        for category, image in _labels(records)
+        for row in rows.get(image, ())
+    ]
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+
+
+def _labels(records: Records) -> set[tuple[int, int]]:
+    """Give each (category, image) that has an annotation; all categories are listed ones."""
+    pairs = {(a.category_id, a.image_id) for a in records.annotations if not a.iscrowd}
+    unlisted = {category for category, _ in pairs} - set(records.category_ids())
+    if unlisted:
+        raise DataError(f"An annotation has the category {min(unlisted)}, which is not listed.")
+    return pairs

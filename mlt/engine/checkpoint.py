@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
+from mlt import __version__
 from mlt.config.model import ModelConfig
+from mlt.config.problems import problems_of
 from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, MissingFileError
 from mlt.files import atomic_write, write_json_atomic
@@ -91,15 +95,21 @@ def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
 
     Raises:
         MissingFileError: If there is no such file.
-        CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+        CheckpointError: If it is not a checkpoint of mlt, is damaged, or describes a model that
+            this version of mlt does not know.
     """
     path = Path(path)
     state_dict, metadata = _read(path)
-    info = _info(metadata)
-    # The weights are all in this file: what the backbone started from does not matter any more.
-    config = ModelConfig.model_validate(info.model | {"weights": "none"})
+    info = _info(path, metadata)
+    config = _model_config(path, info)
     model = build_model(config, len(info.class_names), image_size=info.preprocessing.get("size"))
-    missing, unexpected = model.load_state_dict(state_dict, strict=False)
+    try:
+        missing, unexpected = model.load_state_dict(state_dict, strict=False)
+    except RuntimeError as error:  # tensors of other shapes
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path} does not fit its own model ({config.backbone}): {reason}"
+        ) from error
     if missing or unexpected:
         raise CheckpointError(
             f"{path} does not fit its own model ({config.backbone}); missing: "
@@ -115,14 +125,39 @@ def read_info(path: str | Path) -> CheckpointInfo:
         MissingFileError: If there is no such file.
         CheckpointError: If it is not a checkpoint of mlt, or is damaged.
     """
-    return _info(_read(Path(path))[1])
+    return _info(Path(path), _read(Path(path))[1])
 
 
-def _info(metadata: Mapping[str, str]) -> CheckpointInfo:
-    values = {key: json.loads(text) for key, text in metadata.items() if key != "format"}
-    for name in ("class_names", "class_counts"):
-        values[name] = tuple(values[name])
-    return CheckpointInfo(**values)
+def _info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
+    """What the metadata says, each value of its type."""
+    texts = {key: text for key, text in metadata.items() if key != "format"}
+    unknown = sorted(texts.keys() - {field.name for field in fields(CheckpointInfo)})
+    if unknown:
+        raise _unreadable(path, f"unknown: {', '.join(unknown)}")
+    try:
+        values = {key: json.loads(text) for key, text in texts.items()}
+        return msgspec.convert(values, CheckpointInfo)
+    except (json.JSONDecodeError, msgspec.ValidationError) as error:
+        kind = "not JSON: " if isinstance(error, json.JSONDecodeError) else ""
+        raise _unreadable(path, f"{kind}{error}") from error
+
+
+def _model_config(path: Path, info: CheckpointInfo) -> ModelConfig:
+    """The model that a checkpoint describes."""
+    # The weights are all in this file: what the backbone started from does not matter any more.
+    try:
+        return ModelConfig.model_validate(info.model | {"weights": "none"})
+    except ValidationError as error:
+        problems = problems_of(error, ModelConfig)
+        reason = "; ".join(f"model.{key}: {text}" for key, text in problems)
+        raise _unreadable(path, reason) from error
+
+
+def _unreadable(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: what the checkpoint says about itself cannot be used ({reason}). It is damaged, "
+        f"or of another version of mlt than this one, {__version__}"
+    )
 
 
 def weights_digest(state_dict: Mapping[str, Tensor]) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 
 from mlt.config import Config
 from mlt.data.dataset import ImageDataset
-from mlt.data.load import check_images
+from mlt.data.load import check_images, check_not_empty
 from mlt.data.loader import Loader, build_loader
 from mlt.data.sources import read_test, read_validation
 from mlt.data.stats import GroupLimits
@@ -54,6 +54,7 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path, part: Part = "te
     Raises:
         ConfigError: If the configuration names no validation images and they are asked for.
         CheckpointError: If the checkpoint is damaged, or has other classes than the data.
+        DataError: If that part has no image.
     """
     device = pick_device(config.device)
     model, info = load_checkpoint(checkpoint)
@@ -62,6 +63,7 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path, part: Part = "te
     if table is None:
         raise ConfigError("data.validation: the configuration names no validation images")
     check_class_names(checkpoint, info.class_names, table.class_names)
+    check_not_empty(table, part, config.data)
     check_images(table, part)
     transform = eval_transform(Preprocessing.from_dict(info.preprocessing))
     loader = build_loader(

@@ -29,6 +29,9 @@ def write_predictions(
     - ``"csv"``: the columns ``path``, ``labels`` (separated by ``|``) and a probability a class.
     - ``"jsonl"``: an object a line with the same.
 
+    What the file's encoding cannot express, such as the bytes of a file name that is not UTF-8, is
+    written as an escape: ``caf\\udce9.png``. JSON's readers give the original back.
+
     Args:
         file: Where to.
         predictions: Of any number of images.
@@ -52,7 +55,7 @@ def write_predictions(
         {"path": "a.jpg", "labels": ["dog"], "probabilities": {"cat": 0.25, "dog": 0.9}}
         1
     """
-    write_one = _WRITERS[form](file, class_names, width)
+    write_one = _WRITERS[form](_EscapingFile(file), class_names, width)
     count = 0
     for prediction in predictions:
         count += 1
@@ -61,10 +64,30 @@ def write_predictions(
     return count
 
 
+class _EscapingFile:
+    """Writes to a file what its encoding can express, and the rest as escapes."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+        self.encoding = getattr(file, "encoding", None) or "utf-8"
+
+    def can_write(self, text: str) -> bool:
+        try:
+            text.encode(self.encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    def write(self, text: str) -> int:
+        if not self.can_write(text):
+            text = text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        return self.file.write(text)
+
+
 _Write = Callable[[Prediction, "list[int]"], None]
 
 
-def _table(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
+def _table(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
     def write(prediction: Prediction, labels: list[int]) -> None:
         text = ", ".join(
             f"{class_names[c]} {100 * prediction.probabilities[c]:.1f}" for c in labels
@@ -74,7 +97,7 @@ def _table(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
     return write
 
 
-def _csv(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
+def _csv(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(["path", "labels", *class_names])
 
@@ -87,7 +110,7 @@ def _csv(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
     return write
 
 
-def _jsonl(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
+def _jsonl(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
     def write(prediction: Prediction, labels: list[int]) -> None:
         values = [float(f"{value:.6g}") for value in prediction.probabilities]
         record = {
@@ -95,7 +118,9 @@ def _jsonl(file: IO[str], class_names: Sequence[str], width: int) -> _Write:
             "labels": [class_names[c] for c in labels],
             "probabilities": dict(zip(class_names, values)),
         }
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        line = json.dumps(record, ensure_ascii=False)
+        # JSON has escapes of its own, which its readers understand.
+        file.write((line if file.can_write(line) else json.dumps(record)) + "\n")
 
     return write
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mlt.data.formats.csv import csv_rows
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["IMAGE_SUFFIXES", "find_images"]
@@ -34,7 +34,7 @@ def find_images(paths: str | Path | Iterable[str | Path], path_column: str = "pa
 
     Raises:
         MissingFileError: If a path does not exist or a pattern fits nothing.
-        DataError: If a folder has no image, or a table no such column.
+        DataError: If a folder has no image, or a table no such column, or it is not UTF-8.
 
     Example:
         >>> import tempfile
@@ -83,15 +83,15 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def _listed(table: Path, path_column: str) -> Iterator[Path]:
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, delimiter=_TABLES[table.suffix.lower()])
-        columns: Sequence[str] = rows.fieldnames or ()
-        if path_column not in columns:
-            has = ", ".join(columns) or "nothing"
-            raise DataError(
-                f"{table} has no column {path_column!r} (it has: {has}); name the column of paths "
-                "with --path-column"
-            )
-        for row in rows:
-            if row[path_column]:
-                yield table.parent / row[path_column]
+    rows = csv_rows(table, _TABLES[table.suffix.lower()])
+    _, columns = next(rows, (0, []))
+    if path_column not in columns:
+        has = ", ".join(columns) or "nothing"
+        raise DataError(
+            f"{table} has no column {path_column!r} (it has: {has}); name the column of paths "
+            "with --path-column"
+        )
+    place = columns.index(path_column)
+    for _, row in rows:
+        if len(row) > place and row[place]:
+            yield table.parent / row[place]

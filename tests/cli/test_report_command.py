@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlt.cli import main
+from mlt.cli.report import report_runs
 from mlt.config import dump_config
 from mlt.config.load import parse_config
 
@@ -47,3 +49,16 @@ def test_what_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["report", str(tmp_path), "--output", str(tmp_path / "r.html")]) == 2
     assert f"no predictions file {tmp_path / 'predictions.npz'}" in capsys.readouterr().err
     assert not (tmp_path / "r.html").exists()
+
+
+def test_tables_are_written_before_anything_is_printed(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a terminal that cannot print costs no file."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    stream.close()
+    monkeypatch.setattr("sys.stdout", stream)
+    with pytest.raises(ValueError, match="closed file"):
+        report_runs([tiny_run], tmp_path / "r.html", tables=tmp_path / "tables", thumbnails=False)
+    assert (tmp_path / "r.html").exists()
+    assert (tmp_path / "tables" / "classes.tex").exists()

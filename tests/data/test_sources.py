@@ -71,6 +71,35 @@ def test_validation_tables(images: Path) -> None:
         load_data(data_config(**values))
 
 
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+@pytest.mark.parametrize("columns", [False, True])
+def test_a_table_without_rows_is_named(images: Path, part: str, columns: bool) -> None:
+    (images / "validation.csv").write_text("path,labels\n9.png,dog\n")
+    values: dict[str, Any] = {"class_names": ["cat", "dog"]}
+    if columns:
+        values["labels_column"] = None
+        for name in ("train", "validation", "test"):
+            (images / f"{name}.csv").write_text("path,cat,dog\n9.png,0,1\n")
+    for name in ("train", "validation", "test"):
+        values[name] = f"{name}.csv"
+    file = images / f"{part}.csv"
+    file.write_text(file.read_text().splitlines()[0] + "\n")
+    expected = rf"no {part} image: .*{part}\.csv lists none" if part != "train" else "is empty"
+    with pytest.raises(DataError, match=expected):
+        load_data(data_config(name="csv", root=str(images), **values))
+
+
+def test_a_coco_file_without_test_images_is_named(
+    tiny_root: Path, tiny_values: dict[str, Any]
+) -> None:
+    file = tiny_root / "annotations" / "instances_test.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, "images": [], "annotations": []}))
+    config = data_config(**{**tiny_values["data"], "root": str(tiny_root)})
+    with pytest.raises(DataError, match=r"no test image: .*instances_test\.json lists none"):
+        load_data(config)
+
+
 def test_validation_images_of_coco(tiny_values: dict[str, Any]) -> None:
     part = tiny_values["data"]["test"]
     data = load_data(data_config(**{**tiny_values["data"], "validation": part}))

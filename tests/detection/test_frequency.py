@@ -16,6 +16,7 @@ import pytest
 from mlt.data.stats import GroupLimits
 from mlt.detection.frequency import ap_by_frequency, frequency_table
 from mlt.detection.lvis import class_counts_from_lvis, repeat_factor_sampler_from_coco
+from mlt.detection.records import image_categories, read_records
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 # Category: its letter, training images, and what happens in the test set below.
@@ -231,6 +232,33 @@ def test_repeat_factors() -> None:
     assert shuffled.image_draws()[1] > shuffled.image_draws()[0]
     with pytest.raises(DataError, match="99"):
         repeat_factor_sampler_from_coco(content, [99])
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "marked.json"
+    file.write_text(json.dumps(ground_truth()), encoding="utf-8-sig")
+    assert class_counts_from_lvis(file) == class_counts_from_lvis(ground_truth())
+
+
+def test_repeat_factors_refuse_a_category_that_is_not_listed() -> None:
+    content = {
+        "images": [{"id": 1}],
+        "categories": [{"id": 3}],
+        "annotations": [{"image_id": 1, "category_id": 8}],
+    }
+    with pytest.raises(DataError, match="category 8, which is not listed"):
+        repeat_factor_sampler_from_coco(content)
+
+
+def test_an_image_that_is_given_twice_has_its_labels_twice() -> None:
+    content = {
+        "images": [{"id": 3}, {"id": 4}],
+        "categories": [{"id": 1}],
+        "annotations": [{"image_id": 3, "category_id": 1}],
+    }
+    assert image_categories(read_records(content), [3, 4, 3]).tolist() == [[0, 0], [2, 0]]
+    draws = repeat_factor_sampler_from_coco(content, [3, 3, 4, 4], threshold=1.0).image_draws()
+    assert draws[0] == draws[1] > draws[2] == draws[3]
 
 
 def test_repeat_factors_of_real_annotations(shared: Path) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from mlt.config import load_config, parse_config
 from mlt.data import Split
 from mlt.engine import run as run_module
 from mlt.engine import train as train_module
-from mlt.engine.checkpoint import load_checkpoint
+from mlt.engine.checkpoint import load_checkpoint, read_info
 from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.engine.folder import RunFolder
 from mlt.engine.run import train_run
@@ -121,6 +123,17 @@ def test_a_checkpoint_alone_reproduces_the_predictions(
     np.testing.assert_allclose(again.logits, saved.logits, atol=1e-5)
     np.testing.assert_array_equal(again.image_ids, saved.image_ids)
     np.testing.assert_array_equal(again.class_counts, saved.class_counts)
+
+
+def test_a_table_of_test_images_without_rows_is_named(
+    finished: RunFolder, tiny_values: dict[str, Any], tiny_names: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "test.csv").write_text("path,labels\n")
+    (tmp_path / "train.csv").write_text(f"path,labels\na.png,{tiny_names[0]}\n")
+    values = {"name": "csv", "root": str(tmp_path), "train": "train.csv", "test": "test.csv"}
+    config = parse_config({**tiny_values, "data": {**values, "class_names": tiny_names}})
+    with pytest.raises(DataError, match=r"no test image: .*test\.csv lists none"):
+        evaluate_checkpoint(config, finished.last)
 
 
 def test_the_same_seed_gives_the_same_weights_whatever_loads_the_images(
@@ -324,6 +337,50 @@ def test_a_damaged_state_is_named(finished: RunFolder, tiny_values: dict[str, An
     finished.state.write_bytes(finished.state.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"training_state.pt is damaged"):
         train_run(parse_config(tiny_values), resume=True)
+
+
+def altered(checkpoint: Path, file: Path, metadata: dict[str, str | None]) -> Path:
+    """A copy of a checkpoint with other metadata; None leaves a key out."""
+    with safe_open(checkpoint, framework="pt") as opened:
+        values = opened.metadata() | metadata
+    kept = {key: value for key, value in values.items() if value is not None}
+    save_file(load_file(checkpoint), file, kept)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"mood": '"good"'}, "unknown: mood"),
+        ({"class_names": None}, "missing required field `class_names`"),
+        ({"class_counts": "3"}, r"Expected `array`, got `int` - at `\$\.class_counts`"),
+        ({"preprocessing": "[]"}, r"at `\$\.preprocessing`"),
+        ({"epoch": '{"a"'}, "not JSON: "),
+    ],
+)
+def test_metadata_that_does_not_fit_is_explained(
+    tiny_run: Path, tmp_path: Path, metadata: dict[str, str | None], reason: str
+) -> None:
+    file = altered(RunFolder(tiny_run).last, tmp_path / "other.safetensors", metadata)
+    for read in (load_checkpoint, read_info):
+        with pytest.raises(CheckpointError, match=reason) as caught:
+            read(file)
+        assert str(file) in str(caught.value)
+        assert "another version of mlt" in str(caught.value)
+
+
+def test_a_checkpoint_whose_model_is_not_known_is_explained(tiny_run: Path, tmp_path: Path) -> None:
+    last = RunFolder(tiny_run).last
+    model = read_info(last).model | {"wings": 2}
+    file = altered(last, tmp_path / "other.safetensors", {"model": json.dumps(model)})
+    with pytest.raises(CheckpointError, match=r"other\.safetensors: .*model\.wings: .*version"):
+        load_checkpoint(file)
+    names = json.dumps(["only", "two"])
+    file = altered(last, tmp_path / "other.safetensors", {"class_names": names})
+    with pytest.raises(
+        CheckpointError, match=r"other\.safetensors does not fit its own .*size mismatch"
+    ):
+        load_checkpoint(file)
 
 
 def test_two_processes_cannot_share_a_folder(

@@ -61,3 +61,17 @@ def test_what_does_not_exist_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_folder_without_images_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no image: .*\.jpg"):
         find_images([tmp_path])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_a_table_that_is_not_utf8_says_so(tmp_path: Path, suffix: str) -> None:
+    table = tmp_path / f"list.{suffix}"
+    table.write_bytes("path\na.jpg\ncafé.jpg\n".encode("latin-1"))
+    with pytest.raises(DataError, match=rf"list\.{suffix} is not UTF-8 .*save it as UTF-8"):
+        find_images([table])
+
+
+def test_rows_too_short_for_a_path_are_left_out(tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("labels,path\ncat\n\ndog,a.jpg,more\n")
+    assert find_images([table]) == [tmp_path / "a.jpg"]

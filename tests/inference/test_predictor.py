@@ -15,7 +15,8 @@ from PIL import Image
 from mlt.engine.checkpoint import save_decision
 from mlt.errors import ConfigError, DataError
 from mlt.inference import Predictor, find_images
-from mlt.inference.output import write_predictions
+from mlt.inference.output import Format, write_predictions
+from mlt.inference.predictor import Prediction
 from mlt.metrics import Predictions, tune_decision
 
 
@@ -124,3 +125,29 @@ def test_json_lines_and_top(predictor: Predictor, images: list[Path]) -> None:
     ranked = sorted(record["probabilities"], key=lambda name: -record["probabilities"][name])
     assert record["labels"] == ranked[:2]
     assert list(record["probabilities"]) == list(predictor.class_names)
+
+
+def prediction(name: str) -> Prediction:
+    """One that says nothing of interest."""
+    return Prediction(Path(name), np.zeros(1), np.full(1, 0.5), np.ones(1, bool))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize("form", ["table", "csv", "jsonl"])
+def test_names_that_cannot_be_encoded_are_escaped_and_the_next_are_written(
+    form: Format, encoding: str, tmp_path: Path
+) -> None:
+    """A file name that is not UTF-8, and characters that the file's encoding lacks."""
+    names = ["caf\udce9.png", "é猫.png", "last.png"]
+    output = tmp_path / "output"
+    with output.open("w", encoding=encoding, newline="") as file:
+        assert write_predictions(file, map(prediction, names), ["▼ cat"], form) == 3
+    text = output.read_text(encoding=encoding)
+    assert "caf\\udce9.png" in text
+    if form == "jsonl":
+        records = [json.loads(line) for line in text.splitlines()]
+        assert [record["path"] for record in records] == names
+        assert [record["labels"] for record in records] == [["▼ cat"]] * 3
+    else:
+        assert ("é猫.png" if encoding == "utf-8" else "é\\u732b.png") in text
+        assert "last.png" in text.splitlines()[-1]

@@ -17,7 +17,7 @@ from mlt.data.sparse import csr_from_runs
 from mlt.data.strings import StringColumn
 from mlt.errors import ConfigError, DataError, MissingFileError
 
-__all__ = ["Meaning", "read_csv"]
+__all__ = ["Meaning", "csv_rows", "read_csv"]
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,33 @@ def read_csv(
     return LabelTable(ids, paths, tuple(class_names), labels, known, Path(image_root))
 
 
+def csv_rows(file: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """Read the rows of a CSV file, header included, each with its line number.
+
+    Blank lines are skipped.
+
+    Args:
+        file: The file, UTF-8, with or without byte order mark.
+        delimiter: Between columns.
+
+    Raises:
+        DataError: If it is not UTF-8 or its quotes do not fit together; the message gives the line.
+    """
+    # utf-8-sig drops the byte order mark that spreadsheets write.
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        try:
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+        except csv.Error as error:
+            raise DataError(f"{file}, line {reader.line_num}: {error}") from None
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{file} is not UTF-8 near line {reader.line_num + 1} ({error}); save it as UTF-8"
+            ) from None
+
+
 class _Rows:
     """The rows of a CSV file, each with its line number and of the width of the header."""
 
@@ -113,12 +140,12 @@ class _Rows:
             raise MissingFileError(f"there is no CSV file {file}")
         self.file = file
         self.delimiter = delimiter
-        self.header = next(self._read(), (0, []))[1]
+        self.header = next(csv_rows(file, delimiter), (0, []))[1]
         if not self.header:
             raise DataError(f"{file} is empty; expected a header line")
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        rows = self._read()
+        rows = csv_rows(self.file, self.delimiter)
         next(rows)
         width = len(self.header)
         for line, row in rows:
@@ -127,22 +154,6 @@ class _Rows:
                     f"{self.file}, line {line}: {len(row)} columns, but the header has {width}"
                 )
             yield line, row
-
-    def _read(self) -> Iterator[tuple[int, list[str]]]:
-        # utf-8-sig drops the byte order mark that spreadsheets write.
-        with self.file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, delimiter=self.delimiter, strict=True)
-            try:
-                for row in reader:
-                    if row:
-                        yield reader.line_num, row
-            except csv.Error as error:
-                raise DataError(f"{self.file}, line {reader.line_num}: {error}") from None
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{self.file} is not UTF-8 near line {reader.line_num + 1} ({error}); "
-                    f"save it as UTF-8"
-                ) from None
 
     def position(self, column: str, remedy: str = "") -> int:
         """The index of a column, which must be there once."""
