@@ -17,7 +17,7 @@ from mlt.metrics import Predictions
 from mlt.metrics.compare import align
 from mlt.report.runs import Run, load_run
 
-__all__ = ["Method", "Report", "load_report"]
+__all__ = ["Method", "Report", "listed", "load_report"]
 
 _NAMED = 6
 """Up to so many methods are named in a sentence."""
@@ -81,11 +81,9 @@ class Report:
                 label = self.baseline.first.name if runs and method is self.baseline else label
         if not others:
             return ""
-        more = len(others) - _NAMED
-        listed = "; ".join([*others[:_NAMED], *([f"and {more} more"] if more > 0 else [])])
         return (
             f"Head, medium and tail are those of {label}'s training split "
-            f"({_sizes(self.stats)} classes). Trained on other counts: {listed}."
+            f"({_sizes(self.stats)} classes). Trained on other counts: {listed(others, '; ')}."
         )
 
     @property
@@ -120,6 +118,17 @@ def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Repo
     methods = _methods(read)
     chosen = _baseline(methods, baseline)
     return Report((chosen, *(m for m in methods if m is not chosen)))
+
+
+def listed(names: Sequence[str], separator: str = ", ") -> str:
+    """Names for a sentence; of many, the first and how many more.
+
+    Example:
+        >>> listed(["a", "b", "c", "d", "e", "f", "g", "h"])
+        'a, b, c, d, e, f, and 2 more'
+    """
+    more = len(names) - _NAMED
+    return separator.join([*names[:_NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _sizes(stats: ClassStats) -> str:

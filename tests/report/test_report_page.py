@@ -289,3 +289,26 @@ def test_losses_may_be_negative(make_run, losses, heights) -> None:
     line = re.search(r'<path d="([^"]*)" class="line total">', drawing)[1]
     assert [float(point.split()[1]) for point in line[1:].split("L")] == heights
     assert "Mean loss of each epoch" in make_page(load_report([run]), thumbnails=False).html
+
+
+def test_captions_say_which_images_training_was_watched_on(make_run, tiny_root: Path) -> None:
+    part = {"annotations": "annotations/instances_test.json", "images": "test"}
+    coco = {"name": "coco", "root": str(tiny_root), "train": part, "test": part}
+    voc = {"name": "voc", "root": str(tiny_root)}
+    watched = {
+        "plain": coco, "coco": {**coco, "validation": part},
+        "plain-voc": voc, "voc": {**voc, "validation_set": "val"},
+    }  # fmt: skip
+    runs = {name: make_run(name, config={"data": data}) for name, data in watched.items()}
+
+    def caption(*names: str) -> str:
+        report = load_report([runs[name] for name in names])
+        html = make_page(report, thumbnails=False).html
+        return re.search(r"mAP on ([^<]*?) after an epoch", html)[1]
+
+    assert caption("plain") == caption("plain-voc") == "the test images"
+    assert caption("coco") == caption("voc") == "the validation images"
+    assert caption("plain", "plain-voc") == "the test images"
+    assert caption("coco", "voc") == "the validation images"
+    both = "the validation images (coco, voc) or test images (plain)"
+    assert caption("plain", "coco", "voc") == both
