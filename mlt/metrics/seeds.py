@@ -63,7 +63,9 @@ def aggregate_seeds(
     a part of the other (how images and seeds interact), which errs on the wide side.
 
     Args:
-        runs: One predictions a seed, on the same images.
+        runs: One predictions a seed, on the same images. The training counts of the first make
+            head, medium and tail; where they differ from those of what this is set beside, give
+            the same ``groups`` to both.
         limits: Where head, medium and tail begin.
         groups: Class indices of named groups, to be averaged in place of head, medium and tail:
             single classes, for example.
@@ -106,7 +108,8 @@ def compare_seeds(
     one seed a side only the test images vary, and the answer is about these two models.
 
     Args:
-        first: Predictions of the one method, a seed each.
+        first: Predictions of the one method, a seed each. The training counts of the first of
+            them make head, medium and tail, for both sides.
         second: Predictions of the other, a seed each.
         limits: Where head, medium and tail begin.
         groups: Class indices of named groups, to be compared in place of head, medium and tail:

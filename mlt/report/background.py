@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mlt.config.yaml_text import dump_yaml
 from mlt.data.stats import GROUPS
 from mlt.report import charts
 from mlt.report.markup import Html, section, tag
-from mlt.report.methods import Report
+from mlt.report.methods import Method, Report, listed
 from mlt.report.svg import figure, legend
 from mlt.report.tables import Column, Table
 
@@ -42,18 +42,21 @@ def training_section(report: Report) -> Html:
         if first:
             key = legend([("total", "total"), *((group, group) for group in GROUPS)])
             name = f" Of the run {runs[0].name}." if len(runs) > 1 else ""
+            images = _watched([report.baseline])
             figures.append(
-                figure(first, f"mAP on the test images after an epoch.{name}", key, title="mAP")
+                figure(first, f"mAP on {images} after an epoch.{name}", key, title="mAP")
             )
     else:
         kind = "total" if charts.training_lines(report.baseline.runs, "total") else "loss"
+        drawn = []
         for method in report.methods:
             drawing = charts.training_lines(method.runs, kind, small=True)
             if drawing:
+                drawn.append(method)
                 figures.append(tag("figure", tag("h3", method.name), drawing))
         if figures:
             what = (
-                "Total mAP on the test images" if kind == "total"
+                f"Total mAP on {_watched(drawn)} after an epoch" if kind == "total"
                 else "Loss; each has its own scale, as different losses cannot be compared"
             )  # fmt: skip
             figures.append(tag("p", f"{what}. A line a run.", class_="caption"))
@@ -61,6 +64,18 @@ def training_section(report: Report) -> Html:
         figures.append(tag("p", "The runs have no metrics.jsonl with more than one epoch."))
     grid = "pair" if report.single else "grid"
     return section("training", "Training", tag("div", *figures, class_=grid))
+
+
+def _watched(methods: Iterable[Method]) -> str:
+    """The images that training was watched on."""
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for method in methods:
+        names[method.first.watches_validation].append(method.name)
+    if not names[True]:
+        return "the test images"
+    if not names[False]:
+        return "the validation images"
+    return f"the validation images ({listed(names[True])}) or test images ({listed(names[False])})"
 
 
 def settings_section(report: Report, runs: Table) -> tuple[Html, Table | None]:

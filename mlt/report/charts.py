@@ -160,10 +160,10 @@ def training_lines(runs: Sequence[Run], what: str, small: bool = False) -> Html 
     points = [p for _, line in lines for p in line]
     if len({x for x, _ in points}) < 2:
         return None
-    top = 1.0 if what != "loss" else max(y for _, y in points)
+    low, high = _loss_range([y for _, y in points]) if what == "loss" else (0.0, 1.0)
     last = max(x for x, _ in points)
     width, height = (300, 180) if small else (400, 260)
-    plot = Plot(Scale(0, last, 44, width - 8), Scale(0, top or 1.0, height - 40, 30))
+    plot = Plot(Scale(0, last, 44, width - 8), Scale(low, high, height - 40, 30))
     label = "loss" if what == "loss" else "mAP, %"
     parts = plot.axes("epoch", label, percent=(False, what != "loss"))
     for kind, line in lines:
@@ -239,6 +239,12 @@ def _history(run: Run, key: str, part: str | None = None) -> list[tuple[float, f
         if isinstance(value, (int, float)) and math.isfinite(value):
             points.append((float(record["epoch"]), float(value)))
     return points
+
+
+def _loss_range(losses: Sequence[float]) -> tuple[float, float]:
+    """From zero or, as some losses can be negative, the lowest, to the highest."""
+    low, high = min(0.0, *losses), max(losses)
+    return low, high if high > low else low + 1.0
 
 
 def _reach(differences: Sequence[Difference]) -> tuple[float, float]:

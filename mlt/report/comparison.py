@@ -83,8 +83,9 @@ class Compared:
             total, *groups = [self.means[i][name].interval for name in MEANS]
             rows.append([label, len(method.runs), cells[0], total, *cells[1:], *groups])
         return Table(
-            "comparison", "Mean average precision of each method, in percent", columns, rows
-        )
+            "comparison", "Mean average precision of each method, in percent", columns, rows,
+            note=self.report.groups_note,
+        )  # fmt: skip
 
     def difference_table(self) -> Table:
         """A line for each method and mean: the difference from the baseline and its test."""
@@ -102,7 +103,7 @@ class Compared:
             for name, t in tests.items()
         ]
         title = f"Differences from {self.report.baseline.name}, in points of mAP"
-        return Table("differences", title, columns, rows)
+        return Table("differences", title, columns, rows, note=self.report.groups_note)
 
     def class_table(self) -> Table:
         """A line a class: the average precision of every method, marked where it differs."""
@@ -125,28 +126,30 @@ class Compared:
             rows.append([stats.class_names[c], stats.group_of(c), int(stats.counts[c]),
                          int(positives[c]), *cells])  # fmt: skip
         title = "Average precision of each class by method, in percent"
-        return Table("classes", title, columns, rows, links=report.order.tolist())
+        return Table("classes", title, columns, rows, links=report.order.tolist(),
+                     note=report.groups_note)  # fmt: skip
 
 
 def compare_methods(report: Report) -> Compared:
     """Aggregate every method over its seeds and test it against the baseline.
 
-    The p-values of the means are corrected together by Holm's method, and so are those of the
-    classes.
+    Head, medium and tail are those of the baseline's training counts for every method, whatever it
+    was trained on itself. The p-values of the means are corrected together by Holm's method, and so
+    are those of the classes.
 
     Args:
         report: The methods; the first is the baseline.
     """
-    limits, others = report.stats.limits, report.methods[1:]
+    groups, others = report.stats.groups, report.methods[1:]
     baseline = report.baseline.predictions
     classes = report.single_classes
-    of_means = [compare_seeds(m.predictions, baseline, limits) for m in others]
+    of_means = [compare_seeds(m.predictions, baseline, groups=groups) for m in others]
     of_classes = [compare_seeds(m.predictions, baseline, groups=classes) for m in others]
     for differences in of_classes:
         del differences["total"]
     return Compared(
         report=report,
-        means=[aggregate_seeds(m.predictions, limits) for m in report.methods],
+        means=[aggregate_seeds(m.predictions, groups=groups) for m in report.methods],
         tests=[{}, *_corrected(of_means)],
         class_tests=[{}, *_corrected(of_classes)],
     )

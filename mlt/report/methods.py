@@ -17,7 +17,10 @@ from mlt.metrics import Predictions
 from mlt.metrics.compare import align
 from mlt.report.runs import Run, load_run
 
-__all__ = ["Method", "Report", "load_report"]
+__all__ = ["Method", "Report", "listed", "load_report"]
+
+_NAMED = 6
+"""Up to so many methods are named in a sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +64,27 @@ class Report:
 
     @property
     def stats(self) -> ClassStats:
-        """Classes, training counts and groups."""
+        """Classes, training counts and groups: of the baseline's first run, for all methods."""
         return self.baseline.first.stats
+
+    @property
+    def groups_note(self) -> str:
+        """Whose groups all methods have, where not all are trained on the same counts; or empty."""
+        counts, label = self.stats.counts, self.baseline.name
+        others = []
+        for method in self.methods:
+            runs = [run for run in method.runs if not np.array_equal(run.stats.counts, counts)]
+            if len(runs) == len(method.runs):
+                others.append(f"{method.name} (by its own: {_sizes(runs[0].stats)})")
+            else:
+                others += [f"{run.name} (by its own: {_sizes(run.stats)})" for run in runs]
+                label = self.baseline.first.name if runs and method is self.baseline else label
+        if not others:
+            return ""
+        return (
+            f"Head, medium and tail are those of {label}'s training split "
+            f"({_sizes(self.stats)} classes). Trained on other counts: {listed(others, '; ')}."
+        )
 
     @property
     def single_classes(self) -> dict[str, list[int]]:
@@ -96,6 +118,22 @@ def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Repo
     methods = _methods(read)
     chosen = _baseline(methods, baseline)
     return Report((chosen, *(m for m in methods if m is not chosen)))
+
+
+def listed(names: Sequence[str], separator: str = ", ") -> str:
+    """Names for a sentence; of many, the first and how many more.
+
+    Example:
+        >>> listed(["a", "b", "c", "d", "e", "f", "g", "h"])
+        'a, b, c, d, e, f, and 2 more'
+    """
+    more = len(names) - _NAMED
+    return separator.join([*names[:_NAMED], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _sizes(stats: ClassStats) -> str:
+    """How many classes each group has."""
+    return ", ".join(f"{len(members)} {group}" for group, members in stats.groups.items())
 
 
 def _aligned(first: Run, run: Run) -> Run:

@@ -125,7 +125,8 @@ class _Builder:
         return list(tables)
 
     def summary(self) -> Html:
-        means = aggregate_seeds(self.report.baseline.predictions, self.report.stats.limits)
+        groups = self.report.stats.groups
+        means = aggregate_seeds(self.report.baseline.predictions, groups=groups)
         of_first = summarize(self.run.predictions, self.run.limits)
         # Tiles show the first of the two.
         _, rates = self.keep(
@@ -192,9 +193,11 @@ def _title(report: Report) -> str:
 def _subtitle(report: Report) -> str:
     first = report.baseline.first
     data = first.config.get("data", {}).get("name")
+    sizes = {run.predictions.num_train_images for m in report.methods for run in m.runs}
+    whose = f" ({report.baseline.name})" if len(sizes) > 1 else ""
     return (
         f"{f'{data}: ' if data else ''}{len(first.predictions):,} test images, "
-        f"{first.predictions.num_train_images:,} training images, "
+        f"{first.predictions.num_train_images:,} training images{whose}, "
         f"{report.stats.num_classes:,} classes"
     )
 

@@ -193,7 +193,7 @@ def run_table(report: Report) -> Table:
         Column("mAP", "percent"),
         *(Column(group, "percent") for group in GROUPS),
     ]
-    return Table("runs", "Every run, mAP in percent", columns, rows)
+    return Table("runs", "Every run, mAP in percent", columns, rows, note=report.groups_note)
 
 
 def _rates(name: str, title: str, first: str, rules: list[tuple[str, Rates]]) -> Table:

@@ -103,6 +103,12 @@ class Run:
         )
 
     @property
+    def watches_validation(self) -> bool:
+        """Whether the mAP after an epoch is of validation images, and not of the test images."""
+        data = self.config.get("data", {})  # VOC's has a validation_set
+        return any(data.get(key) is not None for key in ("validation", "validation_set"))
+
+    @property
     def calibration(self) -> Calibration | None:
         """What makes logits to probabilities, if it is more than the sigmoid."""
         tuned = self.decision.calibration if self.decision else None

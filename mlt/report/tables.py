@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 from mlt.report.cells import PARTS, Kind, latex, markdown, numbers, shown
@@ -52,6 +53,7 @@ class Table:
         rows: Values in the order of the columns: texts, numbers, :class:`mlt.metrics.Interval`,
             :class:`mlt.metrics.Difference` or :class:`Mean`.
         links: For each row, the class that its first cell leads to; empty for no links.
+        note: What one must know to read it; below the table, in LaTeX a comment, not in CSV.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]]
     links: Sequence[int] = ()
+    note: str = ""
 
     @property
     def shown_columns(self) -> list[Column]:
@@ -74,13 +77,15 @@ class Table:
 
     def to_text(self) -> str:
         """Aligned columns for a terminal."""
-        return "\n".join(
+        lines = "\n".join(
             "  ".join(
                 cell.ljust(width) if column.is_text else cell.rjust(width)
                 for cell, width, column in zip(line, self._widths(), self.shown_columns)
             ).rstrip()
             for line in [[c.title for c in self.shown_columns], *self.texts()]
         )
+        note = fill(self.note, 100, break_long_words=False, break_on_hyphens=False)
+        return f"{lines}\n\n{note}" if note else lines
 
     def to_markdown(self) -> str:
         """A table of GitHub's Markdown.
@@ -94,7 +99,8 @@ class Table:
         heads = [markdown(c.title) for c in self.shown_columns]
         rule = ["---" if c.is_text else "---:" for c in self.shown_columns]
         rows = [[markdown(cell) for cell in row] for row in self.texts()]
-        return "\n".join(f"| {' | '.join(line)} |" for line in [heads, rule, *rows])
+        lines = "\n".join(f"| {' | '.join(line)} |" for line in [heads, rule, *rows])
+        return f"{lines}\n\n{markdown(self.note)}" if self.note else lines
 
     def to_latex(self) -> str:
         r"""A ``tabular`` for the package booktabs."""
@@ -103,7 +109,8 @@ class Table:
         heads, *rows = (" & ".join(map(latex, line)) + r" \\" for line in lines)
         return "\n".join(
             [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", heads, r"\midrule", *rows,
-             r"\bottomrule", r"\end{tabular}"]
+             r"\bottomrule", r"\end{tabular}",
+             *([f"% {' '.join(self.note.split())}"] if self.note else [])]
         )  # fmt: skip
 
     def to_csv(self) -> str:
@@ -148,7 +155,8 @@ class Table:
         )
         scrolled = tag("div", table, class_="scroll", tabindex=0, role="region",
                        aria_label=self.title)  # fmt: skip
-        return join(self._filters(), scrolled) if filters else scrolled
+        note = tag("p", self.note, class_="note") if self.note else ""
+        return join(self._filters() if filters else "", scrolled, note)
 
     def _filters(self) -> Html:
         groups: list[str] = []

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 from mlt.metrics import Difference, compare_seeds, holm
 from mlt.report.cells import ABSENT
 from mlt.report.comparison import MEANS, Contrast, compare_methods
-from mlt.report.methods import load_report
+from mlt.report.methods import Method, Report, load_report
 from mlt.report.page import make_page
 
 PLAIN = {"loss": {}}
@@ -99,3 +99,50 @@ def test_classes_without_test_images_are_undefined_in_every_table(make_run) -> N
 
 def _paths(report) -> list[str]:
     return [str(run.path) for method in report.methods for run in method.runs]
+
+
+def test_every_method_is_measured_on_the_groups_of_the_baseline(make_run) -> None:
+    counts = {"full": [48, 40, 30, 25], "tailed": [30, 15, 9, 4]}  # head from 20, tail below 10
+    full, tailed = (make_run(n, config=None, class_counts=np.array(c)) for n, c in counts.items())
+    for run in (full, tailed):
+        (run / "metrics.json").write_text('{"limits": {"head": 20, "tail": 10}}')
+    for runs, heads in (([full, tailed], [0, 1, 2, 3]), ([tailed, full], [0])):
+        report = load_report(runs)
+        compared = compare_methods(report)
+        ap = [method.ap[heads].mean() for method in report.methods]
+        assert [m["head"].mean for m in compared.means] == pytest.approx(ap, abs=1e-12)
+        assert compared.tests[1]["head"].difference.value == pytest.approx(ap[1] - ap[0], abs=1e-12)
+        groups = {row[0]: row[1] for row in compared.class_table().rows}
+        assert [groups[report.stats.class_names[c]] for c in heads] == ["head"] * len(heads)
+
+
+def test_other_training_counts_are_said_in_the_report_and_the_terminal(make_run) -> None:
+    full = make_run("<full>", class_counts=np.array([48, 40, 30, 25]))
+    tailed, same = make_run("tailed", config=PLAIN), make_run("same", seed=1, config=PLAIN)
+    page = make_page(load_report([full, tailed]), thumbnails=False)
+    note = (
+        "Head, medium and tail are those of <full>'s training split (4 head, 0 medium, 0 tail "
+        "classes). Trained on other counts: tailed (by its own: 1 head, 1 medium, 2 tail)."
+    )
+    assert " ".join(page.tables[0].to_text().split()).endswith(note)
+    assert note.replace("<full>'", "&lt;full&gt;&#x27;") in page.html
+    for table in page.tables[:3]:
+        assert table.note == note
+        assert table.to_latex().endswith(f"% {note}")
+        assert "Trained on other counts" in table.to_markdown()
+        assert "Trained on other counts" not in table.to_csv()
+    for runs in ([tailed, same], [tailed, make_run("focal")]):
+        assert "other counts" not in make_page(load_report(runs), thumbnails=False).html
+
+
+def test_seeds_with_other_splits_have_the_groups_of_the_first(make_run) -> None:
+    first = make_run("bce-seed0")
+    other = make_run("bce-seed1", seed=1, class_counts=np.array([30, 25, 9, 4]))
+    report = load_report([first, other])
+    assert f"Trained on other counts: {other} (by its own: 2 head, 0" in report.groups_note
+    # Put together by hand, the runs are told apart.
+    together = Report((Method("bce", tuple(m.first for m in report.methods)),))
+    assert together.groups_note.startswith("Head, medium and tail are those of bce-seed0's")
+    assert "counts: bce-seed1 (by its own" in together.groups_note
+    many = [make_run(f"m{i}", config=None, class_counts=np.array([9, 9, i, 4])) for i in range(9)]
+    assert load_report(many).groups_note.endswith("; and 2 more.")

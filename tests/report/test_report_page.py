@@ -22,6 +22,7 @@ from mlt.metrics import (
     tune_thresholds,
 )
 from mlt.report import write_report
+from mlt.report.charts import training_lines
 from mlt.report.images import find_images, thumbnail
 from mlt.report.methods import load_report
 from mlt.report.page import check_output, make_page, write_tables
@@ -268,3 +269,46 @@ def test_masked_labels_count_nowhere(make_run) -> None:
     after = make_page(load_report([run]))
     assert embedded(after.html)["methods"] == embedded(before.html)["methods"]
     assert [t.to_csv() for t in after.tables] == [t.to_csv() for t in before.tables]
+
+
+@pytest.mark.parametrize(
+    ("losses", "heights"),
+    [
+        ([-1.0, -1.5, -2.0], [30, 125, 220]),  # of a poly loss with a negative epsilon
+        ([1.0, 0.0, -1.0], [30, 125, 220]),
+        ([-1.0, -1.0, -1.0], [220, 220, 220]),
+        ([2.0, 1.0, 1.0], [30, 125, 125]),  # from zero
+        ([0.0, 0.0, 0.0], [220, 220, 220]),
+    ],
+)
+def test_losses_may_be_negative(make_run, losses, heights) -> None:
+    run = make_run("a")
+    records = [{"epoch": e, "loss": loss} for e, loss in enumerate(losses, 1)]
+    (run / "metrics.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in records))
+    drawing = training_lines([load_run(run)], "loss")
+    line = re.search(r'<path d="([^"]*)" class="line total">', drawing)[1]
+    assert [float(point.split()[1]) for point in line[1:].split("L")] == heights
+    assert "Mean loss of each epoch" in make_page(load_report([run]), thumbnails=False).html
+
+
+def test_captions_say_which_images_training_was_watched_on(make_run, tiny_root: Path) -> None:
+    part = {"annotations": "annotations/instances_test.json", "images": "test"}
+    coco = {"name": "coco", "root": str(tiny_root), "train": part, "test": part}
+    voc = {"name": "voc", "root": str(tiny_root)}
+    watched = {
+        "plain": coco, "coco": {**coco, "validation": part},
+        "plain-voc": voc, "voc": {**voc, "validation_set": "val"},
+    }  # fmt: skip
+    runs = {name: make_run(name, config={"data": data}) for name, data in watched.items()}
+
+    def caption(*names: str) -> str:
+        report = load_report([runs[name] for name in names])
+        html = make_page(report, thumbnails=False).html
+        return re.search(r"mAP on ([^<]*?) after an epoch", html)[1]
+
+    assert caption("plain") == caption("plain-voc") == "the test images"
+    assert caption("coco") == caption("voc") == "the validation images"
+    assert caption("plain", "plain-voc") == "the test images"
+    assert caption("coco", "voc") == "the validation images"
+    both = "the validation images (coco, voc) or test images (plain)"
+    assert caption("plain", "coco", "voc") == both
