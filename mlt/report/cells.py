@@ -126,6 +126,7 @@ def numbers(value: Any, kind: Kind) -> list[Any]:
 
 
 def markdown(text: str) -> str:
+    """Escape text for a cell of a Markdown table, on one line."""
     return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", " ".join(text.split()))
 
 
@@ -138,4 +139,5 @@ _LATEX = {
 
 
 def latex(text: str) -> str:
+    """Escape text for LaTeX."""
     return "".join(_LATEX.get(c, c) for c in text)
