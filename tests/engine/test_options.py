@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,38 +15,23 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from mlt.config import parse_config
 from mlt.data.loader import Batch
-from mlt.engine.checkpoint import load_checkpoint
-from mlt.engine.folder import RunFolder
 from mlt.engine.interrupt import Stop
-from mlt.engine.run import train_run
 from mlt.engine.setup import Setup, prepare
 from mlt.engine.train import train_epoch
 
 BatchLoss = Callable[[Tensor, Batch], Tensor]
 
 
-@pytest.fixture
-def values(tiny_values: dict[str, Any]) -> dict[str, Any]:
-    """Plain SGD on plain cross entropy: 48 images, one batch and one update an epoch."""
-    return tiny_values | {
-        "transforms": {"name": "plain", "size": 32, "shift": 0},
-        "loss": {},
-        "optimizer": {"name": "sgd", "lr": 0.5, "momentum": 0.0},
-        "schedule": {"name": "constant"},
-        "training": {"epochs": 1, "batch_size": 48, "workers": 0, "channels_last": False},
-    }
-
-
 def build(values: dict[str, Any], **sections: dict[str, Any]) -> Setup:
     """The parts of a run, with keys of some sections changed."""
-    return prepare(parse_config(values | {n: values.get(n, {}) | s for n, s in sections.items()}), None)
+    return prepare(
+        parse_config(values | {n: values.get(n, {}) | s for n, s in sections.items()}), None
+    )
 
 
 def train(setup: Setup) -> float:
     """Train one epoch; give its loss."""
-    train_epoch(
-        setup.training, setup.train_loader, setup.config.training, setup.device, Stop()
-    )
+    train_epoch(setup.training, setup.train_loader, setup.config.training, setup.device, Stop())
     assert setup.training.position.last_loss is not None
     return setup.training.position.last_loss
 
@@ -92,10 +76,10 @@ def pixels(setup: Setup, rows: list[int], part: str) -> Tensor:
 
 
 def test_the_sampler_of_the_configuration_draws_the_training_images(
-    values: dict[str, Any],
+    plain_values: dict[str, Any],
 ) -> None:
-    values["sampler"] = {"name": "repeat_factor", "threshold": 1.0}
-    setup = build(values)
+    plain_values["sampler"] = {"name": "repeat_factor", "threshold": 1.0}
+    setup = build(plain_values)
     labels = setup.data.train.targets(range(48)).astype(bool)
     repeats = np.sqrt(1 / labels.mean(0))
     factors = np.where(labels, repeats, 1.0).max(1)
@@ -106,8 +90,10 @@ def test_the_sampler_of_the_configuration_draws_the_training_images(
     assert (np.abs(counts - factors * total / factors.sum()) < 1).all()
 
 
-def test_training_images_are_augmented_and_test_images_are_not(values: dict[str, Any]) -> None:
-    setup = build(values, transforms={"flip": 1.0})
+def test_training_images_are_augmented_and_test_images_are_not(
+    plain_values: dict[str, Any],
+) -> None:
+    setup = build(plain_values, transforms={"flip": 1.0})
     (batch,) = batches(setup)
     plain = pixels(setup, batch.indices.tolist(), "train")
     torch.testing.assert_close(batch.images, plain.flip(-1))
@@ -116,9 +102,30 @@ def test_training_images_are_augmented_and_test_images_are_not(values: dict[str,
     torch.testing.assert_close(batch.images, pixels(setup, batch.indices.tolist(), "test"))
 
 
-def test_a_loss_with_a_start_epoch_changes_at_its_epoch(values: dict[str, Any]) -> None:
-    values["loss"] = {"weighting": {"name": "inverse", "start_epoch": 2}}
-    setup = build(values, optimizer={"lr": 1e-30}, training={"epochs": 3})
+def test_unknown_labels_have_no_part_in_the_update(partly_known: dict[str, Any]) -> None:
+    setup = build(partly_known)
+    expected = copy.deepcopy(setup.training.model)
+    (batch,) = batches(setup)
+    rows = batch.indices
+    known = torch.ones(12, 3)
+    known[:, 2] = (rows % 3 != 2).float()
+    targets = torch.stack([rows % 2 == 1, rows % 3 == 1, rows % 3 == 0], dim=1).float()
+    values = []
+
+    def masked(logits: Tensor, batch: Batch) -> Tensor:
+        elements = binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        values.append((elements * known).sum() / known.sum())
+        return values[0]
+
+    step = gradients(expected, batch, masked)
+    descend(expected, {name: 0.5 * g for name, g in step.items()})
+    assert train(setup) == pytest.approx(values[0].item(), rel=1e-5)
+    assert_same_parameters(setup.training.model, expected)
+
+
+def test_a_loss_with_a_start_epoch_changes_at_its_epoch(plain_values: dict[str, Any]) -> None:
+    plain_values["loss"] = {"weighting": {"name": "inverse", "start_epoch": 2}}
+    setup = build(plain_values, optimizer={"lr": 1e-30}, training={"epochs": 3})
     (batch,) = batches(setup)
     counts = batch.targets.sum(0)
     class_weights = len(counts) / counts / (1 / counts).sum()
@@ -130,8 +137,8 @@ def test_a_loss_with_a_start_epoch_changes_at_its_epoch(values: dict[str, Any]) 
     assert losses == pytest.approx([plain, plain, weighted], rel=1e-4)
 
 
-def test_clipping_shortens_the_gradient_to_its_limit(values: dict[str, Any]) -> None:
-    setup = build(values, training={"clip_grad_norm": 0.05})
+def test_clipping_shortens_the_gradient_to_its_limit(plain_values: dict[str, Any]) -> None:
+    setup = build(plain_values, training={"clip_grad_norm": 0.05})
     expected = copy.deepcopy(setup.training.model)
     step = gradients(expected, batches(setup)[0])
     norm = torch.cat([g.flatten() for g in step.values()]).norm().item()
@@ -142,9 +149,9 @@ def test_clipping_shortens_the_gradient_to_its_limit(values: dict[str, Any]) -> 
 
 
 def test_an_update_takes_the_mean_gradient_of_the_batches_it_accumulates(
-    values: dict[str, Any],
+    plain_values: dict[str, Any],
 ) -> None:
-    setup = build(values, training={"batch_size": 16, "accumulate": 2})
+    setup = build(plain_values, training={"batch_size": 16, "accumulate": 2})
     expected = copy.deepcopy(setup.training.model)
     first, second, last = batches(setup)
     pair = [gradients(expected, batch) for batch in (first, second)]
@@ -157,19 +164,16 @@ def test_an_update_takes_the_mean_gradient_of_the_batches_it_accumulates(
 
 @pytest.mark.parametrize("backbone_lr_scale", [1.0, 0.1])
 def test_layer_decay_slows_each_layer_below_the_last(
-    values: dict[str, Any], backbone_lr_scale: float
+    plain_values: dict[str, Any], backbone_lr_scale: float
 ) -> None:
     options = {"layer_decay": 0.5, "backbone_lr_scale": backbone_lr_scale}
-    setup = build(values, optimizer=options)
+    setup = build(plain_values, optimizer=options)
     expected = copy.deepcopy(setup.training.model)
     step = gradients(expected, batches(setup)[0])
-    layers = ["conv1 bn1", "layer1", "layer2", "layer3", "layer4"]
+    depths = {"conv1": 0, "bn1": 0, "layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4}
     for name in step:
-        scale = 1.0
         part, layer = name.split(".")[:2]
-        if part == "backbone":
-            below = next(len(layers) - 1 - n for n, names in enumerate(layers) if layer in names)
-            scale = backbone_lr_scale * 0.5**below
+        scale = backbone_lr_scale * 0.5 ** (4 - depths[layer]) if part == "backbone" else 1.0
         step[name] *= 0.5 * scale
     descend(expected, step)
     train(setup)
