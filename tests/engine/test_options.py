@@ -58,7 +58,7 @@ def descend(model: nn.Module, step: dict[str, Tensor]) -> None:
     """Subtract a step from the parameters."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter -= step[name]
+            parameter.sub_(step[name])
 
 
 def assert_same_parameters(model: nn.Module, expected: nn.Module) -> None:
