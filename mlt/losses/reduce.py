@@ -101,7 +101,7 @@ def _can_look(values: Tensor) -> bool:
     return not (
         torch.compiler.is_compiling()
         or values.device.type != "cpu"
-        or torch.jit.is_tracing()
+        or torch._C._get_tracing_state() is not None
         or torch._C._functorch.is_batchedtensor(values)
     )
 
