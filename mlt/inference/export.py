@@ -119,14 +119,17 @@ def _describe(predictor: Predictor, normalise: bool, sigmoid: bool) -> dict[str,
     if sigmoid:
         line = decision.calibration
         limits = 1 / (1 + np.exp(-(limits * line.slopes + line.intercepts)))
-        limits[np.isinf(decision.limits)] = np.inf
+        limits[np.array(decision.limits) == np.inf] = np.inf
+    else:
+        limits = np.maximum(limits, np.finfo(np.float32).min)  # JSON has no minus infinity
     scale = "on the scale 0 to 1" if normalise else "normalised by mean and std"
     return {
         "producer": f"mlt {__version__}",
         "class_names": list(predictor.class_names),
         "input": f"float32 (batch, red green blue, height, width), {scale}",
         "output": "probabilities" if sigmoid else "logits",
-        # On the scale of the output; null where a label is never given.
+        # On the scale of the output; null where a label is never given;
+        # a label that is always given has the least output there is.
         "thresholds": [value if np.isfinite(value) else None for value in limits.tolist()],
         # A probability is the sigmoid of slope * logit + intercept.
         "calibration": {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mlt.config.loss import Reduction
-from mlt.errors import ConfigError
+from mlt.errors import ConfigError, DataError
 
 __all__ = [
     "blank_unknown",
@@ -61,6 +61,7 @@ def check_inputs(
 
     Raises:
         ConfigError: If the shapes differ.
+        DataError: If a known target lies outside [0, 1]; looked at on the CPU only.
     """
     if num_classes is not None and logits.shape[-1] != num_classes:
         raise ConfigError(
@@ -76,7 +77,33 @@ def check_inputs(
         raise ConfigError(
             f"Logits have shape {tuple(logits.shape)} but the known mask {tuple(known.shape)}."
         )
-    return working_precision(logits), None if known is None else known.bool()
+    known = None if known is None else known.bool()
+    _check_range(targets, known)
+    return working_precision(logits), known
+
+
+def _check_range(targets: Tensor, known: Tensor | None) -> None:
+    if targets.dtype == torch.bool or targets.numel() == 0 or not _can_look(targets):
+        return
+    seen = targets.detach()
+    low, high = (seen if known is None else torch.where(known, seen, 0)).aminmax()
+    if not (low > -1e-3 and high < 1 + 1e-3):  # mixed labels may be past 1 by rounding
+        raise DataError(
+            f"targets must lie between 0 and 1; they go from {float(low):g} to {float(high):g}. "
+            "For labels that are uncertain or that nobody annotated, give known=, False for each "
+            "of them"
+        )
+
+
+def _can_look(values: Tensor) -> bool:
+    # Looking costs little on a CPU. It would stall another device; a compiled, traced or batched
+    # (vmap) call has no values to look at.
+    return not (
+        torch.compiler.is_compiling()
+        or values.device.type != "cpu"
+        or torch._C._get_tracing_state() is not None
+        or torch._C._functorch.is_batchedtensor(values)
+    )
 
 
 def blank_unknown(logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -48,6 +48,23 @@ def _one_hot(logits: Tensor, targets: Tensor) -> Tensor:
     return F.one_hot(targets.long(), logits.shape[-1])
 
 
+def _ready(
+    logits: Tensor, targets: Tensor, known: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Give logits and rows of one type, both 0 where unknown, and the mask."""
+    y = _one_hot(logits, targets)
+    z, known = check_inputs(logits, y, known)
+    return *blank_unknown(z, y, known), known
+
+
+def _leave_out_unknown(logits: Tensor, known: Tensor | None) -> Tensor:
+    """Give logits whose softmax is over the known classes only."""
+    if known is None:
+        return logits
+    empty = ~known.any(-1, keepdim=True)  # its softmax would be 0 / 0
+    return torch.where(empty, 0, torch.where(known, logits, -torch.inf))
+
+
 def softmax_cross_entropy(
     logits: Tensor,
     targets: Tensor,
@@ -71,14 +88,8 @@ def softmax_cross_entropy(
         >>> softmax_cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
         tensor([0.6931])
     """
-    y = _one_hot(logits, targets)
-    z, known = check_inputs(logits, y, known)
-    z, y = blank_unknown(z, y, known)
-    z = scale * (z + shift - true_margin * y)
-    if known is not None:
-        z = torch.where(known, z, -torch.inf)
-        empty = ~known.any(-1, keepdim=True)  # its softmax would be 0 / 0
-        z = torch.where(empty, 0, z)
+    z, y, known = _ready(logits, targets, known)
+    z = _leave_out_unknown(scale * (z + shift - true_margin * y), known)
     log_p = F.log_softmax(z, -1)
     return -torch.where(y > 0, y * log_p, 0).sum(-1)
 
@@ -113,16 +124,16 @@ def seesaw(
         >>> seesaw(torch.zeros(1, 2), torch.tensor([0]), counts=torch.tensor([100.0, 1.0]))
         tensor([0.0248])
     """
-    y = _one_hot(logits, targets).to(torch.promote_types(logits.dtype, torch.float32))
+    z, y, known = _ready(logits, targets, known)
     n = counts.to(y.dtype).clamp(min=1)
     own = (y * n).sum(-1, keepdim=True).clamp(min=1)
     log_factor = p * torch.log(n / own).clamp(max=0)
     with torch.no_grad():
-        score = torch.softmax(logits.to(y.dtype), -1)
+        score = torch.softmax(_leave_out_unknown(z, known), -1)
         own_score = (y * score).sum(-1, keepdim=True).clamp(min=floor)
         smallest = torch.finfo(y.dtype).tiny  # its logarithm is far below the clamp at 0
         log_factor = log_factor + q * torch.log(score.clamp(min=smallest) / own_score).clamp(min=0)
-    return softmax_cross_entropy(logits, y, known, shift=(1 - y) * log_factor)
+    return softmax_cross_entropy(z, y, known, shift=(1 - y) * log_factor)
 
 
 class _RowLoss(Loss):
@@ -173,8 +184,8 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
         """Give the loss of each row."""
-        loss = softmax_cross_entropy(logits, targets, known)
-        y = _one_hot(logits, targets).to(loss.dtype)
+        z, y, known = _ready(logits, targets, known)
+        loss = softmax_cross_entropy(z, y, known)
         return (y * self.weight.to(loss.dtype)).sum(-1) * loss
 
 
@@ -260,7 +271,7 @@ class LDAMSoftmaxLoss(_RowLoss):
 class SeesawLoss(Loss):
     """Seesaw loss with its running count of the classes seen; see :func:`seesaw`.
 
-    In training mode a call first adds its targets to the count (summed over processes where
+    In training mode a call first adds its known targets to the count (summed over processes where
     ``torch.distributed`` runs). The count is in the state dict.
 
     Args:
@@ -301,7 +312,8 @@ class SeesawLoss(Loss):
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; targets are class indices (...) or one-hot rows (..., C)."""
         if self.training:
-            seen = _one_hot(logits, targets).double().flatten(0, -2).sum(0)
+            _, rows, _ = _ready(logits, targets, known)
+            seen = rows.double().flatten(0, -2).sum(0)
             if torch.distributed.is_available() and torch.distributed.is_initialized():
                 torch.distributed.all_reduce(seen)
             self.counts = self.counts + seen

@@ -66,9 +66,11 @@ def polynomial(at: Logistic, epsilon: float, gamma: float) -> Cost:
 def margin_focal(at: Logistic, gamma: float, clip: float, detached: bool = False) -> Cost:
     """-x^gamma log(1 - x) with x = max(1 - p_t - clip, 0), clip > 0."""
     x = (at.miss - clip).clamp_(min=0)
-    loss = torch.neg(x).log1p_().neg_()
+    # 1 - x without its cancellation, which would leave 0 where p_t and clip are small.
+    rest = at.right + max(clip, torch.finfo(x.dtype).tiny)
+    loss = (x / rest).log1p_()
     factor = power(x, gamma)
-    rise = factor / (1 - x)
+    rise = factor / rest
     if not detached and gamma > 0:
         rise.addcmul_(_power_below(x, gamma), loss, value=gamma)
     if gamma == 0:

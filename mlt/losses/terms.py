@@ -68,7 +68,9 @@ def margin_focal(signed: Tensor, gamma: float, clip: float, detached: bool = Fal
     # gradient there, and the loss is that number times nothing.
     smallest = torch.finfo(signed.dtype).tiny
     x = (torch.sigmoid(-signed) - clip).clamp(min=smallest)
-    loss = -torch.log1p(-x)
+    # 1 - x without its cancellation, which would leave 0 where p_t and clip are small.
+    rest = torch.sigmoid(signed) + max(clip, smallest)
+    loss = torch.where(x < 0.5, -torch.log1p(-x.clamp(max=0.5)), -torch.log(rest))
     if gamma == 0:
         return loss
     factor = x**gamma

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlt.errors import DataError, MissingFileError
 from mlt.files import atomic_write
+from mlt.metrics.inputs import check_targets
 
 __all__ = ["Predictions"]
 
@@ -22,9 +23,10 @@ class Predictions:
     """Logits and targets of one model on one set of images.
 
     Attributes:
-        image_ids: (N,) integers or strings.
+        image_ids: (N,) integers or strings; those of a pandas column become such an array.
         logits: (N, C) float32, as the model gave them: never probabilities, never half precision.
-        targets: (N, C) booleans.
+            float64 is rounded to it.
+        targets: (N, C) booleans; 0 and 1 become such, and what is not known becomes False.
         class_names: (C,) names in column order.
         class_counts: (C,) positives of each class in the training split.
         num_train_images: Images of the training split.
@@ -54,6 +56,7 @@ class Predictions:
         wrong = [f"{k} is {got}, not {want}" for k, (got, want) in shapes.items() if got != want]
         if wrong:
             raise DataError(f"predictions with targets {self.targets.shape}: {'; '.join(wrong)}")
+        self._convert()
         ids, places = np.unique(self.image_ids, return_index=True)
         if len(ids) < n:
             twice = self.image_ids[np.setdiff1d(np.arange(n), places)[0]]
@@ -68,6 +71,19 @@ class Predictions:
                 f"{self.class_names[column]!r} is NaN: the model has diverged"
             )
 
+    def _convert(self) -> None:
+        # What is in memory shall be what a file of it holds.
+        known = None if self.known is None else np.asarray(self.known).astype(bool, copy=False)
+        targets, _ = check_targets(self.targets, known)
+        converted = {
+            "image_ids": _ids(self.image_ids),
+            "logits": _float32(self.logits),
+            "targets": targets,
+            "known": known,
+        }
+        for name, array in converted.items():
+            object.__setattr__(self, name, array)
+
     def __len__(self) -> int:
         return len(self.targets)
 
@@ -75,12 +91,12 @@ class Predictions:
         """Write an ``.npz`` file, whole or not at all.
 
         Args:
-            path: Name of the file; it must end in ``.npz``.
+            path: Name of the file; ``.npz`` is the usual ending, and none is added.
         """
         arrays = {
             "image_ids": self.image_ids,
-            "logits": self.logits.astype(np.float32, copy=False),
-            "targets": self.targets.astype(bool, copy=False),
+            "logits": self.logits,
+            "targets": self.targets,
             "class_names": np.array(self.class_names, dtype=np.str_),
             "class_counts": self.class_counts.astype(np.int64, copy=False),
             "num_train_images": np.int64(self.num_train_images),
@@ -88,8 +104,9 @@ class Predictions:
         }
         if self.known is not None:
             arrays["known"] = self.known
-        with atomic_write(path) as temporary:
-            np.savez_compressed(temporary, **arrays)
+        # To an open file: numpy would add .npz to a name without it, beside the temporary one.
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:
@@ -112,8 +129,8 @@ class Predictions:
                     )
                 return cls(
                     image_ids=arrays["image_ids"],
-                    logits=arrays["logits"].astype(np.float32),
-                    targets=arrays["targets"].astype(bool),
+                    logits=arrays["logits"],
+                    targets=arrays["targets"],
                     class_names=tuple(str(name) for name in arrays["class_names"]),
                     class_counts=arrays["class_counts"].astype(np.int64),
                     num_train_images=int(arrays["num_train_images"]),
@@ -124,3 +141,31 @@ class Predictions:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{path} is no predictions file: {error}") from error
+
+
+def _float32(logits: NDArray[np.generic]) -> NDArray[np.float32]:
+    values = np.asarray(logits)
+    if values.dtype not in (np.float32, np.float64):
+        raise DataError(
+            f"logits must be float32, as the model gave them; got {values.dtype}. Half precision "
+            "makes ties of different logits: compute the last layer in float32"
+        )
+    return values.astype(np.float32, copy=False)
+
+
+def _ids(image_ids: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Integers or strings that a file without pickle can hold."""
+    ids = np.asarray(image_ids)
+    if ids.dtype.kind in "iuUS":
+        return ids
+    if ids.dtype.kind == "T" or all(isinstance(value, str) for value in ids):
+        return ids.astype(np.str_)
+    if ids.dtype == object and all(
+        isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in ids
+    ):
+        return ids.astype(np.int64)
+    raise DataError(
+        f"image_ids must be all integers or all strings; got {ids.dtype} with "
+        f"{', '.join(repr(value) for value in ids[:3])}. Convert them, for example with "
+        "image_ids.astype(str)"
+    )

@@ -25,7 +25,8 @@ class Thresholds:
 
     Attributes:
         class_names: C names.
-        values: C scores on the scale they were tuned on; infinite where a label is never given.
+        values: C scores on the scale they were tuned on; infinity where a label is never
+            given, minus infinity where it always is.
         pooled: The one threshold that all labels together would have.
         goal: What was tuned for.
         target: The beta, precision, recall or rate of the goal.
@@ -51,7 +52,10 @@ class Thresholds:
         return decide(scores, self.values)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that ``json`` can write; an infinite threshold is ``"never"``."""
+        """Plain values that ``json`` can write; an infinite threshold is a word.
+
+        ``"never"`` is infinity, at which a label is never given, ``"always"`` minus infinity.
+        """
         return {
             "goal": self.goal,
             "target": self.target,
@@ -299,8 +303,12 @@ def _goal(name: str) -> Goal:
 
 
 def _to_plain(value: float) -> float | str:
-    return "never" if math.isinf(value) else value
+    if math.isinf(value):
+        return "never" if value > 0 else "always"
+    return value
 
 
 def _from_plain(value: float | str) -> float:
-    return math.inf if value == "never" else float(value)
+    if value == "never":
+        return math.inf
+    return -math.inf if value == "always" else float(value)

@@ -86,13 +86,19 @@ def _p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def _threshold(value: float) -> str:
+    if math.isinf(value):
+        return "never" if value > 0 else "always"
+    return _signed(value, "")
+
+
 _SHOWN: dict[Kind, Callable[[Any], str]] = {
     "text": str,
     "group": str,
     "verdict": VERDICTS.__getitem__,
     "count": lambda value: f"{value:,}",
     "number": lambda value: f"{value:.2f}",
-    "threshold": lambda value: "never" if value == math.inf else _signed(value, ""),
+    "threshold": _threshold,
     "percent": lambda value: f"{100 * value:.2f}",
     "interval": _interval,
     "mean": _mean,

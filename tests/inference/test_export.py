@@ -15,6 +15,7 @@ from mlt.data.transforms import eval_transform
 from mlt.errors import ConfigError, DataError
 from mlt.inference import Predictor, find_images
 from mlt.inference.export import ExportedModel, export
+from mlt.inference.export import _describe as describe
 from mlt.metrics import Calibration, Decision, Thresholds
 
 
@@ -74,6 +75,19 @@ def test_normalisation_and_calibrated_sigmoid_inside(
     assert description["thresholds"][:2] == pytest.approx(limits.tolist())
     assert description["thresholds"][2] is None
     assert description["output"] == "probabilities"
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_a_label_that_is_always_given_has_a_threshold_that_every_output_reaches(
+    predictor: Predictor, sigmoid: bool
+) -> None:
+    names, limits = predictor.class_names, (-np.inf, 0.0, np.inf, 1.0)
+    thresholds = Thresholds(names, limits, 0.0, "rate", 1.0, 10.0, (9, 8, 7, 6))
+    decision = Decision(Calibration.identity(names), thresholds)
+    other = Predictor(predictor.model, names, predictor.preprocessing, decision, "cpu")
+    always, _, never, _ = describe(other, normalise=False, sigmoid=sigmoid)["thresholds"]
+    assert always == (0 if sigmoid else float(np.finfo(np.float32).min))
+    assert never is None
 
 
 def test_another_suffix_is_refused(predictor: Predictor, tmp_path: Path) -> None:

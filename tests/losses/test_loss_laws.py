@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
-from mlt.errors import ConfigError
+from mlt.errors import ConfigError, DataError
 from mlt.losses import SeesawLoss, create_loss, list_losses
 from mlt.losses.weights import ClassCounts, effective_number_weights, sum_to_classes
 
@@ -300,3 +300,30 @@ def test_a_device_without_float64_gets_float32() -> None:
     loss = create_loss("db_focal", COUNTS, NUM_IMAGES)
     loss._apply(move)
     assert loss.adjustment.shift.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.float32])
+@pytest.mark.parametrize("with_gradient", [False, True])
+def test_a_target_outside_0_and_1_is_refused(
+    name: str, dtype: torch.dtype, with_gradient: bool
+) -> None:
+    logits = torch.zeros(2, len(COUNTS), requires_grad=with_gradient)
+    for wrong in (-1, 2):
+        targets = torch.tensor([[1, 0, 1, 0], [0, 1, wrong, 0]], dtype=dtype)
+        with pytest.raises(DataError, match=r"between 0 and 1.*give known="):
+            make(name)(logits, targets)
+        assert make(name)(logits, targets, targets == targets.clamp(0, 1)).isfinite()
+
+
+def test_a_target_that_is_nan_is_refused() -> None:
+    with pytest.raises(DataError, match="between 0 and 1"):
+        make("bce")(torch.zeros(1, 4), torch.tensor([[0, 1, torch.nan, 0]]))
+
+
+def test_targets_under_vmap_and_on_a_device_without_values_are_not_looked_at() -> None:
+    logits, targets = batch()
+    loss = make("bce", "sum")
+    by_row = torch.vmap(loss)(logits, targets)
+    torch.testing.assert_close(by_row.sum(), loss(logits, targets))
+    assert loss(logits.to("meta"), targets.to("meta")).device.type == "meta"

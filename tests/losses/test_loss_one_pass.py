@@ -151,3 +151,32 @@ def test_elements_may_be_changed_in_place(rows: int) -> None:
     (gradient,) = torch.autograd.grad(elements.sum(), logits)
     (expected,) = torch.autograd.grad((loss(logits, targets) * weights).sum(), logits)
     torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("clip", [1e-20, 1e-8, 1e-4, 0.05])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("asl", {}),
+        ("asl", {"gamma_neg": 0}),
+        ("asl", {"gamma_neg": 0.5}),
+        ("asl", {"detached": True}),
+        ("ral", {}),
+    ],
+)
+def test_a_small_margin_costs_float32_no_digits(name: str, options: dict, clip: float) -> None:
+    # As 1 - x, what is left of a probability next to 1 would be 0, and its logarithm infinite.
+    loss = make(name, clip=clip, **options)
+    logits = torch.tensor([[-3.0, 3.0, 15.0, 20.0, 200.0]], requires_grad=True)
+    exact = logits.detach().double().requires_grad_()
+    targets = torch.zeros(1, 5)
+    expected = loss.elements(exact, targets.double(), None)
+    (expected_slope,) = torch.autograd.grad(expected.sum(), exact)
+    # Autograd's own sigmoid keeps fewer digits of a slope next to 0 than one pass does.
+    for value, atol in (
+        (loss(logits, targets), 1e-12),
+        (loss.elements(logits, targets, None), 5e-6),
+    ):
+        (slope,) = torch.autograd.grad(value.sum(), logits)
+        torch.testing.assert_close(value, expected.float(), rtol=1e-5, atol=1e-12)
+        torch.testing.assert_close(slope, expected_slope.float(), rtol=1e-5, atol=atol)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,8 +115,12 @@ def test_what_is_not_known_plays_no_part() -> None:
 
 def test_json_brings_back_the_same_thresholds() -> None:
     tuned = Thresholds(("a", "b"), (0.25, np.inf), -1.5, "precision", 0.9, 10.0, (3, 0))
-    text = json.dumps(tuned.to_json(), allow_nan=False)
-    assert Thresholds.from_json(json.loads(text)) == tuned
+    always = replace(tuned, values=(-np.inf, np.inf), pooled=-np.inf)
+    for thresholds in (tuned, always):
+        text = json.dumps(thresholds.to_json(), allow_nan=False)
+        again = Thresholds.from_json(json.loads(text))
+        assert again == thresholds
+    assert again.decide([[-9.0, 9.0]]).tolist() == [[True, False]]
     with pytest.raises(DataError, match="no thresholds"):
         Thresholds.from_json({"classes": [{}]})
     with pytest.raises(DataError, match="no thresholds"):

@@ -48,6 +48,7 @@ TABLE = Table(
         (12345, "count", "12,345"),
         (-1.239, "threshold", f"{MINUS}1.24"),
         (math.inf, "threshold", "never"),
+        (-math.inf, "threshold", "always"),
         (Interval(0.1, 0.2), "interval", "10.00 to 20.00"),
         (Mean(0.5), "mean", "50.00"),
         (Mean(0.5, 0.01, "better"), "mean", "50.00 ± 1.00 ▲"),

@@ -1,0 +1,67 @@
+"""What a set of predictions may hold, and that a file brings the same back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlt.errors import DataError
+from mlt.metrics import Predictions
+
+
+def make(**changes: object) -> Predictions:
+    parts = {
+        "image_ids": np.arange(2),
+        "logits": np.array([[1, -1], [2, 0.5]], np.float32),
+        "targets": np.array([[True, False], [False, True]]),
+        "class_names": ("cat", "dog"),
+        "class_counts": np.array([3, 4]),
+        "num_train_images": 9,
+    }
+    return Predictions(**{**parts, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [-1, 2, 0.5, np.nan])
+def test_a_target_is_0_or_1_where_it_is_known(tmp_path: Path, wrong: float) -> None:
+    targets = np.array([[1, wrong], [0, 1]])
+    with pytest.raises(DataError, match=r"targets must be 0 or 1.*image 0, class 1"):
+        make(targets=targets)
+    unknown = make(targets=targets, known=np.array([[True, False], [True, True]]))
+    unknown.save(tmp_path / "p.npz")
+    for predictions in (unknown, Predictions.load(tmp_path / "p.npz")):
+        assert predictions.targets.dtype == bool
+        assert predictions.targets.tolist() == [[True, False], [False, True]]
+
+
+def test_logits_are_float32_in_memory_as_in_the_file(tmp_path: Path) -> None:
+    predictions = make(logits=np.array([[0.1, -1], [2, 0.5]]))
+    assert predictions.logits.dtype == np.float32
+    predictions.save(tmp_path / "p.npz")
+    again = Predictions.load(tmp_path / "p.npz")
+    np.testing.assert_array_equal(again.logits, predictions.logits)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int64])
+def test_logits_of_another_type_are_refused(dtype: type) -> None:
+    with pytest.raises(DataError, match="logits must be float32"):
+        make(logits=np.ones((2, 2), dtype))
+
+
+@pytest.mark.parametrize("ids", [["b.jpg", "a.jpg"], [7, 3]])
+def test_image_ids_of_a_pandas_column_are_read_back(tmp_path: Path, ids: list) -> None:
+    make(image_ids=np.array(ids, object)).save(tmp_path / "p.npz")
+    assert Predictions.load(tmp_path / "p.npz").image_ids.tolist() == ids
+
+
+def test_image_ids_that_are_neither_integers_nor_strings_are_refused() -> None:
+    for ids in (np.array(["a", 1], object), np.array(["a", None], object), np.array([0.5, 1])):
+        with pytest.raises(DataError, match=r"all integers or all strings.*astype\(str\)"):
+            make(image_ids=ids)
+
+
+def test_a_name_without_ending_is_kept(tmp_path: Path) -> None:
+    make().save(tmp_path / "noext")
+    assert [path.name for path in tmp_path.iterdir()] == ["noext"]
+    assert Predictions.load(tmp_path / "noext").targets.tolist() == make().targets.tolist()
