@@ -17,6 +17,7 @@ from mlt.metrics.ordering import LabelOrder, label_order
 from mlt.metrics.predictions import Predictions
 from mlt.metrics.rates import Rates, decide, decision_rates, top_k
 from mlt.metrics.reference import CheckedPrecision, checked_average_precision
+from mlt.metrics.thresholds import plain_threshold
 from mlt.metrics.uncertainty import Uncertainty, average_precision_intervals
 
 __all__ = ["ClassResult", "Details", "Summary", "summarize"]
@@ -233,11 +234,10 @@ def _mean(values: np.ndarray) -> float:
     return float(defined.mean()) if len(defined) else math.nan
 
 
-def _plain(threshold: float | tuple[float, ...]) -> float | list[float | None] | None:
-    """JSON has no infinity, which is the threshold of a label that is never given."""
+def _plain(threshold: float | tuple[float, ...]) -> float | str | list[float | str]:
     if isinstance(threshold, tuple):
-        return [value if math.isfinite(value) else None for value in threshold]
-    return threshold if math.isfinite(threshold) else None
+        return [plain_threshold(value) for value in threshold]
+    return plain_threshold(threshold)
 
 
 def _number(value: float) -> float | None:

@@ -14,7 +14,14 @@ from mlt.errors import ConfigError, DataError
 from mlt.metrics.inputs import Ranking, check_ranking
 from mlt.metrics.rates import Rates, decide, decision_rates
 
-__all__ = ["Goal", "HeldOut", "Thresholds", "check_thresholds", "tune_thresholds"]
+__all__ = [
+    "Goal",
+    "HeldOut",
+    "Thresholds",
+    "check_thresholds",
+    "plain_threshold",
+    "tune_thresholds",
+]
 
 Goal = Literal["f_beta", "precision", "recall", "rate"]
 
@@ -60,9 +67,9 @@ class Thresholds:
             "goal": self.goal,
             "target": self.target,
             "shrinkage": self.shrinkage,
-            "pooled": _to_plain(self.pooled),
+            "pooled": plain_threshold(self.pooled),
             "classes": [
-                {"name": name, "threshold": _to_plain(value), "positives": count}
+                {"name": name, "threshold": plain_threshold(value), "positives": count}
                 for name, value, count in zip(
                     self.class_names, self.values, self.positives, strict=True
                 )
@@ -302,7 +309,13 @@ def _goal(name: str) -> Goal:
     raise ConfigError(f"goal must be one of {', '.join(get_args(Goal))}; got {name!r}")
 
 
-def _to_plain(value: float) -> float | str:
+def plain_threshold(value: float) -> float | str:
+    """A threshold as JSON has it, which has no infinity.
+
+    Example:
+        >>> plain_threshold(0.5), plain_threshold(math.inf), plain_threshold(-math.inf)
+        (0.5, 'never', 'always')
+    """
     if math.isinf(value):
         return "never" if value > 0 else "always"
     return value

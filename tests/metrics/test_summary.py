@@ -160,7 +160,7 @@ def test_without_details_means_are_the_same() -> None:
 def test_thresholds_a_class_reach_the_rates_and_the_json() -> None:
     summary = summarize(make_predictions(), threshold=[4.0, np.inf, 0.0, 0.0])
     values = json.loads(json.dumps(summary.to_json(), allow_nan=False))
-    assert values["rates"]["threshold"] == [4.0, None, 0.0, 0.0]
+    assert values["rates"]["threshold"] == [4.0, "never", 0.0, 0.0]
     assert values["rates"]["never_predicted"] == 1
     assert "at each class's threshold" in rates_table(summary)
 
