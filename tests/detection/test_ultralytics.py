@@ -249,7 +249,12 @@ def test_validation_teaches_nothing() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "task"),
-    [("yolov8n.yaml", "detect"), ("yolo26n.yaml", "detect"), ("yolo11n-seg.yaml", "segment")],
+    [
+        ("yolov8n.yaml", "detect"),
+        ("yolo26n.yaml", "detect"),
+        ("yolo11n-seg.yaml", "segment"),
+        ("yolo11n-obb.yaml", "obb"),
+    ],
 )
 def test_training(settings: None, config: str, task: Any, tmp_path: Path) -> None:
     from ultralytics import YOLO
