@@ -37,6 +37,7 @@ __all__ = [
     "counts_of",
     "is_softmax_loss",
     "one_hot",
+    "unwrap_hint",
 ]
 
 DetectionLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -216,6 +217,12 @@ def class_vector_length(loss: DetectionLoss) -> int | None:
 def counts_of(loss: DetectionLoss) -> ClassCounts | None:
     """The class counts that a loss of this package was built from; None if from none."""
     return loss.class_counts if isinstance(loss, Loss) else None
+
+
+def unwrap_hint(model: object) -> str:
+    """Say what to give instead of a wrapper (DataParallel, torch.compile); empty if it is none."""
+    wrapped = next((name for name in ("module", "_orig_mod") if hasattr(model, name)), None)
+    return f" Give what is wrapped, model.{wrapped}, and do so before wrapping." if wrapped else ""
 
 
 def _name(loss: DetectionLoss) -> str:

@@ -111,8 +111,6 @@ class BoxCounts(Sequence[int]):
         same = np.array_equal(self.counts, other.counts)
         return same and np.array_equal(self.is_class, other.is_class)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         shown = (str(n) if real else "-" for n, real in zip(self.counts, self.is_class))
         return f"BoxCounts([{', '.join(shown)}])"

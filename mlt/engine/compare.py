@@ -12,7 +12,7 @@ from mlt.data import LabelTable
 from mlt.data.names import name_difference
 from mlt.data.sources import read_test
 from mlt.engine.folder import RunFolder
-from mlt.engine.run import NO_PART_OF_A_RUN, train_run
+from mlt.engine.run import MAY_CHANGE, train_run
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 
 __all__ = ["Plan", "Trained", "plan_runs", "train_missing"]
@@ -148,7 +148,7 @@ def _check(plan: Plan) -> None:
             "name another folder"
         )
     changed = [key for key in changed_keys(load_config(folder.config), plan.config)
-               if not key.startswith(NO_PART_OF_A_RUN)]  # fmt: skip
+               if not key.startswith(MAY_CHANGE)]  # fmt: skip
     if changed:
         raise ConfigError(
             f"--output: {folder.path} holds a run of another configuration ({', '.join(changed)} "

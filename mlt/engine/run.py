@@ -26,9 +26,12 @@ from mlt.errors import ConfigError, DataError
 from mlt.files import write_text_atomic
 from mlt.metrics import Predictions, Summary, summarize
 
-__all__ = ["NO_PART_OF_A_RUN", "train_run"]
+__all__ = ["MAY_CHANGE", "train_run"]
 
 logger = logging.getLogger(__name__)
+
+MAY_CHANGE = ("output", "device", "training.workers", "data.root", "data.on_image_error")
+"""Keys that may differ when a run goes on. That the images are the same is checked by itself."""
 
 
 def train_run(config: Config, resume: bool = False, overwrite: bool = False) -> Summary:
@@ -204,20 +207,10 @@ def _save(setup: Setup, path: Path) -> None:
     save_checkpoint(path, setup.training.evaluated_model.state_dict(), info)
 
 
-NO_PART_OF_A_RUN = (
-    "output",
-    "device",
-    "training.workers",
-    "data.root",
-    "data.on_image_error",
-)
-"""Keys that may change when a run is resumed. That the images are the same is checked by itself."""
-
-
 def _check_same(config: Config, folder: RunFolder) -> None:
     """Refuse to resume under another configuration, but for a longer training or a new place."""
     changed = changed_keys(load_config(folder.config), config)
-    allowed = (*NO_PART_OF_A_RUN, "evaluation.", "training.epochs")
+    allowed = (*MAY_CHANGE, "evaluation.", "training.epochs")
     refused = [key for key in changed if not key.startswith(allowed)]
     if refused:
         raise ConfigError(

@@ -15,7 +15,7 @@ from torch import Tensor
 from mlt.losses import terms
 from mlt.losses.coupled import two_way, zlpr
 from mlt.losses.reduce import reduce, working_precision
-from mlt.losses.single_label import seesaw, softmax_cross_entropy
+from mlt.losses.softmax import seesaw, softmax_cross_entropy
 from mlt.losses.stateful import equalization_v2_weights, self_paced_targets
 from mlt.losses.terms import mix
 from mlt.losses.weight_maps import (

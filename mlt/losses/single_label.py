@@ -12,13 +12,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mlt.config.loss import Reduction
 from mlt.errors import ConfigError
 from mlt.losses.elementwise import Loss
-from mlt.losses.reduce import blank_unknown, check_inputs, reduce_rows
+from mlt.losses.reduce import reduce_rows
+from mlt.losses.softmax import (
+    row_cross_entropy,
+    seesaw,
+    softmax_cross_entropy,
+    softmax_inputs,
+)
 from mlt.losses.weights import (
     ClassCounts,
     class_margins,
@@ -32,108 +37,7 @@ __all__ = [
     "LDAMSoftmaxLoss",
     "LogitAdjustedSoftmaxLoss",
     "SeesawLoss",
-    "seesaw",
-    "softmax_cross_entropy",
 ]
-
-
-def _one_hot(logits: Tensor, targets: Tensor) -> Tensor:
-    if targets.shape == logits.shape:
-        return targets
-    if targets.shape != logits.shape[:-1] or targets.is_floating_point():
-        raise ConfigError(
-            f"Logits have shape {tuple(logits.shape)}; targets must be class indices of shape "
-            f"{tuple(logits.shape[:-1])} or rows of the same shape, not {tuple(targets.shape)}."
-        )
-    return F.one_hot(targets.long(), logits.shape[-1])
-
-
-def _ready(
-    logits: Tensor, targets: Tensor, known: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Give logits and rows of one type, both 0 where unknown, and the mask."""
-    y = _one_hot(logits, targets)
-    z, known = check_inputs(logits, y, known)
-    return *blank_unknown(z, y, known), known
-
-
-def _leave_out_unknown(logits: Tensor, known: Tensor | None) -> Tensor:
-    """Give logits whose softmax is over the known classes only."""
-    if known is None:
-        return logits
-    empty = ~known.any(-1, keepdim=True)  # its softmax would be 0 / 0
-    return torch.where(empty, 0, torch.where(known, logits, -torch.inf))
-
-
-def softmax_cross_entropy(
-    logits: Tensor,
-    targets: Tensor,
-    known: Tensor | None = None,
-    shift: Tensor | float = 0.0,
-    true_margin: Tensor | float = 0.0,
-    scale: float = 1.0,
-) -> Tensor:
-    """Cross entropy of softmax(scale (z + shift - margin on the true class)), one number a row.
-
-    Args:
-        logits: Shape (..., C).
-        targets: Class indices (...), or rows (..., C) that may be soft.
-        known: Shape (..., C), False for classes that are left out of the row; None for none.
-        shift: Added to the logits, shape (C,): tau log(pi) for logit adjustment, log(n) for
-            balanced softmax.
-        true_margin: Subtracted from the true class's logit, shape (C,), for LDAM.
-        scale: Factor on the logits.
-
-    Example:
-        >>> softmax_cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
-        tensor([0.6931])
-    """
-    z, y, known = _ready(logits, targets, known)
-    z = _leave_out_unknown(scale * (z + shift - true_margin * y), known)
-    log_p = F.log_softmax(z, -1)
-    return -torch.where(y > 0, y * log_p, 0).sum(-1)
-
-
-def seesaw(
-    logits: Tensor,
-    targets: Tensor,
-    counts: Tensor,
-    known: Tensor | None = None,
-    p: float = 0.8,
-    q: float = 2.0,
-    floor: float = 0.01,
-) -> Tensor:
-    """Seesaw loss of each row: cross entropy of z_j + log(M_ij S_ij) for every j but the true i.
-
-    M_ij = min(1, (n_j / n_i)^p) spares rare classes; S_ij = max(1, (p_j / p_i)^q), without
-    gradient, gives it back where they are mistaken for.
-
-    Args:
-        logits: Shape (..., C).
-        targets: Class indices (...), or one-hot rows (..., C).
-        counts: Images of each class seen so far, shape (C,).
-        known: Shape (..., C), False for classes left out of the row; None for none.
-        p: Strength of mitigation.
-        q: Strength of compensation.
-        floor: Least p_i to divide by.
-
-    References:
-        Wang et al., Seesaw Loss for Long-Tailed Instance Segmentation, CVPR 2021, eq. 3 to 6.
-
-    Example:
-        >>> seesaw(torch.zeros(1, 2), torch.tensor([0]), counts=torch.tensor([100.0, 1.0]))
-        tensor([0.0248])
-    """
-    z, y, known = _ready(logits, targets, known)
-    n = counts.to(y.dtype).clamp(min=1)
-    own = (y * n).sum(-1, keepdim=True).clamp(min=1)
-    log_factor = p * torch.log(n / own).clamp(max=0)
-    with torch.no_grad():
-        score = torch.softmax(_leave_out_unknown(z, known), -1)
-        own_score = (y * score).sum(-1, keepdim=True).clamp(min=floor)
-        smallest = torch.finfo(y.dtype).tiny  # its logarithm is far below the clamp at 0
-        log_factor = log_factor + q * torch.log(score.clamp(min=smallest) / own_score).clamp(min=0)
-    return softmax_cross_entropy(z, y, known, shift=(1 - y) * log_factor)
 
 
 class _RowLoss(Loss):
@@ -184,8 +88,8 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
         """Give the loss of each row."""
-        z, y, known = _ready(logits, targets, known)
-        loss = softmax_cross_entropy(z, y, known)
+        z, y, known = softmax_inputs(logits, targets, known)
+        loss = row_cross_entropy(z, y, known)
         return (y * self.weight.to(loss.dtype)).sum(-1) * loss
 
 
@@ -269,7 +173,7 @@ class LDAMSoftmaxLoss(_RowLoss):
 
 
 class SeesawLoss(Loss):
-    """Seesaw loss with its running count of the classes seen; see :func:`seesaw`.
+    """Seesaw loss with its running count of the classes seen; see `mlt.losses.softmax`.
 
     In training mode a call first adds its known targets to the count (summed over processes where
     ``torch.distributed`` runs). The count is in the state dict.
@@ -312,7 +216,7 @@ class SeesawLoss(Loss):
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; targets are class indices (...) or one-hot rows (..., C)."""
         if self.training:
-            _, rows, _ = _ready(logits, targets, known)
+            _, rows, _ = softmax_inputs(logits, targets, known)
             seen = rows.double().flatten(0, -2).sum(0)
             if torch.distributed.is_available() and torch.distributed.is_initialized():
                 torch.distributed.all_reduce(seen)

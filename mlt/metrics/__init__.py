@@ -10,6 +10,7 @@ from mlt.metrics.compare import (
     holm,
 )
 from mlt.metrics.decision import Decision, Tuned, tune_decision
+from mlt.metrics.held_out import check_thresholds
 from mlt.metrics.intervals import Interval
 from mlt.metrics.ordering import LabelOrder, label_order
 from mlt.metrics.predictions import Predictions
@@ -25,7 +26,7 @@ from mlt.metrics.resampling import bootstrap_average_precision
 from mlt.metrics.seeds import SeedMean, aggregate_seeds, compare_seeds
 from mlt.metrics.summary import ClassResult, Details, Summary, summarize
 from mlt.metrics.tables import class_table, decision_table, rates_table, result_table, tuned_table
-from mlt.metrics.thresholds import Thresholds, check_thresholds, tune_thresholds
+from mlt.metrics.thresholds import Thresholds, tune_thresholds
 from mlt.metrics.uncertainty import Uncertainty, average_precision_intervals
 
 __all__ = [

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from mlt.errors import DataError
 from mlt.metrics.calibration import Calibration, CalibrationCheck, fit_calibration
 from mlt.metrics.calibration import Method as CalibrationMethod
+from mlt.metrics.held_out import HeldOut
 from mlt.metrics.predictions import Predictions
 from mlt.metrics.rates import decide, decision_rates
 from mlt.metrics.reliability import reliability
-from mlt.metrics.thresholds import Goal, HeldOut, Thresholds, tune_thresholds
+from mlt.metrics.thresholds import Goal, Thresholds, tune_thresholds
 
 __all__ = ["Decision", "Tuned", "tune_decision"]
 

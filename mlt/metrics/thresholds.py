@@ -12,13 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import ConfigError, DataError
 from mlt.metrics.inputs import Ranking, check_ranking
-from mlt.metrics.rates import Rates, decide, decision_rates
+from mlt.metrics.rates import decide
 
 __all__ = [
     "Goal",
-    "HeldOut",
     "Thresholds",
-    "check_thresholds",
     "plain_threshold",
     "tune_thresholds",
 ]
@@ -98,28 +96,6 @@ class Thresholds:
             raise DataError(f"these are no thresholds: {error!r}") from error
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Rates on images that the thresholds were not tuned on.
-
-    Attributes:
-        tuned: With the threshold of each class.
-        pooled: With the pooled threshold for all.
-        fixed: With the fixed threshold that there was before.
-        images: Images that each was measured on.
-    """
-
-    tuned: Rates
-    pooled: Rates
-    fixed: Rates
-    images: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, None where undefined."""
-        rules = {"tuned": self.tuned, "pooled": self.pooled, "fixed": self.fixed}
-        return {"images": self.images, **{name: r.to_json() for name, r in rules.items()}}
-
-
 def tune_thresholds(
     targets: ArrayLike,
     scores: ArrayLike,
@@ -189,65 +165,6 @@ def tune_thresholds(
         names, tuple(values), pooled, goal, float(target), float(shrinkage),
         tuple(positives.tolist()),
     )  # fmt: skip
-
-
-def check_thresholds(
-    targets: ArrayLike,
-    scores: ArrayLike,
-    known: ArrayLike | None = None,
-    *,
-    fixed: float = 0.0,
-    folds: int = 2,
-    seed: int = 0,
-    **options: Any,
-) -> HeldOut:
-    """What tuned thresholds give on images they were not tuned on.
-
-    The images are split into folds at random; each fold is decided with thresholds tuned on the
-    others, and the rates are of all these decisions. Tuned and measured on the same images, the
-    rates would look better than they are.
-
-    Args:
-        targets: (N, C) array of 0 and 1 or booleans.
-        scores: (N, C) scores.
-        known: (N, C) booleans. None: all are known.
-        fixed: The threshold to compare with; 0 suits logits.
-        folds: Parts, at least 2.
-        seed: Of the split.
-        **options: ``goal``, ``target`` and ``shrinkage`` of :func:`tune_thresholds`.
-
-    Raises:
-        ConfigError: If there are fewer than 2 folds or fewer images than folds.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> targets = rng.random((400, 2)) < 0.1
-        >>> held_out = check_thresholds(targets, rng.normal(size=(400, 2)) + 3 * targets)
-        >>> held_out.tuned.cf1 > held_out.fixed.cf1
-        True
-    """
-    ranking = check_ranking(targets, scores, known)
-    n = len(ranking.targets)
-    if not 2 <= folds <= n:
-        raise ConfigError(f"folds must be from 2 to the number of images, {n}; got {folds}")
-    fold = np.random.default_rng(seed).permutation(n) % folds
-    tuned, pooled = np.zeros((2, *ranking.targets.shape), bool)
-    for number in range(folds):
-        inside, outside = fold == number, fold != number
-        rule = tune_thresholds(
-            ranking.targets[outside],
-            ranking.scores[outside],
-            None if ranking.known is None else ranking.known[outside],
-            **options,
-        )
-        tuned[inside] = rule.decide(ranking.scores[inside])
-        pooled[inside] = decide(ranking.scores[inside], rule.pooled)
-    return HeldOut(
-        tuned=decision_rates(ranking.targets, tuned, ranking.known),
-        pooled=decision_rates(ranking.targets, pooled, ranking.known),
-        fixed=decision_rates(ranking.targets, decide(ranking.scores, fixed), ranking.known),
-        images=n,
-    )
 
 
 def _best(ranking: Ranking, k: int | None, goal: Goal, target: float) -> float:

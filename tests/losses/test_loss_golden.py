@@ -24,7 +24,7 @@ from mlt.losses import (
 from mlt.losses.adjustment import NegativeTolerant
 from mlt.losses.build import build_from_counts
 from mlt.losses.focusing import Focal
-from mlt.losses.single_label import seesaw
+from mlt.losses.softmax import seesaw
 from mlt.losses.weighting import ColumnWeighting
 from mlt.losses.weights import ClassCounts
 

@@ -23,16 +23,16 @@ KEPT = [0, 2, 3]
 
 
 def seesaw_loss(reduction: str) -> SeesawLoss:
-    loss = SeesawLoss(len(COUNTS), reduction=reduction)  # type: ignore[arg-type]
+    loss = SeesawLoss(len(COUNTS), reduction=reduction)
     loss.counts = torch.tensor(COUNTS).double()
     return loss.eval()
 
 
 MAKERS: dict[str, Callable[[str], torch.nn.Module]] = {
-    "balanced": lambda r: BalancedSoftmaxLoss(COUNTS, reduction=r),  # type: ignore[arg-type]
-    "class_balanced": lambda r: ClassBalancedSoftmaxLoss(COUNTS, reduction=r),  # type: ignore[arg-type]
-    "ldam": lambda r: LDAMSoftmaxLoss(COUNTS, s=3, reduction=r),  # type: ignore[arg-type]
-    "logit_adjusted": lambda r: LogitAdjustedSoftmaxLoss(COUNTS, 0.7, reduction=r),  # type: ignore[arg-type]
+    "balanced": lambda r: BalancedSoftmaxLoss(COUNTS, reduction=r),
+    "class_balanced": lambda r: ClassBalancedSoftmaxLoss(COUNTS, reduction=r),
+    "ldam": lambda r: LDAMSoftmaxLoss(COUNTS, s=3, reduction=r),
+    "logit_adjusted": lambda r: LogitAdjustedSoftmaxLoss(COUNTS, 0.7, reduction=r),
     "seesaw": seesaw_loss,
 }
 

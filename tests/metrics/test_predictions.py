@@ -20,7 +20,7 @@ def make(**changes: object) -> Predictions:
         "class_counts": np.array([3, 4]),
         "num_train_images": 9,
     }
-    return Predictions(**{**parts, **changes})  # type: ignore[arg-type]
+    return Predictions(**{**parts, **changes})
 
 
 @pytest.mark.parametrize("wrong", [-1, 2, 0.5, np.nan])

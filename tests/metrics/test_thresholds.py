@@ -13,7 +13,8 @@ from sklearn.metrics import fbeta_score, precision_score, recall_score
 
 from mlt.errors import ConfigError, DataError
 from mlt.metrics import decision_rates
-from mlt.metrics.thresholds import Thresholds, check_thresholds, tune_thresholds
+from mlt.metrics.held_out import check_thresholds
+from mlt.metrics.thresholds import Thresholds, tune_thresholds
 
 
 @settings(max_examples=60, deadline=None)

@@ -20,6 +20,7 @@ from mlt.detection.contract import (
     class_vector_length,
     counts_of,
     is_softmax_loss,
+    unwrap_hint,
 )
 from mlt.detection.prior import prior_logit
 from mlt.detection.torchvision.attachment import Attachment, detached, insert
@@ -179,11 +180,10 @@ def _head(model: Any) -> Any:
         head, expected = model, SSD
     if isinstance(head, expected):
         return head
-    wrapped = next((name for name in ("module", "_orig_mod") if hasattr(model, name)), None)
-    hint = f" Give what is wrapped, model.{wrapped}, and do so before wrapping." if wrapped else ""
     raise ConfigError(
         f"{type(model).__name__} has no head of torchvision whose loss could be replaced. Expected "
-        f"its RetinaNet, FCOS, FasterRCNN, MaskRCNN, KeypointRCNN, SSD or SSDlite.{hint}"
+        "its RetinaNet, FCOS, FasterRCNN, MaskRCNN, KeypointRCNN, SSD or SSDlite."
+        f"{unwrap_hint(model)}"
     )
 
 

@@ -9,7 +9,13 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from torch import Tensor, nn
 
-from mlt.detection.contract import DetectionLoss, check_loss, check_softmax_loss, is_softmax_loss
+from mlt.detection.contract import (
+    DetectionLoss,
+    check_loss,
+    check_softmax_loss,
+    is_softmax_loss,
+    unwrap_hint,
+)
 from mlt.detection.transformers.classification import ClassificationLossFunction
 from mlt.detection.transformers.terms import Term, no_object_term, query_term
 from mlt.errors import ConfigError
@@ -175,14 +181,9 @@ def framework_function(model: Any) -> tuple[Callable[..., Any], int]:
     """Give the model's own loss function, and its number of classes."""
     config: Any = getattr(model, "config", None)
     if not hasattr(config, "num_labels") or not hasattr(model, "loss_function"):
-        wrapped = next((name for name in ("module", "_orig_mod") if hasattr(model, name)), None)
+        hint = unwrap_hint(model) or " For torchvision's detectors use mlt.detection.torchvision."
         raise ConfigError(
-            f"{type(model).__name__} is not a model of transformers with a loss_function. "
-            + (
-                f"Give what is wrapped, model.{wrapped}, and do so before wrapping."
-                if wrapped
-                else "For torchvision's detectors use mlt.detection.torchvision."
-            )
+            f"{type(model).__name__} is not a model of transformers with a loss_function.{hint}"
         )
     current: Any = model.loss_function
     return current.plain if isinstance(current, OURS) else current, config.num_labels
