@@ -151,7 +151,8 @@ def _no_run(folder: RunFolder) -> str:
     path = folder.path
     if not path.is_dir():
         return f"{path} is no run folder; give the folder that `mlt train` wrote"
-    inside = sorted(child.name for child in path.iterdir() if (child / "predictions.npz").exists())
+    # A hidden one is a run that was set aside; the pattern below does not fit it.
+    inside = [child for child in path.glob("[!.]*") if (child / "predictions.npz").exists()]
     if inside:
         return f"{path} is a folder of {len(inside)} runs, not a run; give them: {path}/*"
     if folder.state.exists():

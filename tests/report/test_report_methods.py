@@ -112,6 +112,10 @@ def test_what_is_missing_or_damaged_is_named(make_run, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingFileError, match=r"no predictions file .*empty"):
         load_report([tmp_path / "empty"])
+    (tmp_path / "empty" / ".previous").mkdir()  # of a run that was killed while it replaced one
+    (tmp_path / "empty" / ".previous" / "predictions.npz").touch()
+    with pytest.raises(MissingFileError, match=r"no predictions file .*empty"):
+        load_report([tmp_path / "empty"])
     run = make_run("a")
     with pytest.raises(MissingFileError, match=r"is a folder of 1 runs"):
         load_report([run.parent])
