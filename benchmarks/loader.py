@@ -17,10 +17,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from mlt.config.transforms import ModernTransforms, PublishedTransforms
 from mlt.data.dataset import ImageDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import build_loader
+from mlt.data.transform_settings import ModernTransforms, PublishedTransforms
 from mlt.data.transforms import build_transforms
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from mlt.config import load_config
-from mlt.engine.folder import RunFolder
 from mlt.engine.run import train_run
 from mlt.losses import list_losses
+from mlt.run_folder import RunFolder
 
 GROUPS = ("total", "head", "medium", "tail")
 BASELINE = "bce"

@@ -57,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from mlt.cli.split_tables import split_summary
     from mlt.data import ClassStats, GroupLimits
-    from mlt.data.summary import split_summary
     from mlt.errors import OutputExistsError
 
     limits = GroupLimits(head=arguments.head, tail=arguments.tail)
@@ -82,8 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _published(arguments: argparse.Namespace) -> tuple[LabelTable, Split]:
-    from mlt.config.data import CocoMltData, VocMltData
     from mlt.data.load import build_split
+    from mlt.data.settings import CocoMltData, VocMltData
     from mlt.data.sources import annotation_files, read_train
     from mlt.errors import ConfigError
 

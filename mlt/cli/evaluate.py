@@ -54,7 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone"
         )
-    from mlt.engine.checkpoint import read_info
     from mlt.engine.evaluate import (
         Part,
         check_free,
@@ -63,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_results,
     )
     from mlt.metrics import Decision, Predictions, class_table, rates_table, result_table, summarize
+    from mlt.models.checkpoint import read_info
 
     if arguments.output:
         check_free(arguments.output, arguments.overwrite)

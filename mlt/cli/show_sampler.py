@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from mlt.cli.split_tables import draws_table
     from mlt.config import load_config
     from mlt.data import ClassStats, GroupLimits
     from mlt.data.load import training_split
     from mlt.data.samplers import build_sampler, expected_draws
-    from mlt.data.summary import draws_table
-    from mlt.engine.folder import RunFolder
+    from mlt.run_folder import RunFolder
 
     config = load_config(arguments.config, arguments.overrides)
     _, train = training_split(config.data, RunFolder(config.output).cache)

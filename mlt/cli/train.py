@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         overrides.append(f"output={json.dumps(arguments.output)}")
     config = load_config(arguments.config, overrides)
     if arguments.dry_run:
-        from mlt.engine.describe import describe
+        from mlt.cli.describe import describe
 
         print(describe(config))
         return 0

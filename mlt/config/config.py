@@ -6,28 +6,28 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlt.config.base import Place, Strict
-from mlt.config.data import DataConfig
-from mlt.config.loss import LossConfig
-from mlt.config.model import ModelConfig
-from mlt.config.sampler import SamplerConfig, ShuffleSampler
 from mlt.config.training import (
     EvaluationConfig,
     OptimizerConfig,
     ScheduleConfig,
     TrainingConfig,
 )
-from mlt.config.transforms import TransformsConfig
+from mlt.data.samplers.settings import SamplerConfig, ShuffleSampler
+from mlt.data.settings import DataConfig
+from mlt.data.transform_settings import TransformsConfig
+from mlt.losses.settings import LossConfig
+from mlt.models.settings import ModelConfig
+from mlt.settings import Settings, UserPath
 
 __all__ = ["Config", "combination_problems"]
 
 
-class Config(Strict):
+class Config(Settings):
     """One run: data, model, loss and how they are trained and evaluated."""
 
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the initial weights, the order of the images and the augmentation."""
-    output: Place = Field(min_length=1)
+    output: UserPath = Field(min_length=1)
     """Folder the run is written to."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""

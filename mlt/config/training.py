@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mlt.config.base import Strict
+from mlt.settings import Settings
 
 __all__ = ["EvaluationConfig", "OptimizerConfig", "ScheduleConfig", "TrainingConfig"]
 
 
-class OptimizerConfig(Strict):
+class OptimizerConfig(Settings):
     """Any optimizer of timm, with rates that may differ between backbone and head."""
 
     name: str = "adamw"
@@ -31,7 +31,7 @@ class OptimizerConfig(Strict):
     """Factor by which the rate falls from each group of layers to the one below; null: none."""
 
 
-class ScheduleConfig(Strict):
+class ScheduleConfig(Settings):
     """How the learning rate goes; warm-up is linear and counts optimizer updates."""
 
     name: Literal["cosine", "multistep", "constant"] = "cosine"
@@ -55,7 +55,7 @@ class ScheduleConfig(Strict):
         return self
 
 
-class TrainingConfig(Strict):
+class TrainingConfig(Settings):
     """The loop."""
 
     epochs: int = Field(ge=0)
@@ -76,7 +76,7 @@ class TrainingConfig(Strict):
     """Memory layout of images and weights; convolutions are faster with true."""
 
 
-class EvaluationConfig(Strict):
+class EvaluationConfig(Settings):
     """What is evaluated, and which classes are head and tail."""
 
     batch_size: int = Field(64, ge=1)

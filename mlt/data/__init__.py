@@ -4,31 +4,6 @@ Importing this package costs numpy and scipy, nothing more; images and loaders a
 that need torch.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from mlt.data.builders import (
-    build_pareto_split,
-    build_published_split,
-    full_split,
-    read_image_ids,
-)
-from mlt.data.formats.coco import read_coco
-from mlt.data.formats.csv import read_csv
-from mlt.data.formats.voc import read_voc
-from mlt.data.labels import LabelTable
-from mlt.data.split import Split
-from mlt.data.stats import ClassStats, GroupLimits
-
-__all__ = [
-    "ClassStats",
-    "GroupLimits",
-    "LabelTable",
-    "Split",
-    "build_pareto_split",
-    "build_published_split",
-    "full_split",
-    "read_coco",
-    "read_csv",
-    "read_image_ids",
-    "read_voc",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mlt.config.data import (
+from mlt.data.builders import build_pareto_split, build_published_split, full_split, read_image_ids
+from mlt.data.digits import DIGITS_LONGTAIL
+from mlt.data.labels import LabelTable
+from mlt.data.published import PUBLISHED
+from mlt.data.settings import (
     CocoData,
     CocoMltData,
     CsvData,
@@ -18,10 +22,6 @@ from mlt.config.data import (
     VocData,
     VocMltData,
 )
-from mlt.data.builders import build_pareto_split, build_published_split, full_split, read_image_ids
-from mlt.data.digits import DIGITS_LONGTAIL
-from mlt.data.labels import LabelTable
-from mlt.data.published import PUBLISHED
 from mlt.data.sources import how_to_get, part_source, read_test, read_train, read_validation
 from mlt.data.split import Split
 from mlt.errors import DataError, MissingFileError

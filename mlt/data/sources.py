@@ -8,7 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlt.config.data import (
+from mlt.data.cache import cached_table
+from mlt.data.digits import write_digits
+from mlt.data.formats.coco import read_coco
+from mlt.data.formats.csv import read_csv
+from mlt.data.formats.voc import read_voc
+from mlt.data.labels import LabelTable
+from mlt.data.names import name_difference
+from mlt.data.published import COCO_MLT, VOC_CLASSES, VOC_MLT, PublishedSplit
+from mlt.data.settings import (
     CocoData,
     CocoMltData,
     CocoPart,
@@ -18,14 +26,6 @@ from mlt.config.data import (
     VocData,
     VocMltData,
 )
-from mlt.data.cache import cached_table
-from mlt.data.digits import write_digits
-from mlt.data.formats.coco import read_coco
-from mlt.data.formats.csv import read_csv
-from mlt.data.formats.voc import read_voc
-from mlt.data.labels import LabelTable
-from mlt.data.names import name_difference
-from mlt.data.published import COCO_MLT, VOC_CLASSES, VOC_MLT, PublishedSplit
 from mlt.errors import DataError, MissingFileError
 
 __all__ = [

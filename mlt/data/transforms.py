@@ -15,7 +15,8 @@ import torch
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
-from mlt.config.transforms import (
+from mlt.data.distortion import PhotometricDistortion, RandomSideCrop
+from mlt.data.transform_settings import (
     Interpolation,
     ModernTransforms,
     PlainTransforms,
@@ -23,7 +24,6 @@ from mlt.config.transforms import (
     ResizeMode,
     TransformsConfig,
 )
-from mlt.data.distortion import PhotometricDistortion, RandomSideCrop
 from mlt.errors import CheckpointError
 
 __all__ = ["Preprocessing", "Transform", "build_transforms", "eval_preprocessing", "eval_transform"]

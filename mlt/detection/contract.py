@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from mlt.errors import ConfigError, DataError
+from mlt.losses.class_weights import ClassCounts
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
 from mlt.losses.elementwise import Loss, PerLabelLoss
+from mlt.losses.reweighting import InstanceWeighting, MeanCountWeighting, RarestWeighting
 from mlt.losses.single_label import (
     ClassBalancedSoftmaxLoss,
     LDAMSoftmaxLoss,
@@ -24,8 +26,6 @@ from mlt.losses.single_label import (
     SeesawLoss,
 )
 from mlt.losses.stateful import EqualizationLossV2
-from mlt.losses.weighting import InstanceWeighting, MeanCountWeighting, RarestWeighting
-from mlt.losses.weights import ClassCounts
 
 __all__ = [
     "Background",

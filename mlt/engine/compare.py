@@ -11,9 +11,9 @@ from mlt.config import Config, changed_keys, load_config
 from mlt.data import LabelTable
 from mlt.data.names import name_difference
 from mlt.data.sources import read_test
-from mlt.engine.folder import RunFolder
 from mlt.engine.run import MAY_CHANGE, train_run
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
+from mlt.run_folder import RunFolder
 
 __all__ = ["Plan", "Trained", "plan_runs", "train_missing"]
 

@@ -16,13 +16,13 @@ from mlt.data.loader import Loader, build_loader
 from mlt.data.sources import read_test, read_validation
 from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform
-from mlt.engine.checkpoint import check_class_names, load_checkpoint, weights_digest
-from mlt.engine.device import pick_device
-from mlt.engine.folder import RunFolder
-from mlt.engine.progress import Progress
 from mlt.errors import ConfigError, DataError, OutputExistsError
 from mlt.files import write_json_atomic
 from mlt.metrics import Predictions, Summary
+from mlt.models.checkpoint import check_class_names, load_checkpoint, weights_digest
+from mlt.run_folder import RunFolder
+from mlt.runtime.device import pick_device
+from mlt.runtime.progress import Progress
 
 __all__ = [
     "Part",

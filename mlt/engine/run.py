@@ -11,20 +11,20 @@ from pathlib import Path
 from mlt.config import Config, changed_keys, dump_config, load_config
 from mlt.data import Split
 from mlt.data.loader import Loader
-from mlt.engine.checkpoint import (
-    CheckpointInfo,
-    load_training_state,
-    save_checkpoint,
-    save_training_state,
-)
 from mlt.engine.evaluate import predict, write_results
-from mlt.engine.folder import RunFolder
-from mlt.engine.interrupt import Stop
 from mlt.engine.setup import Setup, prepare
 from mlt.engine.train import train_epoch
 from mlt.errors import ConfigError, DataError
 from mlt.files import write_text_atomic
 from mlt.metrics import Predictions, Summary, summarize
+from mlt.models.checkpoint import (
+    CheckpointInfo,
+    load_training_state,
+    save_checkpoint,
+    save_training_state,
+)
+from mlt.run_folder import RunFolder
+from mlt.runtime.interrupt import GracefulStop
 
 __all__ = ["MAY_CHANGE", "train_run"]
 
@@ -70,13 +70,13 @@ def train_run(config: Config, resume: bool = False, overwrite: bool = False) -> 
             write_text_atomic(folder.config, dump_config(config))
             setup.data.split.save(folder.split)
             folder.write_environment(str(setup.device))
-            with folder.logging(), Stop() as stop, _workers_may_end(stop):
+            with folder.logging(), GracefulStop() as stop, _workers_may_end(stop):
                 for note in setup.data.notes:
                     logger.info("%s", note)
                 return _train(setup, folder, stop)
 
 
-def _train(setup: Setup, folder: RunFolder, stop: Stop) -> Summary:
+def _train(setup: Setup, folder: RunFolder, stop: GracefulStop) -> Summary:
     """The epochs that are left, each with its checkpoint and evaluation, then the results."""
     config, position = setup.config, setup.training.position
     folder.trim_history(position.epoch)
@@ -129,7 +129,7 @@ def _report_skipped(setup: Setup) -> None:
 
 
 @contextmanager
-def _workers_may_end(stop: Stop) -> Iterator[None]:
+def _workers_may_end(stop: GracefulStop) -> Iterator[None]:
     """Take it as an interruption when the loader's workers end after a signal to all processes."""
     try:
         yield

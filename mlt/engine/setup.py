@@ -18,13 +18,13 @@ from mlt.data.load import Data, load_data
 from mlt.data.loader import Loader, build_loader
 from mlt.data.samplers import build_sampler
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
-from mlt.engine.device import pick_device, seed_everything
 from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.train import Position, Training
 from mlt.errors import ConfigError
 from mlt.losses import ElementwiseLoss, Loss, build_loss
 from mlt.models import Classifier, build_model
 from mlt.models.heads import prior_logits
+from mlt.runtime.device import pick_device, seed_everything
 
 __all__ = ["Setup", "prepare"]
 

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from mlt.config.training import TrainingConfig
 from mlt.data.loader import Batch, Loader
-from mlt.engine.device import autocast
-from mlt.engine.interrupt import Stop
-from mlt.engine.progress import Progress
 from mlt.errors import DataError, TrainingError
 from mlt.losses import Loss
 from mlt.models import Classifier
+from mlt.runtime.device import autocast
+from mlt.runtime.interrupt import GracefulStop
+from mlt.runtime.progress import Progress
 
 __all__ = ["Position", "Training", "train_epoch"]
 
@@ -114,7 +114,7 @@ def train_epoch(
     loader: Loader,
     config: TrainingConfig,
     device: torch.device,
-    stop: Stop,
+    stop: GracefulStop,
 ) -> None:
     """Train one epoch, or what an interruption left of it.
 

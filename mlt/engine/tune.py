@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from mlt.config import Config
-from mlt.engine.checkpoint import (
+from mlt.engine.evaluate import Part, evaluate_checkpoint
+from mlt.errors import CheckpointError, DataError
+from mlt.metrics import Predictions, TunedDecision, tune_decision
+from mlt.models.checkpoint import (
     check_class_names,
     checkpoint_digest,
     decision_copy,
     read_info,
     save_decision,
 )
-from mlt.engine.evaluate import Part, evaluate_checkpoint
-from mlt.errors import CheckpointError, DataError
-from mlt.metrics import Predictions, Tuned, tune_decision
 
 __all__ = ["tune_checkpoint"]
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 def tune_checkpoint(
     checkpoint: str | Path, validation: Config | str | Path, **options: Any
-) -> Tuned:
+) -> TunedDecision:
     """Tune thresholds and calibration, and put them into the checkpoint.
 
     Args:

@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 from mlt.data.images import load_image
 from mlt.data.loader import default_workers, leave_interrupts_to_the_main_process
 from mlt.data.transforms import Preprocessing, Transform, eval_transform
-from mlt.engine.checkpoint import load_checkpoint
-from mlt.engine.device import pick_device
-from mlt.engine.progress import Progress
 from mlt.errors import ConfigError, DataError, UserError
 from mlt.metrics.decision import Decision
 from mlt.models import Classifier
+from mlt.models.checkpoint import load_checkpoint
+from mlt.runtime.device import pick_device
+from mlt.runtime.progress import Progress
 
 __all__ = ["Prediction", "Predictor"]
 

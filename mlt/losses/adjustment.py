@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlt.config import loss_parts as config
-from mlt.losses.part import Part
-from mlt.losses.weights import ClassCounts, class_margins, log_odds
+from mlt.losses import part_settings as config
+from mlt.losses.class_weights import ClassCounts, class_margins, log_odds
+from mlt.losses.schedule import Part
 
 __all__ = ["Adjusted", "Adjustment", "build_adjustment"]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mlt.config import loss as config
+from mlt.losses import settings as config
 from mlt.losses.adjustment import build_adjustment
+from mlt.losses.class_weights import ClassCounts
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
 from mlt.losses.elementwise import ElementwiseLoss, Loss
 from mlt.losses.focusing import build_focusing
+from mlt.losses.reweighting import build_weighting
 from mlt.losses.stateful import EqualizationLossV2, SelfPacedLoss
-from mlt.losses.weighting import build_weighting
-from mlt.losses.weights import ClassCounts
 
 if TYPE_CHECKING:
     from mlt.data.stats import ClassStats
@@ -25,7 +25,7 @@ def build_loss(part: config.LossConfig, stats: ClassStats) -> Loss:
     """Build the loss that a configuration describes for a training split.
 
     Args:
-        part: A validated `mlt.config.loss.LossConfig`.
+        part: A validated `mlt.losses.settings.LossConfig`.
         stats: Statistics of the split that is trained on; nothing is loaded from a file.
 
     Raises:

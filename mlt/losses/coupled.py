@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlt.config.loss import Reduction
 from mlt.errors import ConfigError
 from mlt.losses.elementwise import Loss
 from mlt.losses.reduce import blank_unknown, check_inputs, reduce_rows
+from mlt.losses.settings import Reduction
 
 __all__ = ["TwoWayLoss", "ZLPRLoss", "two_way", "zlpr"]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from mlt.config.loss import Reduction
-from mlt.config.loss_names import resolve_preset
-from mlt.config.loss_presets import PRESETS
 from mlt.errors import ConfigError
 from mlt.losses.build import build_from_counts
+from mlt.losses.class_weights import ClassCounts
 from mlt.losses.elementwise import Loss
+from mlt.losses.preset_options import resolve_preset
+from mlt.losses.presets import PRESETS
 from mlt.losses.reduce import check_reduction
-from mlt.losses.weights import ClassCounts
+from mlt.losses.settings import Reduction
 
 if TYPE_CHECKING:
     from mlt.data.stats import ClassStats
@@ -44,7 +44,7 @@ def create_loss(
 ) -> Loss:
     """Create a published loss by its name.
 
-    The name stands for a composition of parts (see `mlt.config.loss_presets`); the options and
+    The name stands for a composition of parts (see `mlt.losses.presets`); the options and
     their defaults are those of the literature. The constant 2 by which the Distribution-Balanced
     code multiplies focal losses is the option ``scale`` (``balance_param`` is understood too): it
     is 2 for ``db_focal`` and ``r_focal``, which that code defines, and 1 for ``focal`` and

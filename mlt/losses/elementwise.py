@@ -7,12 +7,12 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from mlt.config.loss import Reduction
 from mlt.losses import one_pass
 from mlt.losses.adjustment import Adjusted, Adjustment
+from mlt.losses.class_weights import ClassCounts
 from mlt.losses.focusing import Focusing
+from mlt.losses.formulas import mix
 from mlt.losses.logistic import Logistic
-from mlt.losses.part import Float64Where, Part
 from mlt.losses.reduce import (
     blank_unknown,
     check_inputs,
@@ -20,9 +20,9 @@ from mlt.losses.reduce import (
     divisor,
     only_known,
 )
-from mlt.losses.terms import mix
-from mlt.losses.weighting import Weighting
-from mlt.losses.weights import ClassCounts
+from mlt.losses.reweighting import Weighting
+from mlt.losses.schedule import Float64Where, Part
+from mlt.losses.settings import Reduction
 
 __all__ = ["ElementwiseLoss", "Loss", "PerLabelLoss"]
 

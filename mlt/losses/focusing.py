@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mlt.config import loss_parts as config
-from mlt.losses import slopes, terms
+from mlt.losses import formulas as terms
+from mlt.losses import gradients as slopes
+from mlt.losses import part_settings as config
+from mlt.losses.gradients import Cost
 from mlt.losses.logistic import Logistic
-from mlt.losses.slopes import Cost
 
 __all__ = ["Focusing", "build_focusing"]
 

@@ -12,19 +12,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlt.losses import terms
+from mlt.losses import formulas as terms
 from mlt.losses.coupled import two_way, zlpr
-from mlt.losses.reduce import reduce, working_precision
-from mlt.losses.softmax import seesaw, softmax_cross_entropy
-from mlt.losses.stateful import equalization_v2_weights, self_paced_targets
-from mlt.losses.terms import mix
-from mlt.losses.weight_maps import (
+from mlt.losses.formulas import mix
+from mlt.losses.instance_weights import (
     effective_number_at,
     equalization_weights,
     instance_weights,
     rarest_class_weights,
     rebalance_weights,
 )
+from mlt.losses.reduce import reduce, working_precision
+from mlt.losses.softmax import seesaw, softmax_cross_entropy
+from mlt.losses.stateful import equalization_v2_weights, self_paced_targets
 
 __all__ = [
     "asymmetric",
@@ -135,7 +135,7 @@ def robust_asymmetric(
     epsilon_pos: float = 1.0,
     epsilon_pos_pow: float = -2.5,
 ) -> Tensor:
-    """Robust asymmetric loss; see `mlt.losses.terms` for its two halves.
+    """Robust asymmetric loss; see `mlt.losses.formulas` for its two halves.
 
     References:
         Park et al., Robust Asymmetric Loss for Multi-Label Long-Tailed Learning, ICCV workshops
@@ -233,7 +233,8 @@ def logit_adjusted(logits: Tensor, targets: Tensor, log_odds: Tensor, tau: float
     Args:
         logits: Shape (..., C).
         targets: Same shape, in [0, 1].
-        log_odds: log(pi / (1 - pi)) of each class, shape (C,); see `mlt.losses.weights.log_odds`.
+        log_odds: log(pi / (1 - pi)) of each class, shape (C,); see
+            `mlt.losses.class_weights.log_odds`.
         tau: Strength.
 
     References:
@@ -255,7 +256,7 @@ def class_margin(logits: Tensor, targets: Tensor, margins: Tensor, scale: float 
     Args:
         logits: Shape (..., C).
         targets: Same shape, in [0, 1].
-        margins: Shape (C,); see `mlt.losses.weights.class_margins`.
+        margins: Shape (C,); see `mlt.losses.class_weights.class_margins`.
         scale: Factor on the logits.
 
     References:

@@ -7,8 +7,8 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from mlt.config.loss import Reduction
 from mlt.errors import ConfigError, DataError
+from mlt.losses.settings import Reduction
 
 __all__ = [
     "blank_unknown",

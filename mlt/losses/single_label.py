@@ -14,21 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlt.config.loss import Reduction
 from mlt.errors import ConfigError
+from mlt.losses.class_weights import (
+    ClassCounts,
+    class_margins,
+    effective_number_weights,
+    sum_to_classes,
+)
 from mlt.losses.elementwise import Loss
 from mlt.losses.reduce import reduce_rows
+from mlt.losses.settings import Reduction
 from mlt.losses.softmax import (
     row_cross_entropy,
     seesaw,
     softmax_cross_entropy,
     softmax_inputs,
-)
-from mlt.losses.weights import (
-    ClassCounts,
-    class_margins,
-    effective_number_weights,
-    sum_to_classes,
 )
 
 __all__ = [

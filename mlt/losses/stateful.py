@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlt.config.loss import Reduction
-from mlt.losses import slopes, terms
+from mlt.losses import formulas as terms
+from mlt.losses import gradients as slopes
 from mlt.losses.elementwise import Loss, PerLabelLoss
+from mlt.losses.formulas import cross_entropy, mix
 from mlt.losses.logistic import Logistic
-from mlt.losses.part import Part
 from mlt.losses.reduce import blank_unknown, check_inputs, only_known, reduce
-from mlt.losses.terms import cross_entropy, mix
+from mlt.losses.schedule import Part
+from mlt.losses.settings import Reduction
 
 __all__ = ["EqualizationLossV2", "SelfPacedLoss", "equalization_v2_weights", "self_paced_targets"]
 

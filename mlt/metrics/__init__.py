@@ -9,12 +9,14 @@ from mlt.metrics.compare import (
     compare_scores,
     holm,
 )
-from mlt.metrics.decision import Decision, Tuned, tune_decision
+from mlt.metrics.confidence.intervals import Interval
+from mlt.metrics.confidence.resampling import bootstrap_average_precision
+from mlt.metrics.confidence.uncertainty import Uncertainty, average_precision_intervals
+from mlt.metrics.decision import Decision, TunedDecision, tune_decision
 from mlt.metrics.held_out import check_thresholds
-from mlt.metrics.intervals import Interval
-from mlt.metrics.ordering import LabelOrder, label_order
-from mlt.metrics.predictions import Predictions
-from mlt.metrics.rates import Rates, decide, decision_rates, top_k
+from mlt.metrics.multi_seed import SeedMean, aggregate_seeds, compare_seeds
+from mlt.metrics.precision_recall import Rates, decide, decision_rates, top_k
+from mlt.metrics.ranking import LabelOrder, label_order
 from mlt.metrics.reference import checked_average_precision, reference_average_precision
 from mlt.metrics.reliability import (
     Reliability,
@@ -22,12 +24,10 @@ from mlt.metrics.reliability import (
     reliability,
     reliability_curve,
 )
-from mlt.metrics.resampling import bootstrap_average_precision
-from mlt.metrics.seeds import SeedMean, aggregate_seeds, compare_seeds
 from mlt.metrics.summary import ClassResult, Details, Summary, summarize
 from mlt.metrics.tables import class_table, decision_table, rates_table, result_table, tuned_table
 from mlt.metrics.thresholds import Thresholds, tune_thresholds
-from mlt.metrics.uncertainty import Uncertainty, average_precision_intervals
+from mlt.predictions import Predictions
 
 __all__ = [
     "Calibration",
@@ -45,7 +45,7 @@ __all__ = [
     "SeedMean",
     "Summary",
     "Thresholds",
-    "Tuned",
+    "TunedDecision",
     "Uncertainty",
     "aggregate_seeds",
     "average_precision",

@@ -13,11 +13,11 @@ from scipy import stats
 
 from mlt.data.stats import ClassStats, GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.gather import Groups, gather
+from mlt.metrics.confidence.gather import Groups, gather
+from mlt.metrics.confidence.intervals import percentile_interval
+from mlt.metrics.confidence.resampling import bootstrap_average_precision, fill_vanished
 from mlt.metrics.inputs import check_targets
-from mlt.metrics.intervals import percentile_interval
-from mlt.metrics.predictions import Predictions
-from mlt.metrics.resampling import bootstrap_average_precision, fill_vanished
+from mlt.predictions import Predictions
 
 __all__ = [
     "FEW",

@@ -13,12 +13,12 @@ from mlt.errors import DataError
 from mlt.metrics.calibration import Calibration, CalibrationCheck, fit_calibration
 from mlt.metrics.calibration import Method as CalibrationMethod
 from mlt.metrics.held_out import HeldOut
-from mlt.metrics.predictions import Predictions
-from mlt.metrics.rates import decide, decision_rates
+from mlt.metrics.precision_recall import decide, decision_rates
 from mlt.metrics.reliability import reliability
-from mlt.metrics.thresholds import Goal, Thresholds, tune_thresholds
+from mlt.metrics.thresholds import Objective, Thresholds, tune_thresholds
+from mlt.predictions import Predictions
 
-__all__ = ["Decision", "Tuned", "tune_decision"]
+__all__ = ["Decision", "TunedDecision", "tune_decision"]
 
 # Drawn strongly towards the common line, a class whose logits lie far from the others' would have a
 # threshold above all of them; not at all, three positives would decide where its threshold goes.
@@ -90,7 +90,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedDecision:
     """A decision and what it gives on images that it was not tuned on.
 
     Attributes:
@@ -112,12 +112,12 @@ class Tuned:
 def tune_decision(
     predictions: Predictions,
     *,
-    goal: Goal = "f_beta",
+    goal: Objective = "f_beta",
     target: float = 1.0,
     shrinkage: float = 10.0,
     calibration: CalibrationMethod = "platt_per_label",
     seed: int = 0,
-) -> Tuned:
+) -> TunedDecision:
     """Tune thresholds and calibration on the predictions of validation images.
 
     The thresholds are tuned on each class's own log odds (Platt's), where a distance means the same
@@ -153,7 +153,7 @@ def tune_decision(
         tuned[inside] = other.labels(logits[inside])
         calibrated[inside] = other.probabilities(logits[inside])
     plain = Decision.plain(predictions.class_names)
-    return Tuned(
+    return TunedDecision(
         decision,
         HeldOut(
             tuned=decision_rates(targets, tuned, known),

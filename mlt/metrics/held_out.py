@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mlt.errors import ConfigError
 from mlt.metrics.inputs import check_ranking
-from mlt.metrics.rates import Rates, decide, decision_rates
+from mlt.metrics.precision_recall import Rates, decide, decision_rates
 from mlt.metrics.thresholds import tune_thresholds
 
 __all__ = ["HeldOut", "check_thresholds"]

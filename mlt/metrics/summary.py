@@ -12,13 +12,13 @@ import numpy as np
 from mlt.data.stats import GROUPS, ClassStats, GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.average_precision import average_precision, micro_average_precision
-from mlt.metrics.intervals import UNDEFINED, Interval
-from mlt.metrics.ordering import LabelOrder, label_order
-from mlt.metrics.predictions import Predictions
-from mlt.metrics.rates import Rates, decide, decision_rates, top_k
+from mlt.metrics.confidence.intervals import UNDEFINED, Interval
+from mlt.metrics.confidence.uncertainty import Uncertainty, average_precision_intervals
+from mlt.metrics.precision_recall import Rates, decide, decision_rates, top_k
+from mlt.metrics.ranking import LabelOrder, label_order
 from mlt.metrics.reference import CheckedPrecision, checked_average_precision
 from mlt.metrics.thresholds import plain_threshold
-from mlt.metrics.uncertainty import Uncertainty, average_precision_intervals
+from mlt.predictions import Predictions
 
 __all__ = ["ClassResult", "Details", "Summary", "summarize"]
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from mlt.data.stats import GROUPS
-from mlt.metrics.decision import Decision, Tuned
-from mlt.metrics.intervals import Interval
-from mlt.metrics.rates import Rates
+from mlt.metrics.confidence.intervals import Interval
+from mlt.metrics.decision import Decision, TunedDecision
+from mlt.metrics.precision_recall import Rates
 from mlt.metrics.summary import TOP, Summary
 
 __all__ = ["class_table", "decision_table", "rates_table", "result_table", "tuned_table"]
@@ -100,7 +100,7 @@ def class_table(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def tuned_table(tuned: Tuned) -> str:
+def tuned_table(tuned: TunedDecision) -> str:
     """What tuned thresholds and a calibration give on images that they were not tuned on.
 
     Args:

@@ -12,16 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import ConfigError, DataError
 from mlt.metrics.inputs import Ranking, check_ranking
-from mlt.metrics.rates import decide
+from mlt.metrics.precision_recall import decide
 
 __all__ = [
-    "Goal",
+    "Objective",
     "Thresholds",
     "plain_threshold",
     "tune_thresholds",
 ]
 
-Goal = Literal["f_beta", "precision", "recall", "rate"]
+Objective = Literal["f_beta", "precision", "recall", "rate"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Thresholds:
     class_names: tuple[str, ...]
     values: tuple[float, ...]
     pooled: float
-    goal: Goal
+    goal: Objective
     target: float
     shrinkage: float
     positives: tuple[int, ...]
@@ -102,7 +102,7 @@ def tune_thresholds(
     known: ArrayLike | None = None,
     *,
     class_names: Sequence[str] | None = None,
-    goal: Goal = "f_beta",
+    goal: Objective = "f_beta",
     target: float = 1.0,
     shrinkage: float = 10.0,
 ) -> Thresholds:
@@ -167,7 +167,7 @@ def tune_thresholds(
     )  # fmt: skip
 
 
-def _best(ranking: Ranking, k: int | None, goal: Goal, target: float) -> float:
+def _best(ranking: Ranking, k: int | None, goal: Objective, target: float) -> float:
     """The best threshold of column ``k``, or of all columns together."""
     column: Any = slice(None) if k is None else np.s_[:, k]
     truth, scores = ranking.targets[column], ranking.scores[column]
@@ -191,7 +191,7 @@ def _best(ranking: Ranking, k: int | None, goal: Goal, target: float) -> float:
 
 
 def _choose(
-    given: NDArray[np.float64], right: NDArray[np.float64], goal: Goal, target: float
+    given: NDArray[np.float64], right: NDArray[np.float64], goal: Objective, target: float
 ) -> int | None:
     """Index of the last score that gets the label; None if no score does."""
     total = right[-1]
@@ -219,11 +219,11 @@ def _check_goal(goal: str, target: float, shrinkage: float) -> None:
         raise ConfigError(f"shrinkage is a number of positives, at least 0; got {shrinkage}")
 
 
-def _goal(name: str) -> Goal:
-    for goal in get_args(Goal):
+def _goal(name: str) -> Objective:
+    for goal in get_args(Objective):
         if name == goal:
             return goal
-    raise ConfigError(f"goal must be one of {', '.join(get_args(Goal))}; got {name!r}")
+    raise ConfigError(f"goal must be one of {', '.join(get_args(Objective))}; got {name!r}")
 
 
 def plain_threshold(value: float) -> float | str:

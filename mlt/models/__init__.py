@@ -1,9 +1,5 @@
 """Classifiers: a timm backbone, a head, and what is needed to fine-tune them."""
 
-from __future__ import annotations
+import lazy_loader
 
-from mlt.models.build import build_model
-from mlt.models.classifier import Classifier
-from mlt.models.groups import parameter_groups
-
-__all__ = ["Classifier", "build_model", "parameter_groups"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,8 +8,8 @@ from typing import Any
 import timm
 from torch import nn
 
-from mlt.config.model import ModelConfig, WeightsFile
 from mlt.errors import CheckpointError, ConfigError
+from mlt.models.settings import ModelConfig, WeightsFile
 from mlt.models.weights import load_weights
 
 __all__ = ["build_backbone", "input_normalisation", "num_features"]

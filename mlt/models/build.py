@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlt.config.model import ModelConfig
 from mlt.models.backbone import build_backbone, input_normalisation, num_features
 from mlt.models.classifier import Classifier
 from mlt.models.heads import build_head, set_prior_bias
+from mlt.models.settings import ModelConfig
 
 __all__ = ["build_model"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlt.config.model import Head, LinearHead
 from mlt.errors import ConfigError
+from mlt.models.settings import Head, LinearHead
 
 __all__ = ["LARGEST_PRIOR_LOGIT", "build_head", "last_linear", "prior_logits", "set_prior_bias"]
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from mlt.config.yaml_text import parse_yaml
 from mlt.data.stats import ClassStats, GroupLimits
-from mlt.engine.checkpoint import decision_copy
-from mlt.engine.folder import RunFolder
 from mlt.errors import DataError, MissingFileError
 from mlt.metrics import Calibration, Decision, Predictions, average_precision
+from mlt.models.checkpoint import decision_copy
+from mlt.run_folder import RunFolder
 
 __all__ = ["Run", "load_run"]
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mlt.config.transforms import PublishedTransforms
 from mlt.data.dataset import Draw, ImageDataset
 from mlt.data.labels import LabelTable
+from mlt.data.transform_settings import PublishedTransforms
 from mlt.data.transforms import build_transforms
 from mlt.errors import ConfigError
 

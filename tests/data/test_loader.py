@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mlt.config.transforms import PublishedTransforms
 from mlt.data import loader as loader_module
 from mlt.data.dataset import ImageDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Batch, Loader, build_loader, default_workers
 from mlt.data.samplers import ShuffleSampler, WeightedSampler
+from mlt.data.transform_settings import PublishedTransforms
 from mlt.data.transforms import build_transforms
 from mlt.errors import ConfigError, DataError
 

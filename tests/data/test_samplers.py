@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from scipy.sparse import csr_array
 
-from mlt.config.sampler import SamplerConfig
 from mlt.data.labels import LabelTable
 from mlt.data.samplers import (
     ClassAwareSampler,
@@ -28,6 +27,7 @@ from mlt.data.samplers import (
     expected_draws,
     repeat_factors,
 )
+from mlt.data.samplers.settings import SamplerConfig
 from mlt.data.stats import ClassStats
 from mlt.errors import ConfigError, DataError
 

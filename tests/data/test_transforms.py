@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from mlt.config.transforms import (
+from mlt.data.transform_settings import (
     ModernTransforms,
     PlainTransforms,
     PublishedTransforms,

@@ -85,7 +85,7 @@ def test_weights_that_drown_the_boxes_in_background_are_warned_about(scheme: str
 
 
 def test_counts_of_images_are_refused() -> None:
-    from mlt.config.loss import Composition
+    from mlt.losses.settings import Composition
 
     part = Composition.model_validate({"weighting": {"name": "inverse"}, "reduction": "none"})
     loss = build_loss(part, ClassStats.from_counts([4, 2], num_images=9))

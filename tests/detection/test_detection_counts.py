@@ -12,11 +12,11 @@ import pytest
 import torch
 from pycocotools.coco import COCO
 
-from mlt.config.loss import Composition
 from mlt.data.stats import ClassStats
 from mlt.detection import BoxCounts, class_counts_from_coco, class_counts_from_dataset
 from mlt.errors import ConfigError, DataError, MissingFileError
 from mlt.losses import ClassBalancedFocalLoss, SeesawLoss, build_loss, create_loss
+from mlt.losses.settings import Composition
 
 
 def coco(*boxes: dict, ids: tuple[int, ...] = (1, 3), **image: float) -> dict:

@@ -15,9 +15,9 @@ from mlt.config import parse_config
 from mlt.engine import run as run_module
 from mlt.engine import train as train_module
 from mlt.engine.compare import Plan, plan_runs, train_missing
-from mlt.engine.folder import RunFolder
 from mlt.engine.run import train_run
 from mlt.errors import OutputExistsError, TrainingError
+from mlt.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from mlt.config import parse_config
 from mlt.data.loader import Batch
-from mlt.engine.interrupt import Stop
 from mlt.engine.setup import Setup, prepare
 from mlt.engine.train import train_epoch
+from mlt.runtime.interrupt import GracefulStop
 
 BatchLoss = Callable[[Tensor, Batch], Tensor]
 
@@ -31,7 +31,9 @@ def build(values: dict[str, Any], **sections: dict[str, Any]) -> Setup:
 
 def train(setup: Setup) -> float:
     """Train one epoch; give its loss."""
-    train_epoch(setup.training, setup.train_loader, setup.config.training, setup.device, Stop())
+    train_epoch(
+        setup.training, setup.train_loader, setup.config.training, setup.device, GracefulStop()
+    )
     assert setup.training.position.last_loss is not None
     return setup.training.position.last_loss
 

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from mlt.config import Config, parse_config
 from mlt.engine import train as train_module
-from mlt.engine.checkpoint import load_checkpoint
-from mlt.engine.folder import RunFolder
-from mlt.engine.interrupt import Stop
 from mlt.engine.run import train_run
 from mlt.engine.setup import prepare
 from mlt.engine.train import Training, train_epoch
 from mlt.metrics import Predictions
+from mlt.models.checkpoint import load_checkpoint
+from mlt.run_folder import RunFolder
+from mlt.runtime.interrupt import GracefulStop
 
 
 def averaged(config: Config, decay: float) -> tuple[Training, dict[str, Tensor]]:
@@ -32,7 +32,9 @@ def averaged(config: Config, decay: float) -> tuple[Training, dict[str, Tensor]]
     setup = prepare(config, None)
     average: dict[str, Tensor] = {}
     for k in range(1, config.training.epochs + 1):
-        train_epoch(setup.training, setup.train_loader, config.training, setup.device, Stop())
+        train_epoch(
+            setup.training, setup.train_loader, config.training, setup.device, GracefulStop()
+        )
         assert setup.training.position.updates == k
         keep = min(1 - k ** (-2 / 3), decay)
         now = setup.training.model.state_dict()

@@ -19,9 +19,7 @@ from mlt.config import load_config, parse_config
 from mlt.data import Split
 from mlt.engine import run as run_module
 from mlt.engine import train as train_module
-from mlt.engine.checkpoint import load_checkpoint, read_info
 from mlt.engine.evaluate import evaluate_checkpoint
-from mlt.engine.folder import RunFolder
 from mlt.engine.run import train_run
 from mlt.errors import (
     CheckpointError,
@@ -32,6 +30,8 @@ from mlt.errors import (
     TrainingError,
 )
 from mlt.metrics import Predictions, summarize
+from mlt.models.checkpoint import load_checkpoint, read_info
+from mlt.run_folder import RunFolder
 
 
 def changed(values: dict[str, Any], **sections: Any) -> dict[str, Any]:

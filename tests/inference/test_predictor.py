@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlt.engine.checkpoint import save_decision
 from mlt.errors import ConfigError, DataError
 from mlt.inference import Predictor, find_images
 from mlt.inference.output import Format, write_predictions
 from mlt.inference.predictor import Prediction
 from mlt.metrics import Predictions, tune_decision
+from mlt.models.checkpoint import save_decision
 
 
 @pytest.fixture

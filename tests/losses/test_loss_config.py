@@ -9,10 +9,10 @@ import torch
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from mlt.config.loss import Composition, LossConfig
-from mlt.config.loss_names import preset_options, resolve_preset
 from mlt.errors import ConfigError
 from mlt.losses import ClassBalancedFocalLoss, build_loss, create_loss, list_losses
+from mlt.losses.preset_options import preset_options, resolve_preset
+from mlt.losses.settings import Composition, LossConfig
 
 ADAPTER = TypeAdapter(LossConfig)
 STATS = SimpleNamespace(

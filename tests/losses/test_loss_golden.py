@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlt.config.loss import Composition
 from mlt.losses import (
     BalancedSoftmaxLoss,
     ClassBalancedSoftmaxLoss,
@@ -23,10 +22,11 @@ from mlt.losses import (
 )
 from mlt.losses.adjustment import NegativeTolerant
 from mlt.losses.build import build_from_counts
+from mlt.losses.class_weights import ClassCounts
 from mlt.losses.focusing import Focal
+from mlt.losses.reweighting import ColumnWeighting
+from mlt.losses.settings import Composition
 from mlt.losses.softmax import seesaw
-from mlt.losses.weighting import ColumnWeighting
-from mlt.losses.weights import ClassCounts
 
 # Relative to the value itself, with an allowance of the same size for values near 0: a slope that
 # changes its sign is made of larger terms.

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from mlt.errors import ConfigError, DataError
 from mlt.losses import SeesawLoss, create_loss, list_losses
-from mlt.losses.weights import ClassCounts, effective_number_weights, sum_to_classes
+from mlt.losses.class_weights import ClassCounts, effective_number_weights, sum_to_classes
 
 COUNTS = [60, 30, 9, 2]
 NUM_IMAGES = 80

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mlt.losses import create_loss, functional
-from mlt.losses.weights import effective_number_weights, sum_to_classes
+from mlt.losses.class_weights import effective_number_weights, sum_to_classes
 
 timm_loss = pytest.importorskip("timm.loss")
 if not hasattr(timm_loss, "DistributionBalancedLoss"):

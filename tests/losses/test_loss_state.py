@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mlt.config.loss import Composition
 from mlt.losses import EqualizationLossV2, Loss, SeesawLoss, create_loss
 from mlt.losses.build import build_from_counts
-from mlt.losses.weights import ClassCounts
+from mlt.losses.class_weights import ClassCounts
+from mlt.losses.settings import Composition
 
 COUNTS = [90, 30, 4]
 LOGITS = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])

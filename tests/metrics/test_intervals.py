@@ -10,14 +10,14 @@ from scipy import stats
 
 from mlt.errors import ConfigError
 from mlt.metrics import average_precision_intervals, compare_scores
-from mlt.metrics.influence import MeanExpansion, expand
-from mlt.metrics.intervals import (
+from mlt.metrics.confidence.influence import MeanExpansion, expand
+from mlt.metrics.confidence.intervals import (
     analytic_interval,
     bca_interval,
     combined,
     percentile_interval,
 )
-from mlt.metrics.resampling import rank_groups
+from mlt.metrics.confidence.resampling import rank_groups
 
 
 def one_class(targets: np.ndarray, scores: np.ndarray) -> MeanExpansion:

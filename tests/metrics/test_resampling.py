@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mlt.errors import DataError
 from mlt.metrics import average_precision, bootstrap_average_precision
-from mlt.metrics.influence import MeanExpansion, average, expand
-from mlt.metrics.resampling import fill_vanished, rank_groups
+from mlt.metrics.confidence.influence import MeanExpansion, average, expand
+from mlt.metrics.confidence.resampling import fill_vanished, rank_groups
 
 
 @settings(max_examples=80, deadline=None)

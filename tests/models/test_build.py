@@ -11,10 +11,10 @@ import timm
 import torch
 from pydantic import ValidationError
 
-from mlt.config.model import ModelConfig
 from mlt.errors import CheckpointError, ConfigError
 from mlt.models import build_model
 from mlt.models.backbone import build_backbone, input_normalisation, num_features
+from mlt.models.settings import ModelConfig
 
 
 def config(backbone: str = "test_resnet", **options: Any) -> ModelConfig:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from mlt.config.model import ModelConfig
 from mlt.errors import ConfigError
 from mlt.models import Classifier, build_model
+from mlt.models.settings import ModelConfig
 
 IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from mlt.config.model import ModelConfig
 from mlt.models import Classifier, build_model, parameter_groups
+from mlt.models.settings import ModelConfig
 
 MODELS = {
     name: build_model(ModelConfig(backbone=name, weights="none"), 3)

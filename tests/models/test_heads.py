@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.special import logit
 from torch import nn
 
-from mlt.config.model import LinearHead, ProjectionHead
 from mlt.errors import ConfigError
 from mlt.models.heads import LARGEST_PRIOR_LOGIT, build_head, prior_logits, set_prior_bias
+from mlt.models.settings import LinearHead, ProjectionHead
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))

@@ -9,23 +9,6 @@ WeightedSampler         with replacement, in proportion to any weight of an imag
 ======================  ===========================================================================
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from mlt.data.samplers.base import EpochSampler, SequentialSampler, ShuffleSampler
-from mlt.data.samplers.build import build_sampler, expected_draws, image_weights
-from mlt.data.samplers.class_aware import ClassAwareSampler
-from mlt.data.samplers.repeat_factor import RepeatFactorSampler, repeat_factors
-from mlt.data.samplers.weighted import WeightedSampler
-
-__all__ = [
-    "ClassAwareSampler",
-    "EpochSampler",
-    "RepeatFactorSampler",
-    "SequentialSampler",
-    "ShuffleSampler",
-    "WeightedSampler",
-    "build_sampler",
-    "expected_draws",
-    "image_weights",
-    "repeat_factors",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

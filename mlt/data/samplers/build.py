@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mlt.config import sampler as config
 from mlt.data.labels import LabelTable
+from mlt.data.samplers import settings as config
 from mlt.data.samplers.base import EpochSampler, ShuffleSampler
 from mlt.data.samplers.class_aware import ClassAwareSampler
 from mlt.data.samplers.repeat_factor import RepeatFactorSampler
 from mlt.data.samplers.weighted import WeightedSampler
 from mlt.data.stats import ClassStats
-from mlt.losses.weighting import Weighting, build_weighting
-from mlt.losses.weights import ClassCounts
+from mlt.losses.class_weights import ClassCounts
+from mlt.losses.reweighting import Weighting, build_weighting
 
 __all__ = ["build_sampler", "expected_draws", "image_weights"]
 

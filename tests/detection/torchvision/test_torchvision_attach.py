@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from mlt.config.loss import Composition
 from mlt.data.stats import ClassStats
 from mlt.detection import BoxCounts
 from mlt.detection.torchvision import attach, attached_loss, detach, set_prior
 from mlt.errors import ConfigError
 from mlt.losses import EqualizationLossV2, build_loss, create_loss
+from mlt.losses.settings import Composition
 
 DENSE = ["retinanet", "fcos"]
 REGIONS = ["faster_rcnn", "mask_rcnn", "keypoint_rcnn"]

@@ -12,16 +12,8 @@ import warnings
 import torch
 from torch import Tensor
 
-from mlt.config import loss_parts as config
-from mlt.losses.part import Part
-from mlt.losses.weight_maps import (
-    effective_number_at,
-    equalization_weights,
-    instance_weights,
-    rarest_class_weights,
-    rebalance_weights,
-)
-from mlt.losses.weights import (
+from mlt.losses import part_settings as config
+from mlt.losses.class_weights import (
     Array,
     ClassCounts,
     effective_number_weights,
@@ -30,6 +22,14 @@ from mlt.losses.weights import (
     sum_to_classes,
     warn_if_equal,
 )
+from mlt.losses.instance_weights import (
+    effective_number_at,
+    equalization_weights,
+    instance_weights,
+    rarest_class_weights,
+    rebalance_weights,
+)
+from mlt.losses.schedule import Part
 
 __all__ = ["Weighting", "build_weighting"]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from mlt.config.base import Strict
-from mlt.config.loss_parts import EffectiveNumber, Inverse
+from mlt.losses.part_settings import EffectiveNumber, Inverse
+from mlt.settings import Settings
 
 __all__ = [
     "ClassAwareSampler",
@@ -20,13 +20,13 @@ __all__ = [
 IMAGE_SCHEMES = ("instance", "average_w", "average_n", "min_n")
 
 
-class ShuffleSampler(Strict):
+class ShuffleSampler(Settings):
     """Every image once an epoch, in random order."""
 
     name: Literal["shuffle"] = "shuffle"
 
 
-class ClassAwareSampler(Strict):
+class ClassAwareSampler(Settings):
     """Classes in turn, each giving a few of its images; the published re-sampling."""
 
     name: Literal["class_aware"]
@@ -36,7 +36,7 @@ class ClassAwareSampler(Strict):
     """An epoch has int(n_max * C / length_divisor) draws, n_max the largest class's images."""
 
 
-class RepeatFactorSampler(Strict):
+class RepeatFactorSampler(Settings):
     """Every image at least once, those with rare classes more often; from LVIS."""
 
     name: Literal["repeat_factor"]
@@ -44,7 +44,7 @@ class RepeatFactorSampler(Strict):
     """Classes in fewer than this share of the images are repeated, by sqrt(threshold / share)."""
 
 
-class WeightedSampler(Strict):
+class WeightedSampler(Settings):
     """Draws with replacement, in proportion to a weight of each image's classes."""
 
     name: Literal["weighted"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from mlt.errors import ConfigError
-from mlt.metrics.influence import MeanExpansion
+from mlt.metrics.confidence.influence import MeanExpansion
 
 __all__ = [
     "UNDEFINED",
@@ -127,8 +127,8 @@ def analytic_interval(
         The interval; undefined if no class has two positives.
 
     Example:
-        >>> from mlt.metrics.influence import expand
-        >>> from mlt.metrics.resampling import rank_groups
+        >>> from mlt.metrics.confidence.influence import expand
+        >>> from mlt.metrics.confidence.resampling import rank_groups
         >>> targets = np.arange(200) % 10 == 0
         >>> groups = rank_groups(targets, np.where(targets, 50, 0) - np.arange(200) % 77)
         >>> interval = analytic_interval(MeanExpansion.of([expand(groups)]))

@@ -2,7 +2,7 @@
 
 Nothing happens here but naming: each function returns the configuration that could be written out
 by hand. The reduction and the constant factor `scale` belong to every loss and are filled in by
-`mlt.config.loss_names.resolve_preset`.
+`mlt.losses.preset_options.resolve_preset`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from mlt.config.loss import AnyLoss, Composition, EqualizationV2, SelfPaced, TwoWay, Zlpr
-from mlt.config.loss_parts import (
+from mlt.losses.part_settings import (
     Asymmetric,
     ClassMargin,
     ClassScheme,
@@ -31,6 +30,7 @@ from mlt.config.loss_parts import (
     RobustAsymmetric,
     Scheme,
 )
+from mlt.losses.settings import AnyLoss, Composition, EqualizationV2, SelfPaced, TwoWay, Zlpr
 
 __all__ = ["PRESETS"]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from mlt.data.stats import GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.compare import Difference, align, groups_of, t_test
-from mlt.metrics.gather import Gathered, Group, Groups, gather
-from mlt.metrics.influence import Expansion, average
-from mlt.metrics.intervals import Interval, analytic_interval, combined
-from mlt.metrics.predictions import Predictions
+from mlt.metrics.confidence.gather import Gathered, Group, Groups, gather
+from mlt.metrics.confidence.influence import Expansion, average
+from mlt.metrics.confidence.intervals import Interval, analytic_interval, combined
+from mlt.predictions import Predictions
 
 __all__ = ["SeedMean", "aggregate_seeds", "compare_seeds"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mlt.config.base import Strict
+from mlt.settings import Settings
 
 __all__ = [
     "Interpolation",
@@ -21,7 +21,7 @@ ResizeMode = Literal["squash", "crop", "pad"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 
-class _Transforms(Strict):
+class _Transforms(Settings):
     """What every preset shares."""
 
     size: int = Field(224, ge=8)

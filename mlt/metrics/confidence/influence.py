@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.metrics.resampling import RankGroups
+from mlt.metrics.confidence.resampling import RankGroups
 
 __all__ = ["Expansion", "MeanExpansion", "average", "expand"]
 
@@ -145,7 +145,7 @@ def expand(groups: RankGroups) -> Expansion:
         Value, value without self-counting, and the influence of each image.
 
     Example:
-        >>> from mlt.metrics.resampling import rank_groups
+        >>> from mlt.metrics.confidence.resampling import rank_groups
         >>> groups = rank_groups(np.array([True, False, True]), np.array([3, 2, 1]))
         >>> expansion = expand(groups)
         >>> round(expansion.value, 4), expansion.unbiased, expansion.influence.round(4).tolist()

@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-__all__ = ["Place", "Strict"]
+__all__ = ["Settings", "UserPath"]
 
-Place = Annotated[str, AfterValidator(os.path.expanduser)]
+UserPath = Annotated[str, AfterValidator(os.path.expanduser)]
 """A file or folder; ``~`` is the home folder, as in a shell."""
 
 
-class Strict(BaseModel):
+class Settings(BaseModel):
     """A configuration section: immutable, without unknown keys, with documented fields."""
 
     model_config = ConfigDict(

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mlt.config.base import Strict
+from mlt.settings import Settings
 
 __all__ = ["Head", "LinearHead", "ModelConfig", "ProjectionHead", "WeightsFile"]
 
 Triple = tuple[float, float, float]
 
 
-class LinearHead(Strict):
+class LinearHead(Settings):
     """One linear layer."""
 
     name: Literal["linear"] = "linear"
@@ -24,7 +24,7 @@ class LinearHead(Strict):
     """Dropout of the features."""
 
 
-class ProjectionHead(Strict):
+class ProjectionHead(Settings):
     """The published head: linear to `width`, batch norm, dropout, linear."""
 
     name: Literal["projection"]
@@ -35,7 +35,7 @@ class ProjectionHead(Strict):
 Head = Annotated[LinearHead | ProjectionHead, Field(discriminator="name")]
 
 
-class WeightsFile(Strict):
+class WeightsFile(Settings):
     """Weights of the backbone from a local file: safetensors, or a PyTorch state dict."""
 
     file: str
@@ -48,7 +48,7 @@ class WeightsFile(Strict):
     """Match tensors by their order instead of their names, checking kind and shape of each."""
 
 
-class ModelConfig(Strict):
+class ModelConfig(Settings):
     """A timm backbone and a head."""
 
     backbone: str

@@ -6,7 +6,7 @@ label ``y`` costs ``y positive + (1 - y) negative``, its expectation if it is dr
 ``y``. Everything is written with ``softplus`` and ``exp`` rather than with ``log`` of a
 probability, so that values and gradients stay finite and right for logits of any size.
 
-`mlt.losses.slopes` has the same formulas with their derivatives.
+`mlt.losses.gradients` has the same formulas with their derivatives.
 """
 
 from __future__ import annotations

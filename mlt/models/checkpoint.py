@@ -17,12 +17,12 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from mlt import __version__
-from mlt.config.model import ModelConfig
 from mlt.config.problems import problems_of
 from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, MissingFileError
 from mlt.files import atomic_write, write_json_atomic
 from mlt.models import Classifier, build_model
+from mlt.models.settings import ModelConfig
 
 __all__ = [
     "CheckpointInfo",
@@ -52,7 +52,7 @@ class CheckpointInfo:
         model: The `model` section of the configuration, as plain values.
         preprocessing: How an image becomes the model's input.
         epoch: Epochs trained.
-        decision: What :meth:`mlt.metrics.Tuned.to_json` gave; None if nothing was tuned.
+        decision: What :meth:`mlt.metrics.TunedDecision.to_json` gave; None if nothing was tuned.
     """
 
     class_names: tuple[str, ...]
@@ -182,7 +182,7 @@ def save_decision(path: str | Path, decision: Mapping[str, Any]) -> None:
 
     Args:
         path: A ``.safetensors`` file of a run; its weights stay as they are.
-        decision: What :meth:`mlt.metrics.Tuned.to_json` gave.
+        decision: What :meth:`mlt.metrics.TunedDecision.to_json` gave.
 
     Raises:
         MissingFileError: If there is no such file.

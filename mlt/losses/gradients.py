@@ -1,7 +1,7 @@
 """Cost of a label and its fall along the signed logit, both in one pass.
 
-The formulas are those of `mlt.losses.terms`, whose derivatives autograd knows too; written out, a
-loss and its gradient need one exponential and one logarithm an element between them, and the slope
+The formulas are those of `mlt.losses.formulas`, whose derivatives autograd knows too; written out,
+a loss and its gradient need one exponential and one logarithm an element between them, and the slope
 keeps its digits where a sigmoid is next to 1. The tests hold the two against each other.
 
 Every function takes a :class:`Logistic` of the signed logit s (a probability p_t of what is true)

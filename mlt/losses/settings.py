@@ -30,8 +30,7 @@ from pydantic import (
     model_validator,
 )
 
-from mlt.config.base import Strict
-from mlt.config.loss_parts import (
+from mlt.losses.part_settings import (
     Adjustment,
     Focusing,
     NoAdjustment,
@@ -40,6 +39,7 @@ from mlt.config.loss_parts import (
     Probability,
     Weighting,
 )
+from mlt.settings import Settings
 
 __all__ = [
     "AnyLoss",
@@ -57,7 +57,7 @@ Reduction: TypeAlias = Literal["none", "mean", "sum", "batchmean"]
 """How elements become one number: kept; mean over known elements; sum; sum over number of rows."""
 
 
-class Composition(Strict):
+class Composition(Settings):
     """A per-label loss put together from an adjustment, a focusing and a weighting."""
 
     name: Literal["composition"] = "composition"
@@ -69,7 +69,7 @@ class Composition(Strict):
     reduction: Reduction = "mean"
 
 
-class TwoWay(Strict):
+class TwoWay(Settings):
     """Two-way multi-label loss (Kobayashi, CVPR 2023): couples rows and columns of the batch."""
 
     name: Literal["two_way"]
@@ -80,14 +80,14 @@ class TwoWay(Strict):
     reduction: Reduction = "mean"
 
 
-class Zlpr(Strict):
+class Zlpr(Settings):
     """Zero-bounded log-sum-exp loss (2208.02955): couples the labels of a row."""
 
     name: Literal["zlpr"]
     reduction: Reduction = "mean"
 
 
-class SelfPaced(Strict):
+class SelfPaced(Settings):
     """SPLC (2112.07368): likely negatives count as positives from an epoch on."""
 
     name: Literal["splc"]
@@ -101,7 +101,7 @@ class SelfPaced(Strict):
     reduction: Reduction = "mean"
 
 
-class EqualizationV2(Strict):
+class EqualizationV2(Settings):
     """EQLv2 (Tan et al., CVPR 2021): weights follow the accumulated gradient ratio."""
 
     name: Literal["eqlv2"]
@@ -113,7 +113,7 @@ class EqualizationV2(Strict):
     reduction: Reduction = "mean"
 
 
-class PresetLoss(Strict):
+class PresetLoss(Settings):
     """A published loss by its name; replaced by what it stands for when it is read."""
 
     preset: str
@@ -128,7 +128,7 @@ class PresetLoss(Strict):
 
     def resolve(self) -> AnyLoss:
         """Give the composition (or named loss) that the preset stands for."""
-        from mlt.config.loss_names import resolve_preset  # it builds the models of this module
+        from mlt.losses.preset_options import resolve_preset  # it builds the models of this module
 
         return resolve_preset(self.preset, self.options)
 

@@ -8,12 +8,12 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Stop"]
+__all__ = ["GracefulStop"]
 
 logger = logging.getLogger(__name__)
 
 
-class Stop:
+class GracefulStop:
     """A request to stop, made by Ctrl-C or SIGTERM while the context is open.
 
     The first signal sets :attr:`requested`; a second one interrupts at once. Outside the main
@@ -24,7 +24,7 @@ class Stop:
         self.requested = False
         self._previous: dict[int, Any] = {}
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> GracefulStop:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._handle)

@@ -10,17 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import ConfigError
-from mlt.metrics.gather import Groups
-from mlt.metrics.influence import MeanExpansion, expand
-from mlt.metrics.inputs import check_ranking
-from mlt.metrics.intervals import (
+from mlt.metrics.confidence.gather import Groups
+from mlt.metrics.confidence.influence import MeanExpansion, expand
+from mlt.metrics.confidence.intervals import (
     UNDEFINED,
     Interval,
     analytic_interval,
     bca_interval,
     percentile_interval,
 )
-from mlt.metrics.resampling import bootstrap_average_precision, class_groups, fill_vanished
+from mlt.metrics.confidence.resampling import (
+    bootstrap_average_precision,
+    class_groups,
+    fill_vanished,
+)
+from mlt.metrics.inputs import check_ranking
 
 __all__ = ["Method", "Uncertainty", "average_precision_intervals"]
 

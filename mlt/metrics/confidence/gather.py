@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.metrics.influence import Expansion, MeanExpansion, expand
+from mlt.metrics.confidence.influence import Expansion, MeanExpansion, expand
+from mlt.metrics.confidence.resampling import class_groups
 from mlt.metrics.inputs import check_ranking
-from mlt.metrics.resampling import class_groups
 
 __all__ = ["Gathered", "Group", "Groups", "gather"]
 

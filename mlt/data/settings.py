@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mlt.config.base import Place, Strict
+from mlt.settings import Settings, UserPath
 
 __all__ = [
     "CocoData",
@@ -23,7 +23,7 @@ __all__ = [
 LabelValue = Literal["unknown", "negative", "positive"]
 
 
-class LongTailConfig(Strict):
+class LongTailConfig(Settings):
     """Cut a long-tailed training split with the Pareto recipe."""
 
     b: float = Field(6.0, gt=0)
@@ -42,13 +42,13 @@ class LongTailConfig(Strict):
         return self
 
 
-class _Data(Strict):
+class _Data(Settings):
     """What every data source shares."""
 
-    root: Place
+    root: UserPath
     """Folder that holds the data. Annotations and images are relative to it; `split` and
     `image_ids` are not."""
-    split: Place | None = None
+    split: UserPath | None = None
     """Split file (JSON) made by tools/build_split.py; without it the split is built when needed."""
     on_image_error: Literal["raise", "skip"] = "raise"
     """An image that cannot be decoded stops the run, or is skipped and counted."""
@@ -63,9 +63,9 @@ class CocoMltData(_Data):
     """COCO-MLT: 1,909 long-tailed images of train2017, tested on val2017."""
 
     name: Literal["coco_mlt"]
-    root: Place = "data/coco"
+    root: UserPath = "data/coco"
     """Folder that holds annotations/, train2017/ and val2017/."""
-    image_ids: Place | None = None
+    image_ids: UserPath | None = None
     """The published list of training ids, one a line; exactly these images are then used."""
 
 
@@ -73,9 +73,9 @@ class VocMltData(_Data):
     """VOC-MLT: 1,142 long-tailed images of VOC2012 trainval, tested on VOC2007 test."""
 
     name: Literal["voc_mlt"]
-    root: Place = "data/VOCdevkit"
+    root: UserPath = "data/VOCdevkit"
     """Folder that holds VOC2012/ and VOC2007/."""
-    image_ids: Place | None = None
+    image_ids: UserPath | None = None
     """A list of training ids, one a line, instead of the split built by the published recipe."""
 
 
@@ -83,11 +83,11 @@ class DigitsMltData(_Data):
     """The embedded data: long-tailed scenes of handwritten digits, rendered when first needed."""
 
     name: Literal["digits_mlt"]
-    root: Place = "data/digits_mlt"
+    root: UserPath = "data/digits_mlt"
     """Folder the scenes are written to."""
 
 
-class CocoPart(Strict):
+class CocoPart(Settings):
     """One COCO annotation file and the folder of its images, both relative to the root."""
 
     annotations: str

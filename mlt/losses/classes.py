@@ -1,6 +1,6 @@
 """Losses by the class names that people search for.
 
-Each is the composition of the preset of the same name (`mlt.config.loss_presets`), with its
+Each is the composition of the preset of the same name (`mlt.losses.presets`), with its
 options as keyword arguments and its defaults; nothing else.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mlt.config.loss import Composition, Reduction
-from mlt.config.loss_names import resolve_preset
 from mlt.losses.adjustment import build_adjustment
+from mlt.losses.class_weights import ClassCounts
 from mlt.losses.elementwise import ElementwiseLoss
 from mlt.losses.focusing import build_focusing
+from mlt.losses.preset_options import resolve_preset
 from mlt.losses.reduce import check_reduction
-from mlt.losses.weighting import build_weighting
-from mlt.losses.weights import ClassCounts
+from mlt.losses.reweighting import build_weighting
+from mlt.losses.settings import Composition, Reduction
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from mlt.config.base import Strict
+from mlt.settings import Settings
 
 __all__ = [
     "REFERENCE_SCHEMES",
@@ -69,13 +69,13 @@ Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 # --- logit adjustment -----------------------------------------------------------------------------
 
 
-class NoAdjustment(Strict):
+class NoAdjustment(Settings):
     """The logits as they are."""
 
     name: Literal["none"] = "none"
 
 
-class PriorShift(Strict):
+class PriorShift(Settings):
     """Train on z + tau log(pi / (1 - pi)), predict with z (Menon et al., ICLR 2021)."""
 
     name: Literal["prior_shift"]
@@ -85,7 +85,7 @@ class PriorShift(Strict):
     """Epoch (counted from 0) from which the shift is on."""
 
 
-class NegativeTolerant(Strict):
+class NegativeTolerant(Settings):
     """Shift by the class prior and flatten the negative side (Wu et al., ECCV 2020)."""
 
     name: Literal["negative_tolerant"]
@@ -96,7 +96,7 @@ class NegativeTolerant(Strict):
     start_epoch: StartEpoch = 0
 
 
-class Margin(Strict):
+class Margin(Settings):
     """Subtract one margin from every positive's logit (Hill loss, SPLC)."""
 
     name: Literal["margin"]
@@ -104,7 +104,7 @@ class Margin(Strict):
     start_epoch: StartEpoch = 0
 
 
-class ClassMargin(Strict):
+class ClassMargin(Settings):
     """Subtract a margin that grows as the class gets rarer (LDAM, Cao et al., NeurIPS 2019)."""
 
     name: Literal["class_margin"]
@@ -125,13 +125,13 @@ Adjustment: TypeAlias = Annotated[
 # --- focusing -------------------------------------------------------------------------------------
 
 
-class NoFocusing(Strict):
+class NoFocusing(Settings):
     """Sigmoid cross entropy."""
 
     name: Literal["none"] = "none"
 
 
-class Focal(Strict):
+class Focal(Settings):
     """Cross entropy times (1 - p_t)^gamma (Lin et al., ICCV 2017)."""
 
     name: Literal["focal"]
@@ -140,7 +140,7 @@ class Focal(Strict):
     """Weight of positives, 1 - alpha that of negatives; none: both 1."""
 
 
-class Asymmetric(Strict):
+class Asymmetric(Settings):
     """Asymmetric focusing with a probability margin (Ridnik et al., ICCV 2021)."""
 
     name: Literal["asymmetric"]
@@ -152,7 +152,7 @@ class Asymmetric(Strict):
     """Stop the gradient at the focusing factor, as the published training code does."""
 
 
-class RobustAsymmetric(Strict):
+class RobustAsymmetric(Settings):
     """Robust asymmetric loss (Park et al., ICCV workshops 2023)."""
 
     name: Literal["robust_asymmetric"]
@@ -164,7 +164,7 @@ class RobustAsymmetric(Strict):
     epsilon_pos_pow: float = -2.5
 
 
-class Hill(Strict):
+class Hill(Settings):
     """Focal positives, and negatives (lamb - p) p^2, whose gradient falls for likely misses."""
 
     name: Literal["hill"]
@@ -172,7 +172,7 @@ class Hill(Strict):
     lamb: Annotated[float, Field(ge=1)] = 1.5
 
 
-class Polynomial(Strict):
+class Polynomial(Settings):
     """Focal plus epsilon (1 - p_t)^(gamma + 1): Poly-1 (Leng et al., ICLR 2022)."""
 
     name: Literal["polynomial"]
@@ -190,13 +190,13 @@ Focusing: TypeAlias = Annotated[
 # --- weighting ------------------------------------------------------------------------------------
 
 
-class NoWeighting(Strict):
+class NoWeighting(Settings):
     """Every element weighs 1."""
 
     name: Literal["none"] = "none"
 
 
-class _ClassWeighting(Strict):
+class _ClassWeighting(Settings):
     normalise: bool = True
     """Scale the class weights so that they sum to the number of classes. On by default, except
     for the schemes of the published code (by_class, average_w, average_n, min_n)."""
@@ -232,7 +232,7 @@ class EffectiveNumber(_ClassWeighting):
     """0 weighs all classes alike, near 1 is inverse frequency; auto is (N - 1) / N of N images."""
 
 
-class Rebalance(Strict):
+class Rebalance(Settings):
     """alpha + sigmoid(beta (r - mu)), r = (1 / n) / sum of 1 / n over the image's classes."""
 
     name: Literal["rebalance"]
@@ -244,7 +244,7 @@ class Rebalance(Strict):
     start_epoch: StartEpoch = 0
 
 
-class Equalization(Strict):
+class Equalization(Settings):
     """No negative gradient for rare classes, except on images without labels (EQL, CVPR 2020)."""
 
     name: Literal["equalization"]
@@ -253,7 +253,7 @@ class Equalization(Strict):
     start_epoch: StartEpoch = 0
 
 
-class Federated(Strict):
+class Federated(Settings):
     """Per batch, keep the classes present and a draw of others (Zhou et al., 2021)."""
 
     name: Literal["federated"]

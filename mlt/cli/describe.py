@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mlt.cli.split_tables import split_summary
 from mlt.config import Config, dump_config
-from mlt.data.summary import split_summary
 from mlt.engine.setup import prepare
 
 __all__ = ["describe"]

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlt.config.loss import AnyLoss
-from mlt.config.loss_presets import PRESETS
 from mlt.errors import ConfigError
+from mlt.losses.presets import PRESETS
+from mlt.losses.settings import AnyLoss
 
 __all__ = ["OPTION_ALIASES", "preset_options", "resolve_preset"]
 

@@ -1,0 +1,1 @@
+"""Intervals and tests: how sure an average precision is."""

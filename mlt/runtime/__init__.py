@@ -1,0 +1,1 @@
+"""The process that runs: its device, its progress, and what interrupts it."""
