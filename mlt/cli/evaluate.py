@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         decision = read_info(arguments.checkpoint).decision
         if decision is not None:
             thresholds = Decision.from_json(decision).limits
-    summary = summarize(predictions, limits, threshold=thresholds)
+    summary = summarize(predictions, limits=limits, threshold=thresholds)
     if arguments.classes:
         print(class_table(summary) + "\n")
     print(result_table(summary, part))

@@ -18,8 +18,9 @@ from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.errors import ConfigError, DataError, OutputExistsError
 from mlt.files import write_json_atomic
-from mlt.metrics import Predictions, Summary
+from mlt.metrics import Summary
 from mlt.models.checkpoint import check_class_names, load_checkpoint, weights_digest
+from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 from mlt.runtime.device import pick_device
 from mlt.runtime.progress import Progress

@@ -16,13 +16,14 @@ from mlt.engine.setup import Setup, prepare
 from mlt.engine.train import train_epoch
 from mlt.errors import ConfigError, DataError
 from mlt.files import write_text_atomic
-from mlt.metrics import Predictions, Summary, summarize
+from mlt.metrics import Summary, summarize
 from mlt.models.checkpoint import (
     CheckpointInfo,
     load_training_state,
     save_checkpoint,
     save_training_state,
 )
+from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 from mlt.runtime.interrupt import GracefulStop
 
@@ -110,7 +111,7 @@ def _train(setup: Setup, folder: RunFolder, stop: GracefulStop) -> Summary:
     if setup.validation_loader is not None:
         watched.save(folder.validation)
         predictions = _predict(setup, setup.test_loader)
-    summary = summarize(predictions, setup.stats.limits)
+    summary = summarize(predictions, limits=setup.stats.limits)
     write_results(folder.path, summary, predictions)
     _report_skipped(setup)
     logger.info("results are in %s", folder.path)
@@ -153,7 +154,7 @@ def _record(setup: Setup, folder: RunFolder) -> Predictions | None:
     predictions = _predict_watched(setup) if due else None
     means: dict[str, float | None] = {}
     if predictions is not None:
-        means = summarize(predictions, setup.stats.limits, details=False).to_json()["mAP"]
+        means = summarize(predictions, limits=setup.stats.limits, details=False).to_json()["mAP"]
         if (means["total"] or 0.0) > folder.best_total():
             _save(setup, folder.best)
     folder.append_history(

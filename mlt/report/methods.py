@@ -153,7 +153,7 @@ def _aligned(first: Run, run: Run) -> Run:
 def _methods(runs: Sequence[Run]) -> list[Method]:
     together: dict[str, list[Run]] = {}
     for run in runs:
-        counts = [run.predictions.num_train_images, run.predictions.class_counts.tolist()]
+        counts = [run.predictions.num_train_images, run.stats.counts.tolist()]
         # A folder without a configuration is a method of its own.
         own = run.settings or str(run.path.resolve())
         together.setdefault(json.dumps([own, counts], sort_keys=True, default=str), []).append(run)

@@ -127,7 +127,7 @@ class _Builder:
     def summary(self) -> Html:
         groups = self.report.stats.groups
         means = aggregate_seeds(self.report.baseline.predictions, groups=groups)
-        of_first = summarize(self.run.predictions, self.run.limits)
+        of_first = summarize(self.run.predictions, limits=self.run.limits)
         # Tiles show the first of the two.
         _, rates = self.keep(
             results.mean_table(self.report, means), results.rates_table(of_first, self.run)
@@ -195,10 +195,11 @@ def _subtitle(report: Report) -> str:
     data = first.config.get("data", {}).get("name")
     sizes = {run.predictions.num_train_images for m in report.methods for run in m.runs}
     whose = f" ({report.baseline.name})" if len(sizes) > 1 else ""
+    size = first.predictions.num_train_images
+    trained = "" if size is None else f"{size:,} training images{whose}, "
     return (
         f"{f'{data}: ' if data else ''}{len(first.predictions):,} test images, "
-        f"{first.predictions.num_train_images:,} training images{whose}, "
-        f"{report.stats.num_classes:,} classes"
+        f"{trained}{report.stats.num_classes:,} classes"
     )
 
 

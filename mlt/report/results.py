@@ -19,7 +19,7 @@ from mlt.metrics import (
     decide,
     precision_recall_f1,
 )
-from mlt.metrics.summary import TOP
+from mlt.metrics.precision_recall import TOP
 from mlt.report.cells import Mean
 from mlt.report.comparison import MEANS
 from mlt.report.methods import Report

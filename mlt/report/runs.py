@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from mlt.config.yaml_text import parse_yaml
 from mlt.data.stats import ClassStats, GroupLimits
 from mlt.errors import DataError, MissingFileError
-from mlt.metrics import Calibration, Decision, Predictions, average_precision
+from mlt.metrics import Calibration, Decision, average_precision
 from mlt.models.checkpoint import decision_copy
+from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 
 __all__ = ["Run", "load_run"]
@@ -97,10 +98,7 @@ class Run:
     @cached_property
     def stats(self) -> ClassStats:
         """Training counts and groups."""
-        p = self.predictions
-        return ClassStats.from_counts(
-            p.class_counts, p.num_train_images, class_names=p.class_names, limits=self.limits
-        )
+        return self.predictions.class_stats(self.limits)
 
     @property
     def watches_validation(self) -> bool:

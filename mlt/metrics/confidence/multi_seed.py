@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.data.stats import ClassStats, GroupLimits
+from mlt.data.stats import GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.confidence.estimates import Gathered, Group, Groups, gather
+from mlt.metrics.confidence.estimates import Combine, Estimates, Groups, estimate
 from mlt.metrics.confidence.influence import ClassInfluence, mean_over_models
 from mlt.metrics.confidence.interval import Interval, add_variances, analytic_interval
 from mlt.metrics.confidence.significance import Difference, t_test
@@ -79,16 +79,14 @@ def aggregate_seeds(
     """
     if not runs:
         raise DataError("there is no run to aggregate")
-    gathered = _gather(runs, groups or groups_of(runs[0], limits), mean_over_models)
+    found = _estimate(runs, groups or groups_of(runs[0], limits), mean_over_models)
     result = {}
-    for name, group in gathered.groups.items():
-        means = _means(gathered, group)
-        variance, freedom = _variance_of_mean(means)
-        interval = analytic_interval(
-            group.mean, level, extra_variance=variance, extra_freedom=freedom
-        )
-        sd = float(np.std(means, ddof=1)) if len(means) > 1 else math.nan
-        result[name] = SeedMean(float(means.mean()), sd, interval, len(means))
+    for name, mean in found.means.items():
+        of_runs = found.model_means(name)
+        variance, freedom = _variance_of_mean(of_runs)
+        interval = analytic_interval(mean, level, extra_variance=variance, extra_freedom=freedom)
+        sd = float(np.std(of_runs, ddof=1)) if len(of_runs) > 1 else math.nan
+        result[name] = SeedMean(float(of_runs.mean()), sd, interval, len(of_runs))
     return result
 
 
@@ -129,38 +127,25 @@ def compare_seeds(
     def difference(runs: Sequence[ClassInfluence]) -> ClassInfluence:
         return mean_over_models(runs[:count]).minus(mean_over_models(runs[count:]))
 
-    gathered = _gather([*first, *second], groups or groups_of(first[0], limits), difference)
+    found = _estimate([*first, *second], groups or groups_of(first[0], limits), difference)
     result = {}
-    for name, group in gathered.groups.items():
-        a, b = np.split(_means(gathered, group), [count])
+    for name, mean in found.means.items():
+        a, b = np.split(found.model_means(name), [count])
         of_seeds = add_variances(_variance_of_mean(a), _variance_of_mean(b))
-        variance, freedom = add_variances(group.mean.variance(), of_seeds)
+        variance, freedom = add_variances((mean.variance, mean.freedom), of_seeds)
         result[name] = t_test(float(a.mean() - b.mean()), variance, freedom, level)
     return result
 
 
 def groups_of(predictions: Predictions, limits: GroupLimits | None) -> dict[str, NDArray[np.intp]]:
     """Class indices of head, medium and tail."""
-    return ClassStats.from_counts(
-        predictions.class_counts, predictions.num_train_images, limits=limits
-    ).groups
+    return predictions.class_stats(limits).groups
 
 
-def _gather(
-    runs: Sequence[Predictions],
-    groups: Groups,
-    combine: Callable[[Sequence[ClassInfluence]], ClassInfluence],
-) -> Gathered:
+def _estimate(runs: Sequence[Predictions], groups: Groups, combine: Combine) -> Estimates:
     first = runs[0]
     aligned = [first.logits, *(align(first, run).logits for run in runs[1:])]
-    return gather(first.targets, aligned, first.known, groups, combine)
-
-
-def _means(gathered: Gathered, group: Group) -> NDArray[np.float64]:
-    """(S,) mAP of each run over the classes of the group; NaN if it has none."""
-    if not group.columns:
-        return np.full(len(gathered.values), np.nan)
-    return gathered.values[:, group.columns].mean(axis=1)
+    return estimate(first.targets, aligned, first.known, groups, combine)
 
 
 def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:
