@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
 from mlt.detection.lvis import LVIS_LIMITS
 from mlt.detection.records import Annotations, category_images, read_records
 from mlt.errors import ConfigError, DataError

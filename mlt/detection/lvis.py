@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.data.samplers.repeat_factor import RepeatFactorSampler
 from mlt.data.sparse import csr_from_pairs
-from mlt.data.stats import GroupLimits
-from mlt.detection.counts import BoxCounts
 from mlt.detection.records import Annotations, image_categories, read_records
 from mlt.errors import DataError
 
@@ -21,7 +21,7 @@ the letter that each category has in the annotations, and so does this package w
 """
 
 
-def class_counts_from_lvis(annotations: Annotations) -> BoxCounts:
+def class_counts_from_lvis(annotations: Annotations) -> ClassCounts:
     """Give the training boxes of each LVIS category, for labels 0 to C - 1 in order of the ids.
 
     LVIS writes the counts of its training set into the categories of each of its files, so the
@@ -37,7 +37,7 @@ def class_counts_from_lvis(annotations: Annotations) -> BoxCounts:
     Example:
         >>> class_counts_from_lvis({"images": [], "annotations": [], "categories": [
         ...     {"id": 2, "instance_count": 5}, {"id": 1, "instance_count": 900}]})
-        BoxCounts([900, 5])
+        ClassCounts([900, 5], total=905, unit='boxes')
     """
     categories = sorted(read_records(annotations).categories, key=lambda category: category.id)
     counts = [c.instance_count for c in categories if c.instance_count is not None]
@@ -46,7 +46,7 @@ def class_counts_from_lvis(annotations: Annotations) -> BoxCounts:
             "The categories have no instance_count, so this is not LVIS. For COCO's format use "
             "mlt.detection.class_counts_from_coco."
         )
-    return BoxCounts(counts)
+    return ClassCounts.from_counts(counts, unit="boxes")
 
 
 def repeat_factor_sampler_from_coco(

@@ -7,9 +7,9 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import one_pass
 from mlt.losses.adjustment import Adjusted, Adjustment
-from mlt.losses.class_weights import ClassCounts
 from mlt.losses.focusing import Focusing
 from mlt.losses.formulas import mix
 from mlt.losses.logistic import Logistic

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from mlt.data.stats import ClassStats, GroupLimits
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.confidence.gather import Groups, gather
 from mlt.metrics.confidence.intervals import percentile_interval
@@ -185,7 +186,7 @@ def compare_predictions(
 
 def groups_of(predictions: Predictions, limits: GroupLimits | None) -> dict[str, NDArray[np.intp]]:
     """Class indices of head, medium and tail."""
-    return ClassStats.from_counts(
+    return ClassCounts.from_counts(
         predictions.class_counts, predictions.num_train_images, limits=limits
     ).groups
 

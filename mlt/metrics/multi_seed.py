@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.compare import Difference, align, groups_of, t_test
 from mlt.metrics.confidence.gather import Gathered, Group, Groups, gather

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mlt.data.stats import GROUPS, ClassStats, GroupLimits
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GROUPS, GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.average_precision import average_precision, micro_average_precision
 from mlt.metrics.confidence.intervals import UNDEFINED, Interval
@@ -150,11 +151,11 @@ def summarize(
     """
     if len(predictions) == 0:
         raise DataError("there is no image to evaluate: the test split is empty")
-    stats = ClassStats.from_counts(
+    stats = ClassCounts.from_counts(
         predictions.class_counts,
         predictions.num_train_images,
-        class_names=predictions.class_names,
-        limits=limits or GroupLimits(),
+        names=predictions.class_names,
+        limits=limits,
     )
     targets, logits, known = predictions.targets, predictions.logits, predictions.known
     more = _details(predictions, stats, threshold, level) if details else None
@@ -188,7 +189,7 @@ def summarize(
 
 def _details(
     predictions: Predictions,
-    stats: ClassStats,
+    stats: ClassCounts,
     threshold: float | Sequence[float],
     level: float,
 ) -> Details:

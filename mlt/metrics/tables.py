@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mlt.data.stats import GROUPS
+from mlt.class_groups import GROUPS
 from mlt.metrics.confidence.intervals import Interval
 from mlt.metrics.decision import Decision, TunedDecision
 from mlt.metrics.precision_recall import Rates

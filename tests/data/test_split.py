@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlt.class_counts import ClassCounts
 from mlt.data import (
-    ClassStats,
     LabelTable,
     Split,
     build_pareto_split,
@@ -40,7 +40,7 @@ def test_the_figures_are_those_published(shared: Path, name: str) -> None:
     assert list(published.class_counts) == expected["class_counts"]
     assert published.sha256_sorted_ids == expected["sha256_sorted_ids"]
     assert len(published.class_names) == len(published.class_counts)
-    groups = ClassStats.from_counts(published.class_counts, published.num_images).groups
+    groups = ClassCounts.from_counts(published.class_counts, published.num_images).groups
     assert tuple(len(groups[g]) for g in ("head", "medium", "tail")) == published.group_sizes
 
 

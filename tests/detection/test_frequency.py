@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
 from mlt.detection.frequency import ap_by_frequency, frequency_table
 from mlt.detection.lvis import class_counts_from_lvis, repeat_factor_sampler_from_coco
 from mlt.detection.records import image_categories, read_records
@@ -206,7 +206,7 @@ def test_an_evaluation_of_another_kind_is_refused(coco_evaluation: Any) -> None:
 def test_lvis_counts(tmp_path: Path) -> None:
     counts = class_counts_from_lvis(ground_truth())
     assert class_counts_from_lvis(SimpleNamespace(dataset=ground_truth())) == counts
-    assert list(counts) == [202, 200, 20, 2] and counts.num_boxes == 424
+    assert list(counts) == [202, 200, 20, 2] and counts.total == 424
     with pytest.raises(DataError, match="instance_count"):
         class_counts_from_lvis({"images": [], "annotations": [], "categories": [{"id": 1}]})
     with pytest.raises(MissingFileError):
