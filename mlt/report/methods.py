@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError, DataError
-from mlt.metrics import Predictions
-from mlt.metrics.compare import align
+from mlt.predictions import Predictions, align
 from mlt.report.runs import Run, load_run
 
 __all__ = ["Method", "Report", "listed", "load_report"]

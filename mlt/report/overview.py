@@ -174,9 +174,9 @@ def _order(summary: Summary) -> Html:
         return Html("")
     facts = {
         "micro AP": f"{shown(more.micro_ap, 'percent')} %",
-        "ranking loss": f"{shown(more.order.ranking_loss, 'percent')} %",
-        "one-error": f"{shown(more.order.one_error, 'percent')} %",
-        "coverage": f"{more.order.coverage:.2f} labels",
+        "ranking loss": f"{shown(more.ranking.ranking_loss, 'percent')} %",
+        "one-error": f"{shown(more.ranking.one_error, 'percent')} %",
+        "coverage": f"{more.ranking.coverage:.2f} labels",
     }
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
     return tag("dl", *items, class_="facts")
