@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,38 @@ from PIL import Image
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+PHOTOGRAPHS = "needs real photographs"
+
+
+def judge_skip(report: pytest.CollectReport | pytest.TestReport) -> None:
+    """Say how to get what is absent; under CI only photographs may be absent, all else fails."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    file, line, reason = report.longrepr  # type: ignore[misc]
+    if "could not import" in reason:
+        reason += "; it comes with `pip install --editable '.[dev]'`"
+    report.longrepr = (file, line, reason)
+    if os.environ.get("CI") == "true" and PHOTOGRAPHS not in reason:
+        report.outcome = "failed"
+        report.longrepr = f"{file}:{line}: {reason}\nUnder CI only real photographs may be absent."
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    """Judge files that skip as a whole."""
+    report = yield
+    judge_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Judge tests that skip."""
+    report = yield
+    judge_skip(report)
+    return report
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the repository."""
@@ -26,10 +59,10 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of facts and real data beside the repository; tests skip where it is absent."""
+    """The folder of real photographs beside the repository; tests skip where it is absent."""
     folder = Path(os.environ.get("MLT_SHARED", REPOSITORY.parent / "shared"))
-    if not (folder / "golden").is_dir():
-        pytest.skip(f"needs the shared test data, and {folder} is absent")
+    if not (folder / "data").is_dir():
+        pytest.skip(f"{PHOTOGRAPHS}, and {folder} is absent")
     return folder
 
 

@@ -6,6 +6,7 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -214,12 +215,22 @@ def test_truncated(tmp_path: Path, suffix: str) -> None:
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may read everything")
-def test_unreadable(tmp_path: Path) -> None:
-    Image.fromarray(COLOURS).save(tmp_path / "a.png")
-    (tmp_path / "a.png").chmod(0)
+@pytest.fixture
+def unreadable(tmp_path: Path) -> Iterator[Path]:
+    """An image without the right to read it; root, who may read everything, is another user."""
+    file, user = tmp_path / "a.png", os.geteuid()
+    Image.fromarray(COLOURS).save(file)
+    file.chmod(0)
+    if user == 0:
+        os.seteuid(65534)
+    yield file
+    os.seteuid(user)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not have these permissions")
+def test_unreadable(unreadable: Path) -> None:
     with pytest.raises(DataError, match="permission"):
-        load_image(tmp_path / "a.png")
+        load_image(unreadable)
 
 
 def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
