@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -216,19 +217,30 @@ def test_truncated(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.fixture
-def unreadable(tmp_path: Path) -> Iterator[Path]:
-    """An image without the right to read it; root, who may read everything, is another user."""
-    file, user = tmp_path / "a.png", os.geteuid()
-    Image.fromarray(COLOURS).save(file)
-    file.chmod(0)
+def plain_user() -> Iterator[None]:
+    """Be a user who may not read everything, as root may."""
+    user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
-    yield file
+    yield
     os.seteuid(user)
 
 
+@pytest.fixture(params=["file", "folder"])
+def unreadable(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """An image without the right to read it, or to enter its folder."""
+    with tempfile.TemporaryDirectory() as name:  # not tmp_path, which other users cannot enter
+        folder = Path(name)
+        folder.chmod(0o755)
+        file = folder / "a.png"
+        Image.fromarray(COLOURS).save(file)
+        (file if request.param == "file" else folder).chmod(0)
+        yield file
+        folder.chmod(0o755)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not have these permissions")
-def test_unreadable(unreadable: Path) -> None:
+def test_unreadable(unreadable: Path, plain_user: None) -> None:
     with pytest.raises(DataError, match="permission"):
         load_image(unreadable)
 
