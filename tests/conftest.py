@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,55 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"{PHOTOGRAPHS}, and {folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of golden numbers; its README says what each is."""
+    return REPOSITORY / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """The folder of the published splits' label lists; its README says what each is."""
+    return REPOSITORY / "tests" / "published"
+
+
+@pytest.fixture(scope="session")
+def published_labels(published: Path) -> Callable[[str], dict[str, list[int]]]:
+    """Read a list of `published` by name: image id to class indices, in the list's order."""
+
+    def read(name: str) -> dict[str, list[int]]:
+        rows = [line.split() for line in (published / f"{name}.txt").read_text().splitlines()]
+        return {image_id: [int(c) for c in classes] for image_id, *classes in rows}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def voc_devkit(
+    published_labels: Callable[[str], dict[str, list[int]]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """All annotations of VOC2012 trainval and VOC2007 test in VOC's layout; no photographs."""
+    from mlt.data.published import VOC_CLASSES
+
+    root = tmp_path_factory.mktemp("VOCdevkit")
+    for year, part in (("VOC2012", "trainval"), ("VOC2007", "test")):
+        labels = published_labels(f"{year.lower()}_{part}_labels")
+        annotations, sets = root / year / "Annotations", root / year / "ImageSets" / "Main"
+        annotations.mkdir(parents=True)
+        sets.mkdir(parents=True)
+        (sets / f"{part}.txt").write_text("".join(f"{image_id}\n" for image_id in labels))
+        for image_id, classes in labels.items():
+            objects = "".join(
+                f"<object><name>{VOC_CLASSES[c]}</name><difficult>{n % 2}</difficult></object>"
+                for n, c in enumerate(classes * 2)
+            )
+            (annotations / f"{image_id}.xml").write_text(
+                f"<annotation><filename>{image_id}.jpg</filename>{objects}</annotation>"
+            )
+    return root
 
 
 def write_coco(root: Path, part: str, labels: list[list[int]], names: list[str]) -> None:

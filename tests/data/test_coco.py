@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -233,14 +234,12 @@ def test_equals_pycocotools_on_real_photographs(shared: Path, part: str) -> None
     assert same(read_coco(oracle, folder / f"{part}2017"), table)
 
 
-def test_equals_the_published_labels_of_val2017(shared: Path) -> None:
-    published = {}
-    lines = (shared / "data/published-splits/coco_val2017_labels.txt").read_text().splitlines()
-    for line in lines:
-        image_id, *classes = map(int, line.split())
-        published[image_id] = classes
+def test_equals_the_published_labels_of_val2017(
+    shared: Path, published_labels: Callable[[str], dict[str, list[int]]]
+) -> None:
+    published = published_labels("coco_val2017_labels")
     folder = shared / "data" / "coco-mini"
     table = read_coco(folder / "annotations" / "instances_val2017.json", folder / "val2017")
     assert len(table) == 210
     for row, image_id in enumerate(table.image_ids.tolist()):
-        assert np.flatnonzero(table.targets([row])[0]).tolist() == published[image_id]
+        assert np.flatnonzero(table.targets([row])[0]).tolist() == published[str(image_id)]
