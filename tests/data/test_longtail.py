@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -109,29 +109,26 @@ def test_a_class_that_lost_its_last_image_gets_one_back() -> None:
     assert len(select_pareto(labels, order, profile)) == 1
 
 
-def voc_table(shared: Path) -> tuple[list[str], LabelTable]:
-    text = (shared / "data/published-splits/voc2012_trainval_labels.txt").read_text()
-    ids, indices = [], []
-    for line in text.splitlines():
-        image_id, *classes = line.split()
-        ids.append(image_id)
-        indices.append([int(c) for c in classes])
-    table = LabelTable.from_lists(ids, ids, VOC_CLASSES, indices)
-    return ids, table
+Labels = Callable[[str], dict[str, list[int]]]
 
 
-def test_voc_mlt_comes_out_bit_for_bit(shared: Path) -> None:
-    ids, table = voc_table(shared)
-    published = (shared / "data/published-splits/voc_mlt_train_ids.txt").read_text().split()
+@pytest.fixture(scope="module")
+def voc_table(published_labels: Labels) -> LabelTable:
+    labels = published_labels("voc2012_trainval_labels")
+    return LabelTable.from_lists(list(labels), list(labels), VOC_CLASSES, list(labels.values()))
+
+
+def test_voc_mlt_comes_out_bit_for_bit(voc_table: LabelTable, published_labels: Labels) -> None:
+    published = list(published_labels("voc_mlt_train_ids"))
     profile = pareto_profile(20, b=6, max=800, min=1)
-    rows = select_published(table.labels, class_order(table), profile)
-    assert [ids[row] for row in rows] == published and len(published) == 1142
+    order = class_order(voc_table)
+    rows = select_published(voc_table.labels, order, profile)
+    assert voc_table.take(rows).image_ids.tolist() == published and len(published) == 1142
 
 
-def test_the_clean_variant_gives_a_like_split(shared: Path) -> None:
-    _, table = voc_table(shared)
+def test_the_clean_variant_gives_a_like_split(voc_table: LabelTable) -> None:
     profile = pareto_profile(20, b=6, max=800, min=1)
-    rows = select_pareto(table.labels, class_order(table), profile)
-    groups = table.take(rows).class_counts().groups
+    rows = select_pareto(voc_table.labels, class_order(voc_table), profile)
+    groups = voc_table.take(rows).class_counts().groups
     assert [len(groups[g]) for g in ("head", "medium", "tail")] == [6, 6, 8]
     assert 1000 < len(rows) < 1300

@@ -89,7 +89,7 @@ def coco_evaluation() -> Any:
 
 @pytest.fixture
 def lvis_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    pytest.importorskip("lvis", reason="needs lvis")
+    pytest.importorskip("lvis")
     monkeypatch.setattr(np, "float", float, raising=False)  # lvis 0.5.3 is older than NumPy 1.24
     from lvis import LVIS, LVISEval, LVISResults
 
