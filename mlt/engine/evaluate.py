@@ -11,7 +11,7 @@ from torch import nn
 
 from mlt.config import Config
 from mlt.data.dataset import ImageDataset
-from mlt.data.load import check_images, check_not_empty
+from mlt.data.run_data import check_images, check_not_empty
 from mlt.data.loader import Loader, build_loader
 from mlt.data.sources import read_test, read_validation
 from mlt.data.stats import GroupLimits
