@@ -183,7 +183,7 @@ def test_a_stream_is_refused() -> None:
             return iter(())
 
     with pytest.raises(
-        ConfigError, match=r"is a Stream, which .* expected .* a map-style data set"
+        ConfigError, match=r"is a Stream, which .* expected .* a map-style"
     ):
         own_parts({"train": Stream()})
 
