@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _published(arguments: argparse.Namespace) -> tuple[LabelTable, Split]:
-    from mlt.data.load import build_split
+    from mlt.data.run_data import build_split
     from mlt.data.settings import CocoMltData, VocMltData
     from mlt.data.sources import annotation_files, read_train
     from mlt.errors import ConfigError

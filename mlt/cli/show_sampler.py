@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mlt.class_groups import GroupLimits
     from mlt.cli.split_tables import draws_table
     from mlt.config import load_config
-    from mlt.data.load import training_split
+    from mlt.data.run_data import training_split
     from mlt.data.samplers import build_sampler, expected_draws
     from mlt.run_folder import RunFolder
 

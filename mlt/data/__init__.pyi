@@ -1,4 +1,4 @@
-from .builders import (
+from .split_builders import (
     build_pareto_split as build_pareto_split,
     build_published_split as build_published_split,
     full_split as full_split,

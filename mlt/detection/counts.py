@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from mlt.class_counts import ClassCounts
-from mlt.data.formats.coco import LoadedCoco, coco_records
+from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
 from mlt.errors import DataError
 
 __all__ = ["class_counts_from_coco", "class_counts_from_dataset"]
 
 
 def class_counts_from_coco(
-    annotations: str | Path | Mapping[str, Any] | LoadedCoco, num_classes: int | None = None
+    annotations: CocoAnnotations, num_classes: int | None = None
 ) -> ClassCounts:
     """Count the boxes of each category of a COCO file, by category id.
 
@@ -45,13 +43,12 @@ def class_counts_from_coco(
         ... })
         ClassCounts([-, 0, -, 1], total=1, unit='boxes')
     """
-    if isinstance(annotations, Mapping):
-        annotations = SimpleNamespace(dataset=dict(annotations))
-    source, (images, records, categories) = coco_records(annotations)
-    if not categories:
+    coco = read_coco_records(annotations)
+    source, records = coco.source, coco.annotations
+    if not coco.categories:
         raise DataError(f"{source} has no categories, so there is nothing to count")
-    size = {image.id: (image.width, image.height) for image in images}
-    ids = [category.id for category in categories]
+    size = {image.id: (image.width, image.height) for image in coco.images}
+    ids = [category.id for category in coco.categories]
     boxes = dict.fromkeys(ids, 0)
     for record in records:
         if record.category_id not in boxes:

@@ -12,8 +12,8 @@ from torch import nn
 from mlt.class_groups import GroupLimits
 from mlt.config import Config
 from mlt.data.dataset import ImageDataset
-from mlt.data.load import check_images, check_not_empty
 from mlt.data.loader import Loader, build_loader
+from mlt.data.run_data import check_images, check_not_empty
 from mlt.data.sources import read_test, read_validation
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.errors import ConfigError, DataError, OutputExistsError
