@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from mlt.errors import ConfigError
+from mlt.losses.base import Loss
 from mlt.losses.build import build_from_counts
 from mlt.losses.class_weights import ClassCounts
-from mlt.losses.elementwise import Loss
 from mlt.losses.preset_options import resolve_preset
 from mlt.losses.presets import PRESETS
 from mlt.losses.reduce import check_reduction
