@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from mlt.data.formats.coco import LoadedCoco, coco_records
+from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
 from mlt.errors import ConfigError, DataError
 
 __all__ = ["BoxCounts", "class_counts_from_coco", "class_counts_from_dataset"]
@@ -117,7 +115,7 @@ class BoxCounts(Sequence[int]):
 
 
 def class_counts_from_coco(
-    annotations: str | Path | Mapping[str, Any] | LoadedCoco, num_classes: int | None = None
+    annotations: CocoAnnotations, num_classes: int | None = None
 ) -> BoxCounts:
     """Count the boxes of each category of a COCO file, by category id.
 
@@ -145,13 +143,12 @@ def class_counts_from_coco(
         ... })
         BoxCounts([-, 0, -, 1])
     """
-    if isinstance(annotations, Mapping):
-        annotations = SimpleNamespace(dataset=dict(annotations))
-    source, (images, records, categories) = coco_records(annotations)
-    if not categories:
+    coco = read_coco_records(annotations)
+    source, records = coco.source, coco.annotations
+    if not coco.categories:
         raise DataError(f"{source} has no categories, so there is nothing to count")
-    size = {image.id: (image.width, image.height) for image in images}
-    ids = [category.id for category in categories]
+    size = {image.id: (image.width, image.height) for image in coco.images}
+    ids = [category.id for category in coco.categories]
     boxes = dict.fromkeys(ids, 0)
     for record in records:
         if record.category_id not in boxes:
