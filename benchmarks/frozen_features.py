@@ -21,8 +21,8 @@ from sklearn.preprocessing import StandardScaler
 from mlt.config import load_config
 from mlt.data import LabelTable
 from mlt.data.dataset import ImageDataset
-from mlt.data.run_data import load_data
 from mlt.data.loader import build_loader
+from mlt.data.run_data import load_data
 from mlt.data.transforms import eval_preprocessing, eval_transform
 from mlt.engine.evaluate import predict_logits
 from mlt.metrics import Predictions, result_table, summarize

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError, DataError
+from mlt.losses.base import Loss
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
-from mlt.losses.elementwise import Loss, PerLabelLoss
+from mlt.losses.elementwise import PerLabelLoss
 from mlt.losses.reweighting import InstanceWeighting, MeanCountWeighting, RarestWeighting
 from mlt.losses.single_label import (
     ClassBalancedSoftmaxLoss,

@@ -7,9 +7,10 @@ import torch
 from mlt.class_counts import ClassCounts
 from mlt.losses import settings as config
 from mlt.losses.adjustment import build_adjustment
+from mlt.losses.base import Loss
 from mlt.losses.class_weights import required, warn_of_clamped
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
-from mlt.losses.elementwise import ElementwiseLoss, Loss
+from mlt.losses.elementwise import ElementwiseLoss
 from mlt.losses.focusing import build_focusing
 from mlt.losses.reweighting import build_weighting
 from mlt.losses.stateful import EqualizationLossV2, SelfPacedLoss

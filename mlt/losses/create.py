@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from mlt.class_counts import ClassCounts
+from mlt.losses.base import Loss
 from mlt.losses.build import build_from_counts
-from mlt.losses.elementwise import Loss
 from mlt.losses.preset_options import resolve_preset
 from mlt.losses.presets import PRESETS
 from mlt.losses.reduce import check_reduction

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError
+from mlt.losses.base import Loss
 from mlt.losses.class_weights import (
     class_margins,
     effective_number_weights,
     sum_to_classes,
     warn_of_clamped,
 )
-from mlt.losses.elementwise import Loss
 from mlt.losses.reduce import reduce_rows
 from mlt.losses.settings import Reduction
 from mlt.losses.softmax import (
@@ -43,6 +43,8 @@ __all__ = [
 
 class _RowLoss(Loss):
     # `mean` and `batchmean` are both the mean over rows; `none` gives one loss a row.
+    gives = "row"
+    activation = "softmax"
     class_counts: ClassCounts
 
     def __init__(
@@ -51,6 +53,7 @@ class _RowLoss(Loss):
         super().__init__(reduction)
         self.class_counts = ClassCounts.from_counts(counts, num_images)
         warn_of_clamped(self.class_counts)
+        self.num_columns = self.class_counts.num_classes
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
         raise NotImplementedError
@@ -194,6 +197,8 @@ class SeesawLoss(Loss):
         tensor([2., 1.], dtype=torch.float64)
     """
 
+    gives = "row"
+    activation = "softmax"
     counts: Tensor
 
     def __init__(
@@ -210,6 +215,7 @@ class SeesawLoss(Loss):
                 f"SeesawLoss takes the number of classes, an integer, not {num_classes!r}; it "
                 "counts them itself."
             )
+        self.num_columns = num_classes
         self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.float64))
         self.p = p
         self.q = q
