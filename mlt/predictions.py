@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.arrays import as_array, check_targets
-from mlt.data.stats import ClassStats, GroupLimits
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.errors import DataError, MissingFileError
 from mlt.files import atomic_write
 
@@ -108,7 +109,7 @@ class Predictions:
         logits: ArrayLike,
         targets: ArrayLike,
         *,
-        class_counts: ArrayLike | None = None,
+        class_counts: ClassCounts | ArrayLike | None = None,
         num_train_images: int | None = None,
         class_names: Iterable[str] | None = None,
         image_ids: ArrayLike | None = None,
@@ -119,8 +120,8 @@ class Predictions:
         Args:
             logits: (N, C) float32 array or tensor, as the model gave them.
             targets: (N, C) of 0 and 1 or booleans.
-            class_counts: (C,) positives of each class in the training data; they make head, medium
-                and tail.
+            class_counts: (C,) positives of each class in the training data, which make head, medium
+                and tail; class counts bring their names and number of images along.
             num_train_images: Images of the training data.
             class_names: C names; "0", "1", ... if None.
             image_ids: (N,) integers or strings; the number of the row if None.
@@ -134,6 +135,9 @@ class Predictions:
             >>> predictions.image_ids.tolist(), predictions.class_names
             ([0, 1], ('0', '1'))
         """
+        if isinstance(class_counts, ClassCounts):
+            num_train_images = class_counts.total if num_train_images is None else num_train_images
+            class_names = class_counts.names if class_names is None else class_names
         values = _float32(logits)
         n, c = values.shape if values.ndim == 2 else (0, 0)
         return cls(
@@ -149,7 +153,7 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def class_stats(self, limits: GroupLimits | None = None) -> ClassStats:
+    def training_counts(self, limits: GroupLimits | None = None) -> ClassCounts:
         """Training counts of the classes, and with them head, medium and tail.
 
         Args:
@@ -165,8 +169,9 @@ class Predictions:
                 "and so which classes are head, medium and tail; give class_counts when they are "
                 "made"
             )
-        total = counts.max(initial=0) if self.num_train_images is None else self.num_train_images
-        return ClassStats.from_counts(counts, total, class_names=self.class_names, limits=limits)
+        return ClassCounts.from_counts(
+            counts, self.num_train_images, names=self.class_names, limits=limits
+        )
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Predictions:
         """The predictions of some of the images.

@@ -86,8 +86,8 @@ def _train(setup: Setup, folder: RunFolder, stop: GracefulStop) -> Summary:
     logger.info(
         "training on %s: %d images, %d classes, %d epochs of %d updates",
         setup.device,
-        setup.stats.num_images,
-        setup.stats.num_classes,
+        setup.class_counts.total,
+        setup.class_counts.num_classes,
         config.training.epochs,
         setup.updates_per_epoch,
     )
@@ -111,7 +111,7 @@ def _train(setup: Setup, folder: RunFolder, stop: GracefulStop) -> Summary:
     if setup.validation_loader is not None:
         watched.save(folder.validation)
         predictions = _predict(setup, setup.test_loader)
-    summary = summarize(predictions, limits=setup.stats.limits)
+    summary = summarize(predictions, limits=setup.class_counts.limits)
     write_results(folder.path, summary, predictions)
     _report_skipped(setup)
     logger.info("results are in %s", folder.path)
@@ -154,7 +154,8 @@ def _record(setup: Setup, folder: RunFolder) -> Predictions | None:
     predictions = _predict_watched(setup) if due else None
     means: dict[str, float | None] = {}
     if predictions is not None:
-        means = summarize(predictions, limits=setup.stats.limits, details=False).to_json()["mAP"]
+        limits = setup.class_counts.limits
+        means = summarize(predictions, limits=limits, details=False).to_json()["mAP"]
         if (means["total"] or 0.0) > folder.best_total():
             _save(setup, folder.best)
     folder.append_history(
@@ -189,8 +190,8 @@ def _predict(setup: Setup, loader: Loader) -> Predictions:
     return predict(
         setup.training.evaluated_model,
         loader,
-        setup.stats.counts,
-        setup.stats.num_images,
+        setup.class_counts.counts,
+        len(setup.data.train),
         setup.device,
         mirror=setup.config.evaluation.mirror,
     )
@@ -198,9 +199,9 @@ def _predict(setup: Setup, loader: Loader) -> Predictions:
 
 def _save(setup: Setup, path: Path) -> None:
     info = CheckpointInfo(
-        class_names=setup.stats.class_names,
-        class_counts=tuple(int(n) for n in setup.stats.counts),
-        num_train_images=setup.stats.num_images,
+        class_names=setup.class_counts.names,
+        class_counts=tuple(int(n) for n in setup.class_counts.counts),
+        num_train_images=len(setup.data.train),
         model=setup.config.model.model_dump(mode="json"),
         preprocessing=setup.preprocessing.to_dict(),
         epoch=setup.training.position.epoch,

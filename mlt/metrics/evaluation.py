@@ -9,7 +9,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.data.stats import GROUPS, GroupLimits
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GROUPS, GroupLimits
 from mlt.errors import ConfigError, DataError
 from mlt.metrics.ap import average_precision, micro_average_precision
 from mlt.metrics.confidence.ap_intervals import average_precision_intervals
@@ -36,7 +37,7 @@ def summarize(
     predictions: ArrayLike,
     targets: ArrayLike,
     *,
-    class_counts: ArrayLike | None = None,
+    class_counts: ClassCounts | ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     known: ArrayLike | None = None,
     limits: GroupLimits | None = None,
@@ -48,7 +49,7 @@ def summarize(
     predictions: Predictions | ArrayLike,
     targets: ArrayLike | None = None,
     *,
-    class_counts: ArrayLike | None = None,
+    class_counts: ClassCounts | ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     known: ArrayLike | None = None,
     limits: GroupLimits | None = None,
@@ -103,6 +104,8 @@ def summarize(
             raise ConfigError(
                 "summarize takes Predictions, or logits and targets; the targets are missing"
             )
+        if limits is None and isinstance(class_counts, ClassCounts):
+            limits = class_counts.limits
         predictions = Predictions.from_arrays(
             predictions, targets, class_counts=class_counts, class_names=class_names, known=known
         )
@@ -124,8 +127,8 @@ def _summary(
     if len(predictions) == 0:
         raise DataError("there is no image to evaluate: the test split is empty")
     p, counts = predictions, predictions.class_counts
-    stats = None if counts is None else p.class_stats(limits)
-    groups = {} if stats is None else stats.groups
+    training = None if counts is None else p.training_counts(limits)
+    groups = {} if training is None else training.groups
     ap = average_precision(p.targets, p.logits, p.known)
     more = _details(p, groups, threshold, level) if details else None
     intervals = [UNDEFINED] * len(ap) if more is None else more.intervals.per_class
@@ -137,7 +140,7 @@ def _summary(
         per_class=tuple(
             ClassResult(
                 name=name,
-                group=None if stats is None else stats.group_of(c),
+                group=None if training is None else training.group_of(c),
                 ap=float(ap[c]),
                 n_train=None if counts is None else int(counts[c]),
                 n_test=int(n_test[c]),

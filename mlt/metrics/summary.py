@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from mlt.data.stats import GROUPS, GroupLimits
+from mlt.class_groups import GROUPS, GroupLimits
 from mlt.metrics.confidence.ap_intervals import AveragePrecisionIntervals
 from mlt.metrics.confidence.interval import UNDEFINED, Interval
 from mlt.metrics.precision_recall import TOP, PrecisionRecallF1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.data.stats import GROUPS
+from mlt.class_groups import GROUPS
 from mlt.metrics import (
     PrecisionRecallF1,
     SeedMean,
@@ -90,7 +90,7 @@ def class_table(report: Report, means: Sequence[SeedMean]) -> Table:
         of = means[c]
         lift = of.mean / run.prevalence[c] if run.positives[c] else math.nan
         rows.append(
-            [stats.class_names[c], stats.group_of(c), int(stats.counts[c]), int(run.positives[c]),
+            [stats.names[c], stats.group_of(c), int(stats.counts[c]), int(run.positives[c]),
              Mean(of.mean, of.sd), of.interval, float(lift)]
         )  # fmt: skip
     return Table("classes", "Average precision of each class", columns, rows,

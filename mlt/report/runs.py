@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.config.yaml_text import parse_yaml
-from mlt.data.stats import ClassStats, GroupLimits
 from mlt.errors import DataError, MissingFileError
 from mlt.metrics import Calibration, Decision, average_precision
 from mlt.models.checkpoint import decision_copy
@@ -96,9 +97,9 @@ class Run:
         return self.positives / np.maximum(images, 1)
 
     @cached_property
-    def stats(self) -> ClassStats:
+    def stats(self) -> ClassCounts:
         """Training counts and groups."""
-        return self.predictions.class_stats(self.limits)
+        return self.predictions.training_counts(self.limits)
 
     @property
     def watches_validation(self) -> bool:

@@ -383,10 +383,10 @@ def test_a_checkpoint_whose_model_is_not_known_is_explained(tiny_run: Path, tmp_
         load_checkpoint(file)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the lock needs a POSIX system")
 def test_two_processes_cannot_share_a_folder(
     finished: RunFolder, tiny_values: dict[str, Any]
 ) -> None:
-    pytest.importorskip("fcntl", reason="the lock needs a POSIX system")
     with finished.locked(), pytest.raises(OutputExistsError, match="another process"):
         train_run(parse_config(tiny_values), overwrite=True)
     assert finished.metrics.exists()

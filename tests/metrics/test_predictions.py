@@ -101,7 +101,7 @@ def test_logits_and_targets_are_enough(tmp_path: Path) -> None:
     assert again.class_counts is None and again.num_train_images is None
     np.testing.assert_array_equal(again.logits, made.logits)
     with pytest.raises(DataError, match="give class_counts"):
-        again.class_stats()
+        again.training_counts()
 
 
 def test_what_is_not_known_is_never_positive() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.confidence.estimates import Combine, Estimates, Groups, estimate
 from mlt.metrics.confidence.influence import ClassInfluence, mean_over_models
@@ -139,7 +139,7 @@ def compare_seeds(
 
 def groups_of(predictions: Predictions, limits: GroupLimits | None) -> dict[str, NDArray[np.intp]]:
     """Class indices of head, medium and tail."""
-    return predictions.class_stats(limits).groups
+    return predictions.training_counts(limits).groups
 
 
 def _estimate(runs: Sequence[Predictions], groups: Groups, combine: Combine) -> Estimates:
