@@ -120,7 +120,7 @@ def bootstrap_average_precision(
 
 
 def fill_vanished(draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give a class that vanished from a resample its value in the next resample that has it.
+    """Fill in for a class that vanished from a resample its value in the next resample that has it.
 
     A class with n positives vanishes from about exp(-n) of the resamples: 37 % with one positive,
     5 % with three. Leaving it out there would let the mean jump with the set of classes in it. With

@@ -1,4 +1,4 @@
-"""Average precision of every class: exact, in two sorts a class, in bounded memory."""
+"""Average precision of every class: exact, in two sorts per class, in bounded memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def average_precision(
         scores: (N, C) array, higher is more likely; infinities are ranks like any other.
         known: (N, C) booleans; a label that is not known is left out. None: all are known.
         sample_weight: (N,) weights of the images. None: all 1.
-        threads: Threads that share the classes. None: one a core, at most 8, or one for few labels.
+        threads: Threads that share the classes. None: one per core, at most 8, or
+            one for few labels.
 
     Returns:
         (C,) values in [0, 1], NaN where the class has no known positive image (of positive weight).

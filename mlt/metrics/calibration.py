@@ -1,4 +1,4 @@
-"""From logits to probabilities that mean what they say: temperature, Platt, and Platt a label."""
+"""From logits to probabilities that mean what they say: temperature, Platt, and Platt per label."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Calibration:
-        """What :meth:`to_json` gave.
+        """Read what :meth:`to_json` returned.
 
         Raises:
             DataError: If it is not that.
@@ -87,7 +87,7 @@ class Calibration:
                 method=_method(value["method"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"this is no calibration: {error!r}") from error
+            raise DataError(f"this is not a calibration: {error!r}") from error
 
 
 def fit_calibration(
@@ -103,7 +103,7 @@ def fit_calibration(
 
     - ``"none"``: the sigmoid as it is.
     - ``"temperature"``: one slope for all classes (Guo et al., ICML 2017).
-    - ``"platt"``: one slope and one intercept for all classes (Platt, 1999), which also mends a
+    - ``"platt"``: one slope and one intercept for all classes (Platt, 1999), which also corrects a
       loss that makes all probabilities too high or too low.
     - ``"platt_per_label"``: both for each class. Losses with weights or margins shift each class
       differently, and only this undoes it. The line of a class with n positives is drawn towards

@@ -86,7 +86,7 @@ def reliability_curve(
             shows more where nearly all probabilities are close to 0.
 
     Raises:
-        DataError: If a value is no probability, or as for :func:`mlt.metrics.average_precision`.
+        DataError: If a value is not a probability, or as for :func:`mlt.metrics.average_precision`.
 
     Example:
         >>> curve = reliability_curve([[0], [1]], [[0.2], [0.9]], bins=2)

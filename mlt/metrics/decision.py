@@ -65,7 +65,7 @@ class Decision:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Decision:
-        """What :meth:`to_json` gave; further keys are left alone.
+        """Read what :meth:`to_json` returned; further keys are left alone.
 
         Raises:
             DataError: If it is not that.
@@ -74,7 +74,7 @@ class Decision:
             calibration = Calibration.from_json(value["calibration"])
             given = value["thresholds"]
         except (KeyError, TypeError) as error:
-            raise DataError(f"these are no calibration and thresholds: {error!r}") from error
+            raise DataError(f"these are not a calibration and thresholds: {error!r}") from error
         thresholds = None if given is None else Thresholds.from_json(given)
         if thresholds is not None and thresholds.class_names != calibration.class_names:
             raise DataError("calibration and thresholds are of different classes")

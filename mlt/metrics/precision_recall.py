@@ -72,7 +72,7 @@ def decide(scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.bool_]:
         (N, C) booleans.
 
     Raises:
-        ConfigError: If there is not one threshold a class.
+        ConfigError: If there is not one threshold per class.
 
     Example:
         >>> decide([[0.2, 0.6], [0.5, 0.4]], [0.5, 0.6]).tolist()
@@ -81,7 +81,8 @@ def decide(scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.bool_]:
     values, limits = as_array(scores), as_array(thresholds).astype(np.float64, copy=False)
     if limits.shape not in ((), values.shape[1:]):
         raise ConfigError(
-            f"thresholds must be one number or {values.shape[1:]}, one a class; got {limits.shape}"
+            f"thresholds must be one number or {values.shape[1:]}, one per class; "
+            f"got {limits.shape}"
         )
     return values >= limits
 

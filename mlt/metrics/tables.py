@@ -26,6 +26,15 @@ def result_table(summary: Summary, part: str = "test") -> str:
 
     Returns:
         A few lines of text without a trailing newline.
+
+    Example:
+        >>> from mlt.metrics import summarize
+        >>> summary = summarize([[2.0], [1.0]], [[1], [0]], details=False)
+        >>> print(result_table(summary, part="validation"))
+                training images       classes     mAP
+        total   all                         1  100.00
+        without training counts, so no head, medium and tail
+        mAP in percent over 2 validation images
     """
     return summary.table(part)
 
@@ -38,6 +47,13 @@ def rates_table(summary: Summary) -> str:
 
     Returns:
         A few lines of text without a trailing newline; empty without details.
+
+    Example:
+        >>> from mlt.metrics import summarize
+        >>> summary = summarize([[2.0, -1.0], [1.0, 1.5]], [[1, 0], [0, 1]])
+        >>> print(*rates_table(summary).splitlines()[:2], sep="\\n")
+        labels given                        CP      CR     CF1      OP      OR     OF1
+        at logit 0                       75.00  100.00   85.71   66.67  100.00   80.00
     """
     more = summary.details
     if more is None:
@@ -66,7 +82,17 @@ def class_table(summary: Summary) -> str:
         summary: The evaluation.
 
     Returns:
-        One line a class under a heading, without a trailing newline.
+        One line per class under a heading, without a trailing newline.
+
+    Example:
+        >>> from mlt.metrics import summarize
+        >>> names, counts = ["cat", "yeti"], [150, 9]
+        >>> arrays = [[2.0, -1.0], [1.0, 1.5]], [[1, 0], [0, 1]]
+        >>> summary = summarize(*arrays, class_names=names, class_counts=counts, details=False)
+        >>> print(class_table(summary))
+        class  group     train    test      AP    lift
+        cat    head        150       1  100.00     2.0
+        yeti   tail          9       1  100.00     2.0
     """
     width = max(5, *(len(c.name) for c in summary.per_class))
     with_intervals = summary.details is not None
@@ -82,13 +108,21 @@ def class_table(summary: Summary) -> str:
 
 
 def tuned_table(tuned: TunedDecision) -> str:
-    """What tuned thresholds and a calibration give on images that they were not tuned on.
+    """What tuned thresholds and a calibration do on images that they were not tuned on.
 
     Args:
         tuned: What was found, and how it was checked.
 
     Returns:
         A few lines of text without a trailing newline.
+
+    Example:
+        >>> from mlt.metrics import Predictions, tune_decision
+        >>> targets = np.arange(60)[:, None] % 3 == 0
+        >>> logits = np.sin(np.arange(60.0))[:, None] + targets
+        >>> tuned = tune_decision(Predictions.from_arrays(logits, targets))
+        >>> [line.split("  ")[0] for line in tuned_table(tuned).splitlines()[1:4]]
+        ['at a probability of one half', 'at one threshold for all', 'at a threshold for each']
     """
     rates, check = tuned.rates, tuned.reliability
     lines = [_rates_heading("labels given")]
@@ -119,7 +153,13 @@ def decision_table(decision: Decision) -> str:
         decision: Calibration and thresholds.
 
     Returns:
-        One line a class under a heading, without a trailing newline.
+        One line per class under a heading, without a trailing newline.
+
+    Example:
+        >>> print(decision_table(Decision.plain(["cat", "yeti"])))
+        class  positives  logit  probability
+        cat            0   0.00        50.00
+        yeti           0   0.00        50.00
     """
     names = decision.calibration.class_names
     limits = np.array(decision.limits)

@@ -26,7 +26,7 @@ Objective = Literal["f_beta", "precision", "recall", "rate"]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The score at and above which a label is given, one a class.
+    """The score at and above which a label is given, one per class.
 
     Attributes:
         class_names: C names.
@@ -76,7 +76,7 @@ class Thresholds:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Thresholds:
-        """What :meth:`to_json` gave.
+        """Read what :meth:`to_json` returned.
 
         Raises:
             DataError: If it is not that.
@@ -93,7 +93,7 @@ class Thresholds:
                 positives=tuple(int(c["positives"]) for c in classes),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"these are no thresholds: {error!r}") from error
+            raise DataError(f"these are not thresholds: {error!r}") from error
 
 
 def tune_thresholds(
@@ -133,7 +133,7 @@ def tune_thresholds(
         shrinkage: Positives at which class and pool weigh the same; 0 trusts every class.
 
     Returns:
-        One threshold a class.
+        One threshold per class.
 
     Raises:
         ConfigError: If the goal is unknown or the target or shrinkage impossible.

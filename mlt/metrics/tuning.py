@@ -27,7 +27,7 @@ _SCALE_SHRINKAGE = 1.0
 
 @dataclass(frozen=True)
 class HeldOutRates:
-    """PrecisionRecallF1 on images that the thresholds were not tuned on.
+    """Precision, recall and F1 on images that the thresholds were not tuned on.
 
     Attributes:
         tuned: With the threshold of each class.
@@ -114,6 +114,16 @@ def tune_decision(
     Raises:
         ConfigError: If an option is impossible.
         DataError: If there are too few images, no positive, or logits that are not finite.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> targets = rng.random((400, 2)) < 0.1
+        >>> logits = rng.normal(size=(400, 2)) + 3 * targets
+        >>> tuned = tune_decision(Predictions.from_arrays(logits, targets))
+        >>> tuned.rates.tuned.cf1 > tuned.rates.fixed.cf1
+        True
+        >>> tuned.reliability.after.ece < tuned.reliability.before.ece
+        True
     """
     n = len(predictions)
     if n < 2:

@@ -92,7 +92,7 @@ def test_what_is_not_known_plays_no_part() -> None:
 def test_json_brings_back_the_same_calibration() -> None:
     fitted = fit_calibration(*labels(0.5, -1.0, n=300), class_names=["a", "b", "c"])
     assert Calibration.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
-    with pytest.raises(DataError, match="no calibration"):
+    with pytest.raises(DataError, match="not a calibration"):
         Calibration.from_json({"method": "platt"})
     with pytest.raises(DataError, match=r"\(N, 3\)"):
         fitted.apply(np.zeros((2, 2)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,3 +126,9 @@ def test_single_classes_can_stand_in_for_the_groups() -> None:
     # One run has the interval that its evaluation gives the class.
     details = summarize(models[0]).per_class[0].interval
     assert aggregate_seeds(models[:1], groups=groups)["first"].interval == details
+
+
+def test_without_training_counts_there_is_one_mean() -> None:
+    models = [replace(run, class_counts=None, num_train_images=None) for run in runs([2.0, 1.0])]
+    assert set(aggregate_seeds(models)) == {"total"}
+    assert set(compare_seeds(models[:1], models[1:])) == {"total"}

@@ -115,9 +115,9 @@ def test_json_brings_back_the_same_thresholds() -> None:
         again = Thresholds.from_json(json.loads(text))
         assert again == thresholds
     assert again.decide([[-9.0, 9.0]]).tolist() == [[True, False]]
-    with pytest.raises(DataError, match="no thresholds"):
+    with pytest.raises(DataError, match="not thresholds"):
         Thresholds.from_json({"classes": [{}]})
-    with pytest.raises(DataError, match="no thresholds"):
+    with pytest.raises(DataError, match="not thresholds"):
         Thresholds.from_json({**tuned.to_json(), "goal": "luck"})
 
 

@@ -49,7 +49,13 @@ class ClassInfluence:
 
 
 def mean_over_models(models: Sequence[ClassInfluence]) -> ClassInfluence:
-    """The mean of several models on one class of the same images."""
+    """The mean of several models on one class of the same images.
+
+    Example:
+        >>> first = ClassInfluence(0.5, 0.5, np.array([0.1, -0.1]), positives=1)
+        >>> mean_over_models([first, ClassInfluence(1.0, 1.0, np.zeros(2), positives=1)]).value
+        0.75
+    """
     return ClassInfluence(
         float(np.mean([m.value for m in models])),
         float(np.mean([m.unbiased for m in models])),

@@ -63,7 +63,7 @@ def aggregate_seeds(
     a part of the other (how images and seeds interact), which errs on the wide side.
 
     Args:
-        runs: One predictions a seed, on the same images. The training counts of the first make
+        runs: One predictions per seed, on the same images. The training counts of the first make
             head, medium and tail; where they differ from those of what this is set beside, give
             the same ``groups`` to both.
         limits: Where head, medium and tail begin.
@@ -72,14 +72,26 @@ def aggregate_seeds(
         level: Confidence.
 
     Returns:
-        One for "total", "head", "medium" and "tail", or "total" and those groups.
+        One for "total", "head", "medium" and "tail", or "total" and those groups. Without training
+        counts and groups, one for "total".
 
     Raises:
         DataError: If there is no run or they are not of the same images, classes and targets.
+
+    Example:
+        >>> targets = [[1], [1], [0], [1], [0]]
+        >>> runs = [
+        ...     Predictions.from_arrays([[2.0], [1.0], [0.5], [0.0], [-1.0]], targets),
+        ...     Predictions.from_arrays([[2.0], [0.0], [0.5], [1.0], [-1.0]], targets),
+        ...     Predictions.from_arrays([[0.0], [2.0], [0.5], [1.0], [2.5]], targets),
+        ... ]
+        >>> total = aggregate_seeds(runs)["total"]
+        >>> round(total.mean, 3), round(total.sd, 3), total.seeds
+        (0.807, 0.189, 3)
     """
     if not runs:
         raise DataError("there is no run to aggregate")
-    found = _estimate(runs, groups or groups_of(runs[0], limits), mean_over_models)
+    found = _estimate(runs, groups or _groups(runs[0], limits), mean_over_models)
     result = {}
     for name, mean in found.means.items():
         of_runs = found.model_means(name)
@@ -103,12 +115,12 @@ def compare_seeds(
     The test-set part of the variance is paired: what makes an image hard for both methods cancels.
     The seeds are not, since seed 1 of one method has nothing in common with seed 1 of another.
     Test and interval are Student's t with the degrees of freedom of :func:`aggregate_seeds`. With
-    one seed a side only the test images vary, and the answer is about these two models.
+    one seed per side only the test images vary, and the answer is about these two models.
 
     Args:
-        first: Predictions of the one method, a seed each. The training counts of the first of
+        first: Predictions of the one method, one per seed. The training counts of the first of
             them make head, medium and tail, for both sides.
-        second: Predictions of the other, a seed each.
+        second: Predictions of the other, one per seed.
         limits: Where head, medium and tail begin.
         groups: Class indices of named groups, to be compared in place of head, medium and tail:
             single classes, for example.
@@ -116,9 +128,19 @@ def compare_seeds(
 
     Returns:
         First minus second for "total", "head", "medium" and "tail", or "total" and those groups.
+        Without training counts and groups, for "total".
 
     Raises:
         DataError: If a side has no run or they are not of the same images, classes and targets.
+
+    Example:
+        >>> targets = np.arange(60)[:, None] % 6 == 0
+        >>> noise = np.arange(60.0)[:, None] * 37 % 60
+        >>> poor = Predictions.from_arrays(noise, targets)
+        >>> good = Predictions.from_arrays(noise + 40 * targets, targets)
+        >>> total = compare_seeds([good], [poor])["total"]
+        >>> round(total.value, 2), total.p_value < 0.01
+        (0.64, True)
     """
     count = len(first)
     if not count or not second:
@@ -127,7 +149,7 @@ def compare_seeds(
     def difference(runs: Sequence[ClassInfluence]) -> ClassInfluence:
         return mean_over_models(runs[:count]).minus(mean_over_models(runs[count:]))
 
-    found = _estimate([*first, *second], groups or groups_of(first[0], limits), difference)
+    found = _estimate([*first, *second], groups or _groups(first[0], limits), difference)
     result = {}
     for name, mean in found.means.items():
         a, b = np.split(found.model_means(name), [count])
@@ -137,8 +159,10 @@ def compare_seeds(
     return result
 
 
-def groups_of(predictions: Predictions, limits: GroupLimits | None) -> dict[str, NDArray[np.intp]]:
-    """Class indices of head, medium and tail."""
+def _groups(predictions: Predictions, limits: GroupLimits | None) -> Groups:
+    """Class indices of head, medium and tail; none without training counts."""
+    if predictions.class_counts is None:
+        return {}
     return predictions.training_counts(limits).groups
 
 

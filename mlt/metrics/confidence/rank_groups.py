@@ -70,6 +70,12 @@ def rank_groups(
 
 
 def class_groups(labels: ScoredLabels, k: int) -> RankGroups | None:
-    """The groups of column ``k``; see :func:`rank_groups`."""
+    """The groups of column ``k``; see :func:`rank_groups`.
+
+    Example:
+        >>> labels = ScoredLabels(np.array([[True, False]]), np.array([[0.5, 0.5]]))
+        >>> class_groups(labels, 1) is None
+        True
+    """
     known = None if labels.known is None else labels.known[:, k]
     return rank_groups(labels.targets[:, k], labels.scores[:, k], known)
