@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import DataError
 
-__all__ = ["as_array", "check_targets"]
+__all__ = ["as_array", "as_counts", "as_image_ids", "as_logits", "check_targets"]
 
 _ROWS = 4096  # images looked at together, so that a check needs no second array of (N, C)
 
@@ -79,3 +79,68 @@ def check_targets(
                 f"at image {start + row}, class {column}"
             )
     return result, mask
+
+
+def as_logits(logits: ArrayLike) -> NDArray[np.float32]:
+    """Logits in float32; float64 is rounded to it.
+
+    Raises:
+        DataError: If they are of half precision, or not of floating point at all.
+
+    Example:
+        >>> as_logits([[0.5]]).dtype
+        dtype('float32')
+    """
+    values = as_array(logits)
+    given = getattr(logits, "dtype", values.dtype)
+    # A tensor of bfloat16 has become float32 by now.
+    if values.dtype not in (np.float32, np.float64) or "float16" in str(given):
+        raise DataError(
+            f"logits must be float32, as the model gave them; got {given}. Half precision "
+            "makes ties of different logits: compute the last layer in float32"
+        )
+    return values.astype(np.float32, copy=False)
+
+
+def as_counts(class_counts: ArrayLike) -> NDArray[np.int64]:
+    """Counts per class as int64.
+
+    Raises:
+        DataError: If one is not a whole number.
+
+    Example:
+        >>> as_counts([3.0, 4.0])
+        array([3, 4])
+    """
+    counts = as_array(class_counts)
+    whole = counts.astype(np.int64)
+    if not np.array_equal(whole, counts):
+        raise DataError(f"class_counts must be whole numbers of images; got {counts.tolist()}")
+    return whole
+
+
+def as_image_ids(image_ids: ArrayLike) -> NDArray[np.generic]:
+    """Integers or strings that a file without pickle can hold.
+
+    Raises:
+        DataError: If they are of another type, or of both.
+
+    Example:
+        >>> as_image_ids(["a.jpg", "b.jpg"]).tolist()
+        ['a.jpg', 'b.jpg']
+    """
+    # numpy would make strings of integers that stand among strings in a list.
+    ids = as_array(image_ids) if hasattr(image_ids, "dtype") else np.array(image_ids, dtype=object)
+    if ids.dtype.kind in "iuUS":
+        return ids
+    if ids.dtype.kind == "T" or all(isinstance(value, str) for value in ids.flat):
+        return ids.astype(np.str_)
+    if ids.dtype == object and all(
+        isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in ids.flat
+    ):
+        return ids.astype(np.int64)
+    raise DataError(
+        f"image_ids must be all integers or all strings; got {ids.dtype} with "
+        f"{', '.join(repr(value) for value in ids[:3])}. Convert them, for example with "
+        "image_ids.astype(str)"
+    )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.arrays import as_array, check_targets
+from mlt.arrays import as_array, as_counts, as_image_ids, as_logits, check_targets
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.errors import DataError, MissingFileError
@@ -56,10 +56,10 @@ class Predictions:
     model: str = ""
 
     def __post_init__(self) -> None:
-        ids, logits = _ids(self.image_ids), _float32(self.logits)
+        ids, logits = as_image_ids(self.image_ids), as_logits(self.logits)
         targets = as_array(self.targets)
         known = None if self.known is None else as_array(self.known)
-        counts = None if self.class_counts is None else as_array(self.class_counts)
+        counts = None if self.class_counts is None else as_counts(self.class_counts)
         n, c = targets.shape if targets.ndim == 2 else (-1, -1)
         shapes = {
             "logits": (logits.shape, (n, c)),
@@ -138,14 +138,14 @@ class Predictions:
         if isinstance(class_counts, ClassCounts):
             num_train_images = class_counts.total if num_train_images is None else num_train_images
             class_names = class_counts.names if class_names is None else class_names
-        values = _float32(logits)
+        values = as_logits(logits)
         n, c = values.shape if values.ndim == 2 else (0, 0)
         return cls(
-            image_ids=np.arange(n) if image_ids is None else _ids(image_ids),
+            image_ids=np.arange(n) if image_ids is None else as_image_ids(image_ids),
             logits=values,
             targets=as_array(targets),
             class_names=tuple(map(str, range(c) if class_names is None else class_names)),
-            class_counts=None if class_counts is None else as_array(class_counts),
+            class_counts=None if class_counts is None else as_counts(class_counts),
             num_train_images=num_train_images,
             known=None if known is None else as_array(known),
         )
@@ -205,7 +205,7 @@ class Predictions:
             "model": np.str_(self.model),
         }
         if self.class_counts is not None:
-            arrays["class_counts"] = self.class_counts.astype(np.int64, copy=False)
+            arrays["class_counts"] = self.class_counts
         if self.num_train_images is not None:
             arrays["num_train_images"] = np.int64(self.num_train_images)
         if self.known is not None:
@@ -282,34 +282,3 @@ def align(first: Predictions, second: Predictions) -> Predictions:
     if not same or not np.array_equal(first.targets & known, moved.targets & known):
         raise DataError("the two predictions have different targets for the same images")
     return moved
-
-
-def _float32(logits: ArrayLike) -> NDArray[np.float32]:
-    values = as_array(logits)
-    given = getattr(logits, "dtype", values.dtype)
-    # A tensor of bfloat16 has become float32 by now.
-    if values.dtype not in (np.float32, np.float64) or "float16" in str(given):
-        raise DataError(
-            f"logits must be float32, as the model gave them; got {given}. Half precision "
-            "makes ties of different logits: compute the last layer in float32"
-        )
-    return values.astype(np.float32, copy=False)
-
-
-def _ids(image_ids: ArrayLike) -> NDArray[np.generic]:
-    """Integers or strings that a file without pickle can hold."""
-    # numpy would make strings of integers that stand among strings in a list.
-    ids = as_array(image_ids) if hasattr(image_ids, "dtype") else np.array(image_ids, dtype=object)
-    if ids.dtype.kind in "iuUS":
-        return ids
-    if ids.dtype.kind == "T" or all(isinstance(value, str) for value in ids.flat):
-        return ids.astype(np.str_)
-    if ids.dtype == object and all(
-        isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in ids.flat
-    ):
-        return ids.astype(np.int64)
-    raise DataError(
-        f"image_ids must be all integers or all strings; got {ids.dtype} with "
-        f"{', '.join(repr(value) for value in ids[:3])}. Convert them, for example with "
-        "image_ids.astype(str)"
-    )

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from mlt.arrays import as_array
 from mlt.errors import ConfigError, DataError
-from mlt.metrics.inputs import ScoredLabels, check_scores
+from mlt.metrics.inputs import check_scores
 
 __all__ = ["Calibration", "fit_calibration"]
 
@@ -136,16 +136,16 @@ def fit_calibration(
     _method(method)
     if shrinkage < 0:
         raise ConfigError(f"shrinkage is a number of positives, at least 0; got {shrinkage}")
-    ranking = check_scores(targets, logits, known)
-    c = ranking.targets.shape[1]
+    labels = check_scores(targets, logits, known)
+    c = labels.targets.shape[1]
     names = tuple(map(str, range(c))) if class_names is None else tuple(class_names)
     if len(names) != c:
         raise ConfigError(f"{len(names)} class names for {c} columns of targets")
-    if not np.isfinite(ranking.scores).all():
+    if not np.isfinite(labels.scores).all():
         raise DataError("logits must be finite to be calibrated")
     if method == "none":
         return Calibration.identity(names)
-    y, z = _labels(ranking, None)
+    y, z = labels.flat()
     if y.all() or not y.any():
         raise DataError("calibration needs known labels of both kinds, and all are alike")
     if method == "temperature":
@@ -159,7 +159,7 @@ def fit_calibration(
     slopes, intercepts = np.full(c, slope), np.full(c, intercept)
     if method == "platt_per_label":
         for k in range(c):
-            y, z = _labels(ranking, k)
+            y, z = labels.flat(k)
             n = np.count_nonzero(y)
             if 0 < n < len(y):
                 own_slope, own_intercept = _platt(y, z)
@@ -167,13 +167,6 @@ def fit_calibration(
                 slopes[k] += share * (own_slope - slope)
                 intercepts[k] += share * (own_intercept - intercept)
     return Calibration(names, tuple(slopes.tolist()), tuple(intercepts.tolist()), method)
-
-
-def _labels(ranking: ScoredLabels, k: int | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    part: Any = slice(None) if k is None else np.s_[:, k]
-    keep = slice(None) if ranking.known is None else ranking.known[part]
-    scores = ranking.scores[part][keep].reshape(-1).astype(np.float64)
-    return ranking.targets[part][keep].reshape(-1), scores
 
 
 def _temperature(y: NDArray[np.bool_], z: NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlt.arrays import as_array
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GROUPS, GroupLimits
 from mlt.errors import ConfigError, DataError
@@ -29,7 +30,7 @@ def summarize(
     *,
     limits: GroupLimits | None = None,
     details: bool = True,
-    threshold: float | Sequence[float] = 0.0,
+    threshold: ArrayLike = 0.0,
     level: float = 0.95,
 ) -> Summary: ...
 @overload
@@ -42,7 +43,7 @@ def summarize(
     known: ArrayLike | None = None,
     limits: GroupLimits | None = None,
     details: bool = True,
-    threshold: float | Sequence[float] = 0.0,
+    threshold: ArrayLike = 0.0,
     level: float = 0.95,
 ) -> Summary: ...
 def summarize(
@@ -54,7 +55,7 @@ def summarize(
     known: ArrayLike | None = None,
     limits: GroupLimits | None = None,
     details: bool = True,
-    threshold: float | Sequence[float] = 0.0,
+    threshold: ArrayLike = 0.0,
     level: float = 0.95,
 ) -> Summary:
     """Evaluate predictions: average precision per class and its means over groups of classes.
@@ -121,7 +122,7 @@ def _summary(
     predictions: Predictions,
     limits: GroupLimits,
     details: bool,
-    threshold: float | Sequence[float],
+    threshold: ArrayLike,
     level: float,
 ) -> Summary:
     if len(predictions) == 0:
@@ -158,16 +159,17 @@ def _summary(
 def _details(
     predictions: Predictions,
     groups: Mapping[str, NDArray[np.intp]],
-    threshold: float | Sequence[float],
+    threshold: ArrayLike,
     level: float,
 ) -> Details:
     targets, logits, known = predictions.targets, predictions.logits, predictions.known
+    at = as_array(threshold).astype(np.float64)
     return Details(
         micro_ap=micro_average_precision(targets, logits, known),
-        rates=precision_recall_f1(targets, decide(logits, threshold), known),
+        rates=precision_recall_f1(targets, decide(logits, at), known),
         top_rates=precision_recall_f1(targets, top_k(logits, TOP, known), known),
         ranking=ranking_metrics(targets, logits, known),
-        threshold=threshold if isinstance(threshold, (int, float)) else tuple(threshold),
+        threshold=tuple(at.tolist()) if at.ndim else float(at),
         intervals=average_precision_intervals(targets, logits, known, groups, level=level),
     )
 

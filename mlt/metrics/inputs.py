@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +36,19 @@ class ScoredLabels:
     def positives(self) -> NDArray[np.bool_]:
         """(N, C) booleans, True where the label is known and positive."""
         return self.targets if self.known is None else self.targets & self.known
+
+    def flat(self, column: int | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Known targets and their scores, of one class or (None) of all together, as vectors.
+
+        Example:
+            >>> labels = check_scores([[1, 0]], [[0.5, 2.0]], known=[[True, False]])
+            >>> labels.flat()
+            (array([ True]), array([0.5]))
+        """
+        part: Any = slice(None) if column is None else np.s_[:, column]
+        keep = slice(None) if self.known is None else self.known[part]
+        scores = self.scores[part][keep].reshape(-1).astype(np.float64)
+        return self.targets[part][keep].reshape(-1), scores
 
 
 def check_scores(

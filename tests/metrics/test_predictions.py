@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import DataError
 from mlt.predictions import Predictions, align
 
@@ -107,6 +108,19 @@ def test_logits_and_targets_are_enough(tmp_path: Path) -> None:
 def test_what_is_not_known_is_never_positive() -> None:
     known = np.array([[False, True], [True, True]])
     assert make(known=known).targets.tolist() == [[False, False], [False, True]]
+
+
+def test_class_counts_are_whole() -> None:
+    assert make(class_counts=[3.0, 4.0]).class_counts.tolist() == [3, 4]
+    with pytest.raises(DataError, match="whole numbers"):
+        make(class_counts=[3.5, 4])
+
+
+def test_class_counts_bring_names_and_images_along() -> None:
+    counts = ClassCounts.from_counts([30, 4], num_images=40, names=["cat", "yeti"])
+    made = Predictions.from_arrays([[0.5, 1.0]], [[1, 0]], class_counts=counts)
+    assert made.class_names == ("cat", "yeti")
+    assert (made.class_counts.tolist(), made.num_train_images) == ([30, 4], 40)
 
 
 def test_ids_of_a_list_are_not_turned_into_strings_silently() -> None:

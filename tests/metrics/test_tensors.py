@@ -93,6 +93,13 @@ def test_a_tensor_on_a_gpu() -> None:
     assert found.tolist() == metrics.average_precision(TARGETS, LOGITS).tolist()
 
 
+def test_thresholds_of_a_tensor() -> None:
+    at = torch.tensor([0.5, -1.0, float("inf")])
+    found = metrics.summarize(LOGITS, TARGETS, threshold=at).to_json()
+    assert found["rates"]["threshold"] == [0.5, -1.0, "never"]
+    assert found == metrics.summarize(LOGITS, TARGETS, threshold=at.tolist()).to_json()
+
+
 def test_the_metrics_import_nothing_heavy() -> None:
     code = (
         "import sys, mlt.metrics as m; [getattr(m, name) for name in m.__all__];"
