@@ -113,7 +113,8 @@ def as_counts(class_counts: ArrayLike) -> NDArray[np.int64]:
         array([3, 4])
     """
     counts = as_array(class_counts)
-    whole = counts.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+        whole = counts.astype(np.int64)
     if not np.array_equal(whole, counts):
         raise DataError(f"class_counts must be whole numbers of images; got {counts.tolist()}")
     return whole
