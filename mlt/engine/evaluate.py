@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlt.class_groups import GroupLimits
 from mlt.config import Config
 from mlt.data.dataset import ImageDataset
-from mlt.data.load import check_images, check_not_empty
 from mlt.data.loader import Loader, build_loader
+from mlt.data.run_data import check_images, check_not_empty
 from mlt.data.sources import read_test, read_validation
-from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.errors import ConfigError, DataError, OutputExistsError
 from mlt.files import write_json_atomic

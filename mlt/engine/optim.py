@@ -8,10 +8,10 @@ import torch
 from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from timm.scheduler import create_scheduler_v2
 
-from mlt.config.problems import did_you_mean
 from mlt.config.training import OptimizerConfig, ScheduleConfig
 from mlt.errors import ConfigError
 from mlt.models import Classifier, parameter_groups
+from mlt.problems import did_you_mean
 
 __all__ = ["build_optimizer", "build_scheduler"]
 

@@ -85,8 +85,8 @@ def _train(setup: Setup, folder: RunFolder, stop: GracefulStop) -> Summary:
     logger.info(
         "training on %s: %d images, %d classes, %d epochs of %d updates",
         setup.device,
-        setup.stats.num_images,
-        setup.stats.num_classes,
+        setup.class_counts.total,
+        setup.class_counts.num_classes,
         config.training.epochs,
         setup.updates_per_epoch,
     )
@@ -110,7 +110,7 @@ def _train(setup: Setup, folder: RunFolder, stop: GracefulStop) -> Summary:
     if setup.validation_loader is not None:
         watched.save(folder.validation)
         predictions = _predict(setup, setup.test_loader)
-    summary = summarize(predictions, setup.stats.limits)
+    summary = summarize(predictions, setup.class_counts.limits)
     write_results(folder.path, summary, predictions)
     _report_skipped(setup)
     logger.info("results are in %s", folder.path)
@@ -153,7 +153,7 @@ def _record(setup: Setup, folder: RunFolder) -> Predictions | None:
     predictions = _predict_watched(setup) if due else None
     means: dict[str, float | None] = {}
     if predictions is not None:
-        means = summarize(predictions, setup.stats.limits, details=False).to_json()["mAP"]
+        means = summarize(predictions, setup.class_counts.limits, details=False).to_json()["mAP"]
         if (means["total"] or 0.0) > folder.best_total():
             _save(setup, folder.best)
     folder.append_history(
@@ -188,8 +188,8 @@ def _predict(setup: Setup, loader: Loader) -> Predictions:
     return predict(
         setup.training.evaluated_model,
         loader,
-        setup.stats.counts,
-        setup.stats.num_images,
+        setup.class_counts.counts,
+        len(setup.data.train),
         setup.device,
         mirror=setup.config.evaluation.mirror,
     )
@@ -197,9 +197,9 @@ def _predict(setup: Setup, loader: Loader) -> Predictions:
 
 def _save(setup: Setup, path: Path) -> None:
     info = CheckpointInfo(
-        class_names=setup.stats.class_names,
-        class_counts=tuple(int(n) for n in setup.stats.counts),
-        num_train_images=setup.stats.num_images,
+        class_names=setup.class_counts.names,
+        class_counts=tuple(int(n) for n in setup.class_counts.counts),
+        num_train_images=len(setup.data.train),
         model=setup.config.model.model_dump(mode="json"),
         preprocessing=setup.preprocessing.to_dict(),
         epoch=setup.training.position.epoch,

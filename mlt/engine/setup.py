@@ -10,12 +10,13 @@ import torch
 from timm.utils import ModelEmaV3
 from torch.nn.modules.batchnorm import _NormBase
 
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.config import Config
-from mlt.data import ClassStats, GroupLimits
 from mlt.data.dataset import ImageDataset
 from mlt.data.labels import LabelTable
-from mlt.data.load import Data, load_data
 from mlt.data.loader import Loader, build_loader
+from mlt.data.run_data import Data, load_data
 from mlt.data.samplers import build_sampler
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
 from mlt.engine.optim import build_optimizer, build_scheduler
@@ -36,7 +37,7 @@ class Setup:
     Attributes:
         config: Where they come from.
         data: Training, validation and test images with their labels.
-        stats: Counts and groups of the classes in the training split.
+        class_counts: Counts and groups of the classes in the training split.
         preprocessing: How an image becomes the model's input outside training.
         train_loader: Augmented batches of the training images, as the sampler draws them.
         test_loader: Batches of all test images, in order.
@@ -47,7 +48,7 @@ class Setup:
 
     config: Config
     data: Data
-    stats: ClassStats
+    class_counts: ClassCounts
     preprocessing: Preprocessing
     train_loader: Loader
     test_loader: Loader
@@ -74,13 +75,13 @@ def prepare(config: Config, cache: Path | None) -> Setup:
     device = pick_device(config.device)
     data = load_data(config.data, cache)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
-    stats = ClassStats.from_table(data.train, limits)
-    loss = build_loss(config.loss, stats)
+    class_counts = data.train.class_counts(limits)
+    loss = build_loss(config.loss, class_counts)
     seed_everything(config.seed)
     model = build_model(
         config.model,
-        stats.num_classes,
-        prior=_starting_share(loss, stats.prior),
+        class_counts.num_classes,
+        prior=_starting_share(loss, class_counts.prior),
         image_size=config.transforms.size,
     )
     layout = torch.channels_last if config.training.channels_last else torch.contiguous_format
@@ -89,7 +90,7 @@ def prepare(config: Config, cache: Path | None) -> Setup:
     preprocessing = eval_preprocessing(config.transforms, model.mean, model.std)
     workers = config.training.workers
     on_error = config.data.on_image_error
-    sampler = build_sampler(config.sampler, data.train, stats, config.seed)
+    sampler = build_sampler(config.sampler, data.train, class_counts, config.seed)
     batch_size = config.training.batch_size
     train_loader = build_loader(
         ImageDataset(
@@ -132,7 +133,7 @@ def prepare(config: Config, cache: Path | None) -> Setup:
     return Setup(
         config=config,
         data=data,
-        stats=stats,
+        class_counts=class_counts,
         preprocessing=preprocessing,
         train_loader=train_loader,
         test_loader=evaluation_loader(data.test),

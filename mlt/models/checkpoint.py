@@ -17,12 +17,12 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from mlt import __version__
-from mlt.config.problems import problems_of
 from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, MissingFileError
 from mlt.files import atomic_write, write_json_atomic
 from mlt.models import Classifier, build_model
 from mlt.models.settings import ModelConfig
+from mlt.problems import problems_of
 
 __all__ = [
     "CheckpointInfo",

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mlt.data import LabelTable, read_coco
-from mlt.errors import DataError, MissingFileError
+from mlt.errors import ConfigError, DataError, MissingFileError
 
 # Two images, two categories (ids not in order), one annotation with all the fields labels need.
 PLAIN: dict[str, Any] = {
@@ -132,7 +132,7 @@ def test_lenient_about_what_public_files_leave_out(tmp_path: Path) -> None:
         ("<html>404</html>", r"is not JSON: .*\(byte 0\)"),
         (json.dumps(PLAIN) + "}", "is not JSON: .*trailing"),
         ([{"image_id": 1, "category_id": 1, "score": 0.5}], "holds a list, as files of detection"),
-        ("7", "not a COCO instances file: Expected `object`, got `int`"),
+        ("7", "not a COCO or LVIS instances file: Expected `object`, got `int`"),
         ({"shapes": []}, "no images and no annotations and no categories; its keys are shapes"),
         ({}, "its keys are none"),
         (
@@ -204,13 +204,13 @@ def test_takes_a_loaded_coco(tmp_path: Path) -> None:
 
 
 def test_a_wrong_object_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a loaded pycocotools COCO, got int"):
+    with pytest.raises(ConfigError, match="a loaded COCO or LVIS object, got int"):
         read_coco(7, tmp_path)  # type: ignore[arg-type]
 
     class Loaded:
         dataset = with_annotation(image_id="x")
 
-    with pytest.raises(DataError, match="the loaded COCO object is not like"):
+    with pytest.raises(DataError, match="the loaded Loaded object is not like"):
         read_coco(Loaded(), tmp_path)
 
 

@@ -29,7 +29,6 @@ from mlt.data.samplers import (
     repeat_factors,
 )
 from mlt.data.samplers.settings import SamplerConfig
-from mlt.data.stats import ClassStats
 from mlt.errors import ConfigError, DataError
 
 CONFIGS = [
@@ -56,7 +55,7 @@ def long_tailed_table(num_images: int = 61, seed: int = 0) -> LabelTable:
 
 def make(values: dict[str, Any], table: LabelTable, **share: int) -> EpochSampler:
     config = TypeAdapter(SamplerConfig).validate_python(values)
-    return build_sampler(config, table, ClassStats.from_table(table), **share)
+    return build_sampler(config, table, table.class_counts(), **share)
 
 
 def epoch(sampler: EpochSampler, number: int, start: int = 0) -> list[int]:
@@ -255,7 +254,7 @@ def test_weights_are_those_of_the_losses() -> None:
 def test_rarest_class_decides_with_min_n() -> None:
     table = long_tailed_table()
     values = {"name": "weighted", "weighting": {"name": "inverse", "scheme": "min_n"}}
-    counts = ClassStats.from_table(table).counts
+    counts = table.class_counts().counts
     rarest = np.where(table.labels.toarray(), counts, 10**9).min(1)
     expected = (1 / rarest) / (1 / rarest).sum() * len(table)
     np.testing.assert_allclose(make(values, table).image_draws(), expected)

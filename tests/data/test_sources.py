@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from mlt.config import parse_config
 from mlt.data import Split, sources
-from mlt.data.load import load_data, training_split
+from mlt.data.run_data import load_data, training_split
 from mlt.data.settings import DataConfig
 from mlt.data.sources import read_test, read_train, read_validation
 from mlt.engine.run import train_run

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlt.class_counts import ClassCounts
 from mlt.data import (
-    ClassStats,
     LabelTable,
     Split,
     build_pareto_split,
@@ -38,7 +38,7 @@ def test_the_figures_are_those_published(published: Path, name: str) -> None:
     assert list(ours.class_counts) == expected["class_counts"]
     assert ours.sha256_sorted_ids == expected["sha256_sorted_ids"]
     assert len(ours.class_names) == len(ours.class_counts)
-    groups = ClassStats.from_counts(ours.class_counts, ours.num_images).groups
+    groups = ClassCounts.from_counts(ours.class_counts, ours.num_images).groups
     assert tuple(len(groups[g]) for g in ("head", "medium", "tail")) == ours.group_sizes
 
 

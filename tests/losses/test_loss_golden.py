@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import (
     BalancedSoftmaxLoss,
     ClassBalancedSoftmaxLoss,
@@ -22,7 +23,6 @@ from mlt.losses import (
 )
 from mlt.losses.adjustment import NegativeTolerant
 from mlt.losses.build import build_from_counts
-from mlt.losses.class_weights import ClassCounts
 from mlt.losses.focusing import Focal
 from mlt.losses.reweighting import ColumnWeighting
 from mlt.losses.settings import Composition
