@@ -1,4 +1,4 @@
-"""Importing costs little: each room loads its own libraries and no heavier ones."""
+"""Importing costs little: each package loads its own libraries and no heavier ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def imported(repository: Path, *arguments: str) -> set[str]:
     return {line.rsplit("|")[-1].strip() for line in done.stderr.splitlines()}
 
 
-# `import *` loads every public name, those too that are loaded on demand.
+# `import *` loads every public name, also those that are loaded on demand.
 @pytest.mark.parametrize(
     ("program", "allowed"),
     [
@@ -35,7 +35,7 @@ def imported(repository: Path, *arguments: str) -> set[str]:
         ("from mlt.models import *", {"PIL", "pydantic", "timm", "torch", "torchvision"}),
     ],
 )
-def test_a_room_loads_only_its_own_libraries(
+def test_a_package_loads_only_its_own_libraries(
     repository: Path, program: str, allowed: set[str]
 ) -> None:
     assert imported(repository, "-c", program) & HEAVY <= allowed
