@@ -203,9 +203,9 @@ def tiny_values(tiny_source: Path, tmp_path: Path) -> dict[str, Any]:
 def tiny_run(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run on the tiny data set; no test may change it."""
     from mlt.config import parse_config
-    from mlt.engine.run import train_run
+    from mlt.engine.train import train
 
     values = _tiny_values(tiny_source, tmp_path_factory.mktemp("runs") / "tiny")
     values["training"] = values["training"] | {"epochs": 15}  # enough to be better than chance
-    train_run(parse_config(values))
+    train(parse_config(values))
     return Path(values["output"])
