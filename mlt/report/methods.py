@@ -68,6 +68,12 @@ class Report:
         return self.baseline.first.stats
 
     @property
+    def untested(self) -> list[str]:
+        """Names of the classes without a test image, whose average precision is undefined."""
+        positives = self.baseline.first.positives
+        return [name for name, n in zip(self.stats.class_names, positives) if n == 0]
+
+    @property
     def groups_note(self) -> str:
         """Whose groups all methods have, where not all are trained on the same counts; or empty."""
         counts, label = self.stats.counts, self.baseline.name
