@@ -150,7 +150,7 @@ def load_run(path: str | Path) -> Run:
 def _no_run(folder: RunFolder) -> str:
     path = folder.path
     if not path.is_dir():
-        return f"{path} is no run folder; give the folder that `mlt train` wrote"
+        return f"{path} is not a run folder; give the folder that `mlt train` wrote"
     # A hidden one is a run that was set aside; the pattern below does not fit it.
     inside = [child for child in path.glob("[!.]*") if (child / "predictions.npz").exists()]
     if inside:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 __all__ = ["Plot", "Scale", "circle", "element", "line_path", "path", "shorten", "svg", "text"]
 
@@ -108,7 +108,7 @@ def element(name: str, /, *children: str, **attributes: str | int | None) -> Mar
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup("<{0}{1}>{2}</{0}>").format(name, written, Markup("").join(map(escape, children)))
+    return Markup("<{0}{1}>{2}</{0}>").format(name, written, Markup("").join(children))
 
 
 def svg(width: float, height: float, label: str, *parts: Markup, class_: str | None = None) -> Markup:
