@@ -1,4 +1,4 @@
-"""Tables of decisions: rates by a rule, tuned thresholds per class, and what held-out images say."""
+"""Tables of decisions: rates by a rule, tuned thresholds per class, held-out checks."""
 
 from __future__ import annotations
 

@@ -53,8 +53,10 @@ def format_value(value: Any, kind: Kind) -> str:
     """Return a value as people read it.
 
     Example:
-        >>> format_value(0.12345, "percent"), format_value(0.0002, "p_value"), format_value(Mean(0.5, 0.01), "mean")
-        ('12.35', '< 0.001', '50.00 ± 1.00')
+        >>> format_value(0.12345, "percent"), format_value(0.0002, "p_value")
+        ('12.35', '< 0.001')
+        >>> format_value(Mean(0.5, 0.01), "mean")
+        '50.00 ± 1.00'
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ABSENT

@@ -113,7 +113,7 @@ def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Repo
     Raises:
         MissingFileError: If a folder has no predictions.
         DataError: If the runs are of different images, classes or targets.
-        ConfigError: If the baseline is none of the runs, or a run is given twice.
+        ConfigError: If the baseline is not one of the runs, or a run is given twice.
     """
     if not runs:
         raise ConfigError("give at least one run folder")

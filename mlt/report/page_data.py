@@ -1,7 +1,8 @@
 """What the page's script shows, one class at a time: curves, mistakes and their images.
 
-Plain values that become JSON; the script puts them into place as text and path data only. Sizes are bounded, so that a
-report of 1,000 classes stays a file that can be sent: see :data:`CURVES` and :data:`THUMBNAILS`.
+Plain values that become JSON; the script puts them into place as text and path data only. Sizes are
+bounded, so that a report of 1,000 classes stays a file that can be sent: see :data:`CURVES` and
+:data:`THUMBNAILS`.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The configuration without what is no part of the method."""
+        """The configuration without what is not part of the method."""
         return _without(self.config, _NOT_THE_METHOD)
 
 

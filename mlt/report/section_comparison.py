@@ -119,7 +119,9 @@ def _difference(tested: Contrast, x: Scale, y: float, label: str) -> Markup:
     d, kind = tested.difference, tested.verdict or "unsure"
     if math.isnan(d.value):
         return Markup("")
-    line = Markup("") if math.isnan(d.low) else path(f"M{x(d.low)} {y}H{x(d.high)}", f"whisker {kind}")
+    line = (
+        Markup("") if math.isnan(d.low) else path(f"M{x(d.low)} {y}H{x(d.high)}", f"whisker {kind}")
+    )
     hint = element("title", f"{label}: {format_value(d, 'difference')}")
     return element("g", hint, line, circle(x(d.value), y, f"point {kind}"))
 

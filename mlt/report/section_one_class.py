@@ -1,4 +1,4 @@
-"""Curves, mistakes and images of a class that the reader chooses; the page's script fills them in."""
+"""Curves, mistakes and images of a class that the reader chooses; the script fills them in."""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def pairs_section(report: Report) -> Section:
     return Section(
         "pairs",
         {
-            "shades": [(f"shade{i}", f"{100 * low:g} % and more") for i, low in enumerate(SHADES, 1)],
+            "shades": [
+                (f"shade{i}", f"{100 * low:g} % and more") for i, low in enumerate(SHADES, 1)
+            ],
             "together": pair_matrix(names, found.cooccurrence, classes, TOGETHER),
             "together_label": TOGETHER,
             "alarms": pair_matrix(names, found.with_alarms, classes, ALARMS),

@@ -111,7 +111,9 @@ def element(name: str, /, *children: str, **attributes: str | int | None) -> Mar
     return Markup("<{0}{1}>{2}</{0}>").format(name, written, Markup("").join(children))
 
 
-def svg(width: float, height: float, label: str, *parts: Markup, class_: str | None = None) -> Markup:
+def svg(
+    width: float, height: float, label: str, *parts: Markup, class_: str | None = None
+) -> Markup:
     """Return a drawing, with a name for those who cannot see it."""
     return element("svg", element("title", label), *parts, viewBox=f"0 0 {width:g} {height:g}",
                    role="img", width=f"{width:g}", height=f"{height:g}", class_=class_)  # fmt: skip

@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def verdict(self) -> str | None:
-        """ "better" or "worse" than the baseline, where the value says so."""
+        """Better or worse than the baseline, where the value says so."""
         if self.column.kind == "verdict":
             return self.value
         return self.value.verdict if isinstance(self.value, Mean) else None

@@ -8,8 +8,8 @@ from markupsafe import escape
 from sklearn.metrics import average_precision_score
 
 from mlt.metrics import Difference, compare_seeds, holm
-from mlt.report.format import ABSENT
 from mlt.report.comparison import MEANS, Contrast, compare_methods
+from mlt.report.format import ABSENT
 from mlt.report.methods import Method, Report, load_report
 from mlt.report.page import make_page
 from mlt.report.section_classes import compared_class_table

@@ -46,7 +46,7 @@ def test_a_folder_without_a_configuration_is_a_method_of_its_own(make_run) -> No
     ("folders", "names"),
     [
         (["bce-seed0", "focal-seed0"], ["bce", "focal"]),
-        (["bce/seed0", "focal/seed0"], ["bce", "focal"]),  # the seed alone is no name
+        (["bce/seed0", "focal/seed0"], ["bce", "focal"]),  # the seed alone is not a name
         (["bce_s1", "classes2"], ["bce", "classes2"]),  # not every s and digit is a seed
     ],
 )

@@ -118,4 +118,3 @@ def test_a_label_that_is_never_given_sorts_last() -> None:
     assert 'data-v="Infinity">never</th>' in html
     assert f'data-v="-2">{MINUS}2.00</th>' in html
     assert f'class="number">{ABSENT}</th>' in html
-
