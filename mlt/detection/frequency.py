@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
+from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
 from mlt.detection.lvis import LVIS_LIMITS
-from mlt.detection.records import Annotations, category_images, read_records
+from mlt.detection.records import category_images
 from mlt.errors import ConfigError, DataError
 
 __all__ = ["FrequencyGroup", "FrequencyReport", "ap_by_frequency", "frequency_table"]
@@ -70,7 +71,7 @@ class FrequencyReport:
 
 def ap_by_frequency(
     evaluation: Any,
-    training: Annotations | Mapping[int, int] | None = None,
+    training: CocoAnnotations | Mapping[int, int] | None = None,
     limits: GroupLimits = LVIS_LIMITS,
 ) -> FrequencyReport:
     """Mean the AP of an evaluation by the frequency of its classes.
@@ -222,7 +223,7 @@ def _letters(evaluation: Any, category_ids: list[int], limits: GroupLimits) -> n
 def _image_counts(training: Any) -> Mapping[int, int]:
     if isinstance(training, Mapping) and "categories" not in training:
         return training
-    return category_images(read_records(training))
+    return category_images(read_coco_records(training))
 
 
 def _mean(values: np.ndarray) -> float:

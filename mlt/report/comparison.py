@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlt.data.stats import GROUPS
+from mlt.class_groups import GROUPS
 from mlt.metrics import Difference, SeedMean, aggregate_seeds, compare_seeds, holm
 from mlt.report.methods import Report
 
@@ -75,7 +75,7 @@ def compare_methods(report: Report) -> Compared:
     Args:
         report: The methods; the first is the baseline.
     """
-    groups, others = report.stats.groups, report.methods[1:]
+    groups, others = report.class_counts.groups, report.methods[1:]
     baseline = report.baseline.predictions
     classes = report.single_classes
     of_means = [compare_seeds(m.predictions, baseline, groups=groups) for m in others]

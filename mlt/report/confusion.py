@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.metrics import Predictions
+from mlt.predictions import Predictions
 from mlt.report.tables import Column, Table
 
 __all__ = ["Confusion", "confusion", "mistakes", "pair_table"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.metrics import Summary, Thresholds, decide, decision_rates
+from mlt.metrics import Summary, Thresholds, decide, precision_recall_f1
 from mlt.metrics.summary import TOP
 from mlt.report.methods import Report
 from mlt.report.runs import Run
@@ -40,7 +40,7 @@ def rates_table(summary: Summary, run: Run) -> Table:
     if run.decision and run.decision.thresholds:
         p = run.predictions
         tuned = run.decision.thresholds.decide(p.logits)
-        rules["tuned threshold of each class"] = decision_rates(p.targets, tuned, p.known)
+        rules["tuned threshold of each class"] = precision_recall_f1(p.targets, tuned, p.known)
     rows = [[rule, *_rate_values(rates.to_json())] for rule, rates in rules.items()]
     columns = [Column("label given at"), *_RATES.values()]
     return Table("rates", "Labels given by a rule, in percent", columns, rows)
@@ -93,7 +93,7 @@ def threshold_table(report: Report, run: Run, thresholds: Thresholds) -> Table:
         *(Column(f"{rate} tuned", "percent") for rate in ("precision", "recall", "F1")),
     ]
     rows = [
-        [p.class_names[c], report.stats.group_of(c), thresholds.positives[c],
+        [p.class_names[c], report.class_counts.group_of(c), thresholds.positives[c],
          thresholds.values[c], *before[:, c].tolist(), *after[:, c].tolist()]
         for c in report.order.tolist()
     ]  # fmt: skip

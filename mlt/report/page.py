@@ -170,5 +170,5 @@ def _subtitle(report: Report) -> str:
     return (
         f"{f'{data}: ' if data else ''}{len(first.predictions):,} test images, "
         f"{first.predictions.num_train_images:,} training images{whose}, "
-        f"{report.stats.num_classes:,} classes"
+        f"{report.class_counts.num_classes:,} classes"
     )

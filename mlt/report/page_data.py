@@ -52,8 +52,8 @@ class PageData:
 
 def page_data(report: Report, images: Images) -> PageData:
     """Gather the curves and mistakes of every class, for as many methods as fit."""
-    stats = report.stats
-    fitting = max(1, CURVES // (stats.num_classes + 1))
+    classes = report.class_counts
+    fitting = max(1, CURVES // (classes.num_classes + 1))
     methods = report.methods[:fitting]
     worst = SHOWN if report.single else SHOWN // 2
     listed = [_method(method, worst) for method in methods]
@@ -73,8 +73,8 @@ def page_data(report: Report, images: Images) -> PageData:
         )
     data = {
         "classes": [
-            [name, stats.group_of(c), int(stats.counts[c]), int(first.positives[c])]
-            for c, name in enumerate(stats.class_names)
+            [name, classes.group_of(c), int(classes.counts[c]), int(first.positives[c])]
+            for c, name in enumerate(classes.names)
         ],
         "order": report.order.tolist(),
         "methods": listed,

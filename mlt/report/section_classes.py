@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from mlt.data.stats import GROUPS, ClassStats
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GROUPS
 from mlt.metrics import SeedMean, aggregate_seeds
 from mlt.report.comparison import Compared, Contrast
 from mlt.report.format import Mean, format_value
@@ -42,7 +43,7 @@ def classes_section(report: Report) -> Section:
         "classes",
         {
             "table": class_table(report, per_class),
-            "bars": class_bars(report.stats, per_class, report.baseline.first),
+            "bars": class_bars(report.class_counts, per_class, report.baseline.first),
             "colors": [(group, group) for group in GROUPS],
         },
     )
@@ -99,18 +100,18 @@ def compared_class_table(compared: Compared) -> Table:
                  note=report.groups_note)  # fmt: skip
 
 
-def class_bars(stats: ClassStats, means: Sequence[SeedMean], run: Run) -> Markup:
+def class_bars(classes: ClassCounts, means: Sequence[SeedMean], run: Run) -> Markup:
     """Draw the average precision of every class, from the most to the least frequent in training.
 
     Args:
-        stats: Training counts and groups.
+        classes: Training counts and groups.
         means: (C,) average precision with its interval.
         run: Has the test images per class, and the average precision of a random order.
     """
-    order = np.argsort(-stats.counts, kind="stable").tolist()
+    order = np.argsort(-classes.counts, kind="stable").tolist()
     x = Scale(0, len(order), 40, WIDTH - 4)
     y = Scale(0, 1, 280, 36)
-    strip = Scale(0, math.log10(max(stats.counts.max(), 9) + 1), 352, 306)
+    strip = Scale(0, math.log10(max(classes.counts.max(), 9) + 1), 352, 306)
     pitch = (x.end - x.start) / len(order)
     named = len(order) <= NAMED
     parts = []
@@ -120,9 +121,9 @@ def class_bars(stats: ClassStats, means: Sequence[SeedMean], run: Run) -> Markup
             text(x.start - 6, y(value) + 4, f"{100 * value:g}", "end"),
         ]
     parts += [text(0, y(1) - 18, "AP, %"), text(0, strip.end - 6, "training images, logarithmic")]
-    parts += _group_names(stats, x)
+    parts += _group_names(classes, x)
     for place, c in enumerate(order):
-        name, group, count = stats.class_names[c], stats.group_of(c), int(stats.counts[c])
+        name, group, count = classes.names[c], classes.group_of(c), int(classes.counts[c])
         ap, interval = means[c].mean, means[c].interval
         left, width, middle = x(place) + 0.1 * pitch, 0.8 * pitch, x(place + 0.5)
         hint = (
@@ -144,7 +145,7 @@ def class_bars(stats: ClassStats, means: Sequence[SeedMean], run: Run) -> Markup
             size = "small" if pitch < 16 else None
             bar.append(element("text", name, class_=size, text_anchor="end", transform=turned))
         parts.append(element("g", *bar))
-    longest = max(len(name) for name in stats.class_names)
+    longest = max(len(name) for name in classes.names)
     height = strip.start + (14 + 5.2 * min(longest, 24) if named else 8)
     label = "Average precision of each class, in order of training images"
     return svg(WIDTH, round(height), label, *parts, class_="wide")
@@ -152,19 +153,19 @@ def class_bars(stats: ClassStats, means: Sequence[SeedMean], run: Run) -> Markup
 
 def _class(report: Report, c: int) -> list[str | int]:
     """What every table says of a class first."""
-    stats, positives = report.stats, report.baseline.first.positives
-    return [stats.class_names[c], stats.group_of(c), int(stats.counts[c]), int(positives[c])]
+    classes, positives = report.class_counts, report.baseline.first.positives
+    return [classes.names[c], classes.group_of(c), int(classes.counts[c]), int(positives[c])]
 
 
 def _marked(value: float, tested: Contrast | None) -> Mean:
     return Mean(float(value), verdict=tested.verdict if tested else None)
 
 
-def _group_names(stats: ClassStats, x: Scale) -> list[Markup]:
+def _group_names(classes: ClassCounts, x: Scale) -> list[Markup]:
     """The names of the groups above their bars, and lines between them."""
     parts, start = [], 0
     for group in GROUPS:
-        size = len(stats.groups[group])
+        size = len(classes.groups[group])
         if not size:
             continue
         if start:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from mlt.data.stats import GROUPS
+from mlt.class_groups import GROUPS
 from mlt.metrics import Difference, SeedMean
 from mlt.report.comparison import LEVEL, MEANS, Compared, Contrast
 from mlt.report.format import MINUS, Mean, format_value

@@ -28,7 +28,7 @@ ALARMS = "Share of the false alarms of the class (row) in images of the other (c
 def pairs_section(report: Report) -> Section:
     """Gather the pairs of classes of the first run."""
     found = confusion(report.baseline.first.predictions)
-    order, names = report.order.tolist(), report.stats.class_names
+    order, names = report.order.tolist(), report.class_counts.names
     most = set(sorted(order, key=lambda c: -found.num_alarms[c])[:MATRIX])
     classes = [c for c in order if c in most]
     return Section(

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mlt.class_groups import GROUPS
 from mlt.config.yaml_text import dump_yaml
-from mlt.data.stats import GROUPS
 from mlt.report.comparison import MEANS
 from mlt.report.methods import Report
 from mlt.report.render import Section
@@ -33,7 +33,7 @@ def runs_section(report: Report) -> Section:
 
 def run_table(report: Report) -> Table:
     """Return one line per run: where it is, and its mAP."""
-    groups = {"total": np.arange(report.stats.num_classes), **report.stats.groups}
+    groups = {"total": np.arange(report.class_counts.num_classes), **report.class_counts.groups}
     rows = []
     for method in report.methods:
         for run in method.runs:

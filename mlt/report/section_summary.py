@@ -28,15 +28,15 @@ class GroupMean:
     Attributes:
         name: "total", "head", "medium" or "tail".
         rule: The training images of its classes, in words.
-        classes: How many classes it has.
-        tested: How many of them have a test image; the others are undefined.
+        num_classes: How many classes it has.
+        num_tested: How many of them have a test image; the others are undefined.
         result: Mean, standard deviation and interval.
     """
 
     name: str
     rule: str
-    classes: int
-    tested: int
+    num_classes: int
+    num_tested: int
     result: SeedMean
 
     @property
@@ -73,7 +73,7 @@ def summary_section(report: Report) -> Section:
 def summary_table(means: Sequence[GroupMean]) -> Table:
     """Return total, head, medium and tail of one method."""
     rows = [
-        [mean.name, mean.rule, mean.classes, mean.tested,
+        [mean.name, mean.rule, mean.num_classes, mean.num_tested,
          Mean(mean.result.mean, mean.result.sd), mean.result.interval]
         for mean in means
     ]  # fmt: skip
@@ -100,16 +100,16 @@ def interval_bar(value: float, interval: Interval, kind: str) -> Markup:
 
 
 def _group_means(report: Report) -> list[GroupMean]:
-    stats, ap = report.stats, report.baseline.ap
-    rules = {"total": "all", **stats.limits.describe()}
-    members = {"total": np.arange(stats.num_classes), **stats.groups}
-    results = aggregate_seeds(report.baseline.predictions, groups=stats.groups)
+    classes, ap = report.class_counts, report.baseline.ap
+    rules = {"total": "all", **classes.limits.describe()}
+    members = {"total": np.arange(classes.num_classes), **classes.groups}
+    results = aggregate_seeds(report.baseline.predictions, groups=classes.groups)
     return [
         GroupMean(
             name=name,
             rule=rules[name],
-            classes=len(members[name]),
-            tested=int(np.isfinite(ap[members[name]]).sum()),
+            num_classes=len(members[name]),
+            num_tested=int(np.isfinite(ap[members[name]]).sum()),
             result=results[name],
         )
         for name in MEANS
@@ -122,7 +122,7 @@ def _ranking_facts(summary: Summary) -> dict[str, str]:
     assert details is not None
     return {
         "micro AP": f"{format_value(details.micro_ap, 'percent')} %",
-        "ranking loss": f"{format_value(details.order.ranking_loss, 'percent')} %",
-        "one-error": f"{format_value(details.order.one_error, 'percent')} %",
-        "coverage": f"{details.order.coverage:.2f} labels",
+        "ranking loss": f"{format_value(details.ranking.ranking_loss, 'percent')} %",
+        "one-error": f"{format_value(details.ranking.one_error, 'percent')} %",
+        "coverage": f"{details.ranking.coverage:.2f} labels",
     }

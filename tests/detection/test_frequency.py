@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
+from mlt.data.formats.coco_records import read_coco_records
 from mlt.detection.frequency import ap_by_frequency, frequency_table
 from mlt.detection.lvis import class_counts_from_lvis, repeat_factor_sampler_from_coco
-from mlt.detection.records import image_categories, read_records
+from mlt.detection.records import image_categories
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 # Category: its letter, training images, and what happens in the test set below.
@@ -89,7 +90,7 @@ def coco_evaluation() -> Any:
 
 @pytest.fixture
 def lvis_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    pytest.importorskip("lvis", reason="needs lvis")
+    pytest.importorskip("lvis")
     monkeypatch.setattr(np, "float", float, raising=False)  # lvis 0.5.3 is older than NumPy 1.24
     from lvis import LVIS, LVISEval, LVISResults
 
@@ -182,7 +183,7 @@ def test_refusals(coco_evaluation: Any) -> None:
         ap_by_frequency(coco_evaluation, limits=GroupLimits())
     with pytest.raises(ConfigError, match="accumulate"):
         ap_by_frequency(SimpleNamespace(eval={}))
-    with pytest.raises(ConfigError, match="loaded COCO or LVIS object, not list"):
+    with pytest.raises(ConfigError, match="loaded COCO or LVIS object, got list"):
         ap_by_frequency(coco_evaluation, [5, 5, 5, 5])
     for category in coco_evaluation.cocoGt.dataset["categories"]:
         del category["frequency"]
@@ -206,7 +207,7 @@ def test_an_evaluation_of_another_kind_is_refused(coco_evaluation: Any) -> None:
 def test_lvis_counts(tmp_path: Path) -> None:
     counts = class_counts_from_lvis(ground_truth())
     assert class_counts_from_lvis(SimpleNamespace(dataset=ground_truth())) == counts
-    assert list(counts) == [202, 200, 20, 2] and counts.num_boxes == 424
+    assert list(counts) == [202, 200, 20, 2] and counts.total == 424
     with pytest.raises(DataError, match="instance_count"):
         class_counts_from_lvis({"images": [], "annotations": [], "categories": [{"id": 1}]})
     with pytest.raises(MissingFileError):
@@ -256,7 +257,7 @@ def test_an_image_that_is_given_twice_has_its_labels_twice() -> None:
         "categories": [{"id": 1}],
         "annotations": [{"image_id": 3, "category_id": 1}],
     }
-    assert image_categories(read_records(content), [3, 4, 3]).tolist() == [[0, 0], [2, 0]]
+    assert image_categories(read_coco_records(content), [3, 4, 3]).tolist() == [[0, 0], [2, 0]]
     draws = repeat_factor_sampler_from_coco(content, [3, 3, 4, 4], threshold=1.0).image_draws()
     assert draws[0] == draws[1] > draws[2] == draws[3]
 
@@ -276,3 +277,12 @@ def test_repeat_factors_of_real_annotations(shared: Path) -> None:
     expected = [max([1.0, *(math.sqrt(0.1 / share[c]) for c in has[i])]) for i in ids]
     got = sampler.image_draws()
     np.testing.assert_allclose(got / got.min(), np.array(expected) / min(expected))
+
+
+def test_a_file_that_is_cut_off_or_has_no_images_says_so_as_in_training(tmp_path: Path) -> None:
+    file = tmp_path / "lvis.json"
+    file.write_text(json.dumps(ground_truth())[:-20])
+    with pytest.raises(DataError, match="cut off: its JSON has not ended"):
+        class_counts_from_lvis(file)
+    with pytest.raises(DataError, match=r"it has no images; its keys are categories, annotations"):
+        class_counts_from_lvis({"categories": [], "annotations": []})

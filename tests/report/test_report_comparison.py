@@ -53,7 +53,7 @@ def test_means_and_differences_are_those_of_scikit_learn(report) -> None:
 
 def test_p_values_are_corrected_for_all_tests_of_a_table(report) -> None:
     compared = compare_methods(report)
-    limits = report.stats.limits
+    limits = report.class_counts.limits
     plain = [
         compare_seeds(m.predictions, report.baseline.predictions, limits)[name].p_value
         for m in report.methods[1:]
@@ -117,7 +117,7 @@ def test_every_method_is_measured_on_the_groups_of_the_baseline(make_run) -> Non
         assert [m["head"].mean for m in compared.means] == pytest.approx(ap, abs=1e-12)
         assert compared.tests[1]["head"].difference.value == pytest.approx(ap[1] - ap[0], abs=1e-12)
         groups = {row[0]: row[1] for row in compared_class_table(compared).rows}
-        assert [groups[report.stats.class_names[c]] for c in heads] == ["head"] * len(heads)
+        assert [groups[report.class_counts.names[c]] for c in heads] == ["head"] * len(heads)
 
 
 def test_other_training_counts_are_said_in_the_report_and_the_terminal(make_run) -> None:

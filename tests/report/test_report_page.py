@@ -16,12 +16,12 @@ import pytest
 from mlt.errors import OutputExistsError
 from mlt.metrics import (
     Calibration,
-    Predictions,
     check_calibration,
     check_thresholds,
-    decision_rates,
+    precision_recall_f1,
     tune_thresholds,
 )
+from mlt.predictions import Predictions
 from mlt.report import write_report
 from mlt.report.class_counts_plot import GROUP_COLORS
 from mlt.report.images import find_images, thumbnail
@@ -166,7 +166,7 @@ def test_tuned_thresholds_are_shown_with_and_without(make_run) -> None:
     tables = {table.name: table for table in page.tables}
     assert '<section id="thresholds"' in page.html
     assert {"held-out", "calibration", "thresholds"} <= set(tables)
-    decided = decision_rates(p.targets, tuned.decide(p.logits))
+    decided = precision_recall_f1(p.targets, tuned.decide(p.logits))
     assert tables["rates"].rows[2][1:4] == pytest.approx([decided.cp, decided.cr, decided.cf1])
     person = dict(
         zip([c.title for c in tables["thresholds"].columns], tables["thresholds"].rows[0])
