@@ -9,7 +9,7 @@ from mlt.data.samplers.repeat_factor import RepeatFactorSampler
 from mlt.data.sparse import csr_from_pairs
 from mlt.data.stats import GroupLimits
 from mlt.detection.counts import BoxCounts
-from mlt.detection.records import image_categories
+from mlt.detection.image_categories import image_categories
 from mlt.errors import DataError
 
 __all__ = ["LVIS_LIMITS", "class_counts_from_lvis", "repeat_factor_sampler_from_coco"]

@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from mlt.detection.contract import DetectionLoss, check_callable, check_loss
-from mlt.detection.evaluate import evaluate
+from mlt.detection.call_loss import call_loss
+from mlt.detection.loss_checks import DetectionLoss, check_callable, check_loss
 from mlt.errors import ConfigError
 
 __all__ = ["attach", "detach", "make_trainer", "plug_criterion"]
@@ -205,7 +205,7 @@ class ClassTerm:
         """Give a new tensor of the logits' shape (B, A, nc), which the caller may change."""
         # Cloned, since the criterion multiplies in place: autograd forbids that on what a loss of
         # this package gives, and would fail where a loss keeps its result for the backward pass.
-        return evaluate(self.loss, logits, targets).clone()
+        return call_loss(self.loss, logits, targets).clone()
 
 
 def _inner_criteria(criterion: Any) -> list[Any]:
