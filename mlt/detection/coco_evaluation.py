@@ -16,8 +16,12 @@ import msgspec
 from mlt.data.formats.coco_records import CocoAnnotations, CocoRecords, read_coco_records
 from mlt.data.stats import GroupLimits
 from mlt.detection.coco_results import CocoResults, read_results
-from mlt.detection.frequency_report import FrequencyReport, ap_by_frequency, overall_report
-from mlt.detection.lvis import LVIS_LIMITS
+from mlt.detection.frequency_report import (
+    LVIS_LIMITS,
+    FrequencyReport,
+    ap_by_frequency,
+    overall_report,
+)
 from mlt.errors import ConfigError, DataError
 
 __all__ = ["CocoEvaluation", "evaluate_coco"]

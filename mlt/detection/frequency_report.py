@@ -16,16 +16,23 @@ import numpy as np
 from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
 from mlt.data.stats import GroupLimits
 from mlt.detection.image_categories import category_images
-from mlt.detection.lvis import LVIS_LIMITS
 from mlt.errors import ConfigError, DataError
 
 __all__ = [
+    "LVIS_LIMITS",
     "FrequencyGroup",
     "FrequencyReport",
     "ap_by_frequency",
     "frequency_table",
     "overall_report",
 ]
+
+LVIS_LIMITS = GroupLimits(head=101, tail=11)
+"""Rare: 1 to 10 training images; common: 11 to 100; frequent: more (Gupta et al., CVPR 2019).
+
+The comments in LVIS's own toolkit say "fewer than 10" and "fewer than 100"; what it evaluates by is
+the letter that each category has in the annotations, and so does this package where it is there.
+"""
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 LVIS_GROUPS = {"f": "frequent", "c": "common", "r": "rare"}
@@ -179,11 +186,11 @@ def _accumulated(evaluation: Any) -> tuple[np.ndarray, list[int], np.ndarray]:
     if hasattr(params, "catIds"):  # pycocotools
         use_cats, thresholds = params.useCats, np.array(params.iouThrs)
         precision = precision[:, :, :, params.areaRngLbl.index("all"), -1]
-        category_ids = list(params.catIds)
+        category_ids = [int(c) for c in params.catIds]
     else:
         use_cats, thresholds = params.use_cats, np.array(params.iou_thrs)
         precision = precision[:, :, :, params.area_rng_lbl.index("all")]
-        category_ids = list(params.cat_ids)
+        category_ids = [int(c) for c in params.cat_ids]
     if not use_cats:
         raise ConfigError("The evaluation took all classes for one; set params.useCats = 1.")
     if thresholds.shape != IOU_THRESHOLDS.shape or not np.allclose(thresholds, IOU_THRESHOLDS):

@@ -214,9 +214,9 @@ def _warn_of_row_weights(loss: DetectionLoss, name: str) -> None:
     # Some weightings weigh a row by the classes it has. They were made for images, nearly all of
     # which have a label; here nearly all rows are background, and weigh what such a row does.
     weighting, columns = getattr(loss, "weighting", None), getattr(loss, "num_columns", None)
-    if not callable(weighting) or not columns:
-        return
     device = _device(loss, None)
+    if not callable(weighting) or not columns or device.type == "meta":
+        return
     one_box_each = torch.eye(columns, device=device)
     background = torch.zeros(1, columns, device=device)
     with torch.no_grad(), torch.random.fork_rng():
@@ -250,6 +250,8 @@ def _try_elements(
             f"{name} gave {_shown(values)} for logits of shape (2, {num_classes}); a detector "
             f"needs a loss for each of them. {REMEDY} {SOFTMAX_HINT}"
         )
+    if values.is_meta:  # has no values to compare
+        return
     changed = ~torch.isclose(values, others, equal_nan=True)
     changed[0, 0] = False
     if changed.any():
