@@ -10,9 +10,22 @@ import numpy as np
 from mlt.data.strings import StringColumn
 from mlt.errors import DataError
 
-__all__ = ["check_unique", "find_ids", "integer_ids"]
+__all__ = ["check_unique", "find_ids", "id_column", "integer_ids"]
 
 _SHOWN = 5
+
+
+def id_column(ids: Iterable[int] | Iterable[str]) -> np.ndarray | StringColumn:
+    """Integers as an array, strings as a column.
+
+    Raises:
+        DataError: If there are both.
+    """
+    listed: list[Any] = list(ids)
+    strings = isinstance(listed[0], str) if listed else False
+    if any(isinstance(i, str) != strings for i in listed):
+        raise DataError("image ids must be all integers or all strings, got both")
+    return StringColumn.from_iterable(listed) if strings else integer_ids(listed)
 
 
 def integer_ids(ids: Any) -> np.ndarray:

@@ -11,7 +11,14 @@ from scipy.sparse import csr_array
 from mlt.data.strings import ragged_positions
 from mlt.errors import DataError
 
-__all__ = ["canonical", "csr_from_lists", "csr_from_pairs", "csr_from_runs", "dense_rows"]
+__all__ = [
+    "canonical",
+    "column_counts",
+    "csr_from_lists",
+    "csr_from_pairs",
+    "csr_from_runs",
+    "dense_rows",
+]
 
 
 def csr_from_runs(indices: np.ndarray, indptr: np.ndarray, columns: int) -> csr_array:
@@ -109,3 +116,8 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def column_counts(matrix: csr_array) -> np.ndarray:
+    """Count the stored entries of each column: (C,) int64."""
+    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)

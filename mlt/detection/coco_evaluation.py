@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from mlt.class_groups import GroupLimits
 from mlt.data.formats.coco_records import CocoAnnotations, CocoRecords, read_coco_records
-from mlt.data.stats import GroupLimits
 from mlt.detection.coco_results import CocoResults, read_results
 from mlt.detection.frequency_report import (
     LVIS_LIMITS,

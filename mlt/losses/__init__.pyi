@@ -29,3 +29,4 @@ from .single_label import (
     SeesawLoss as SeesawLoss,
 )
 from .stateful import EqualizationLossV2 as EqualizationLossV2, SelfPacedLoss as SelfPacedLoss
+from .class_weights import ClassCounts as ClassCounts

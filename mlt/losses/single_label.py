@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError
 from mlt.losses.base import Loss
 from mlt.losses.class_weights import (
-    ClassCounts,
     class_margins,
     effective_number_weights,
     sum_to_classes,
+    warn_of_clamped,
 )
 from mlt.losses.reduce import reduce_rows
 from mlt.losses.settings import Reduction
@@ -51,6 +52,7 @@ class _RowLoss(Loss):
     ) -> None:
         super().__init__(reduction)
         self.class_counts = ClassCounts.from_counts(counts, num_images)
+        warn_of_clamped(self.class_counts)
         self.num_columns = self.class_counts.num_classes
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -86,7 +88,7 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(counts, num_images, reduction)
-        weights = effective_number_weights(self.class_counts.counts, beta, num_images)
+        weights = effective_number_weights(self.class_counts.clamped, beta, self.class_counts.total)
         self.register_buffer("weight", torch.from_numpy(sum_to_classes(weights)))
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -115,7 +117,7 @@ class LogitAdjustedSoftmaxLoss(_RowLoss):
         self, counts: Sequence[float], tau: float = 1.0, reduction: Reduction = "mean"
     ) -> None:
         super().__init__(counts, None, reduction)
-        share = torch.from_numpy(self.class_counts.counts / self.class_counts.counts.sum())
+        share = torch.from_numpy(self.class_counts.clamped / self.class_counts.clamped.sum())
         self.register_buffer("shift", tau * share.log())
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -165,7 +167,7 @@ class LDAMSoftmaxLoss(_RowLoss):
     ) -> None:
         super().__init__(counts, None, reduction)
         self.register_buffer(
-            "margin", torch.from_numpy(class_margins(self.class_counts.counts, max_m))
+            "margin", torch.from_numpy(class_margins(self.class_counts.clamped, max_m))
         )
         self.scale = s
 

@@ -18,7 +18,7 @@ from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
 from mlt.detection import CocoEvaluation, evaluate_coco
 from mlt.errors import ConfigError, DataError, MissingFileError
 

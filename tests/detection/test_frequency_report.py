@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
 from mlt.detection import ap_by_frequency, frequency_table
 from mlt.errors import ConfigError, DataError
 
@@ -87,7 +87,7 @@ def coco_evaluation() -> Any:
 
 @pytest.fixture
 def lvis_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    pytest.importorskip("lvis", reason="needs lvis")
+    pytest.importorskip("lvis")
     monkeypatch.setattr(np, "float", float, raising=False)  # lvis 0.5.3 is older than NumPy 1.24
     from lvis import LVIS, LVISEval, LVISResults
 

@@ -26,7 +26,7 @@ def lvis_content() -> dict[str, Any]:
 def test_lvis_counts(tmp_path: Path) -> None:
     counts = class_counts_from_lvis(lvis_content())
     assert class_counts_from_lvis(SimpleNamespace(dataset=lvis_content())) == counts
-    assert list(counts) == [202, 200, 20, 2] and counts.num_boxes == 424
+    assert list(counts) == [202, 200, 20, 2] and counts.total == 424
     with pytest.raises(DataError, match="instance_count"):
         class_counts_from_lvis({"images": [], "annotations": [], "categories": [{"id": 1}]})
     with pytest.raises(MissingFileError):

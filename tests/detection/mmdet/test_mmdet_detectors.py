@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mlt.detection import BoxCounts
+from mlt.class_counts import ClassCounts
 from mlt.detection.mmdet import MltLoss
 
 C = 3
@@ -285,6 +285,6 @@ def test_registered_by_name(
 
 
 def test_box_counts_of_a_configuration(build: Callable[..., Any]) -> None:
-    counts = BoxCounts([900, 40, 3])
+    counts = ClassCounts.from_counts([900, 40, 3], unit="boxes")
     model = build("retinanet", {**BALANCED, "class_counts": counts})
     assert model.bbox_head.loss_cls.loss.class_counts.unit == "boxes"

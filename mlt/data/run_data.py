@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mlt.data.builders import build_pareto_split, build_published_split, full_split, read_image_ids
 from mlt.data.digits import DIGITS_LONGTAIL
 from mlt.data.labels import LabelTable
 from mlt.data.published import PUBLISHED
@@ -24,6 +23,12 @@ from mlt.data.settings import (
 )
 from mlt.data.sources import how_to_get, part_source, read_test, read_train, read_validation
 from mlt.data.split import Split
+from mlt.data.split_builders import (
+    build_pareto_split,
+    build_published_split,
+    full_split,
+    read_image_ids,
+)
 from mlt.errors import DataError, MissingFileError
 
 __all__ = [
@@ -31,6 +36,7 @@ __all__ = [
     "build_split",
     "check_images",
     "check_not_empty",
+    "fit_together",
     "load_data",
     "training_split",
 ]
@@ -79,8 +85,23 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
             missing = folder.relative_to(root).as_posix()
             raise MissingFileError(how_to_get(PUBLISHED[config.name], root, missing))
         check_images(part, name)
-    notes = (*_notes(split, train), *_shared(present))
-    return Data(train, test, validation, split, notes)
+    return fit_together(train, test, validation, split)
+
+
+def fit_together(
+    train: LabelTable, test: LabelTable, validation: LabelTable | None, split: Split
+) -> Data:
+    """Put the parts together, with notes on what a user should know about them.
+
+    Args:
+        train: The training split.
+        test: The test images, with the same classes.
+        validation: Images to watch training on; None where there are none.
+        split: How the training split came about.
+    """
+    parts = {"training": train, "validation": validation, "test": test}
+    paths = {name: _paths(table) for name, table in parts.items() if table is not None}
+    return Data(train, test, validation, split, (*_notes(split, train), *_shared(paths)))
 
 
 def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
@@ -162,16 +183,18 @@ def check_images(table: LabelTable, part: str) -> None:
         )
 
 
-def _shared(parts: Mapping[str, LabelTable]) -> Iterator[str]:
+def _paths(table: LabelTable) -> set[Path]:
+    """The files of a part; none for a data set of one's own."""
+    return set() if table.paths is None else {table.image_path(i) for i in range(len(table))}
+
+
+def _shared(paths: Mapping[str, set[Path]]) -> Iterator[str]:
     """A warning for each two parts, in the order of training and testing, that share images."""
-    paths = {
-        name: {table.image_path(row) for row in range(len(table))} for name, table in parts.items()
-    }
-    for earlier, later in combinations(parts, 2):
+    for earlier, later in combinations(paths, 2):
         both = len(paths[earlier] & paths[later])
         if both:
             yield (
-                f"warning: {both} of {len(parts[later])} {later} images are {earlier} images too; "
+                f"warning: {both} of {len(paths[later])} {later} images are {earlier} images too; "
                 "results on them look better than they are"
             )
 
