@@ -72,17 +72,19 @@ class OperatorFinder(MetaPathFinder, Loader):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def mmdet() -> Iterator[None]:
+def real_mmdet() -> Iterator[None]:
     """Make mmdet importable; skip the tests of this folder without it."""
     if importlib.util.find_spec("mmdet") is None:
         pytest.skip("needs mmdet: pip install --no-deps -r tests/requirements-mmdet.txt")
     finder = OperatorFinder()
     sys.meta_path.insert(0, finder)
-    from mmdet.utils import register_all_modules
+    import mmdet.models  # which registers them
     from mmengine.logging import MMLogger
+    from mmengine.registry import DefaultScope
 
+    assert mmdet.models
     MMLogger.get_instance("mmengine", log_level="WARNING")  # not each initial weight
-    register_all_modules(init_default_scope=True)
+    DefaultScope.get_instance("mmdet", scope_name="mmdet")
     yield
     sys.meta_path.remove(finder)
 
