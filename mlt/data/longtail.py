@@ -14,8 +14,8 @@ from random import Random
 import numpy as np
 from scipy.sparse import csr_array
 
+from mlt.data.sparse import ragged_positions
 from mlt.data.stats import ClassStats
-from mlt.data.strings import ragged_positions
 from mlt.errors import ConfigError, DataError
 
 __all__ = ["class_order", "pareto_profile", "select_pareto", "select_published"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mlt.data.digits import DIGITS_LONGTAIL
+from mlt.data.image_files import check_images, count_shared
 from mlt.data.labels import LabelTable
 from mlt.data.published import PUBLISHED
 from mlt.data.settings import (
@@ -34,7 +35,6 @@ from mlt.errors import DataError, MissingFileError
 __all__ = [
     "Data",
     "build_split",
-    "check_images",
     "check_not_empty",
     "fit_together",
     "load_data",
@@ -100,8 +100,8 @@ def fit_together(
         split: How the training split came about.
     """
     parts = {"training": train, "validation": validation, "test": test}
-    paths = {name: _paths(table) for name, table in parts.items() if table is not None}
-    return Data(train, test, validation, split, (*_notes(split, train), *_shared(paths)))
+    present = {name: table for name, table in parts.items() if table is not None}
+    return Data(train, test, validation, split, (*_notes(split, train), *_shared(present)))
 
 
 def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
@@ -157,44 +157,13 @@ def check_not_empty(table: LabelTable, part: str, config: DataConfig) -> None:
         )
 
 
-def check_images(table: LabelTable, part: str) -> None:
-    """Refuse a table whose image files are not all there, before hours of training find out.
-
-    Args:
-        table: The images.
-        part: What they are, for the message.
-
-    Raises:
-        MissingFileError: Naming how many are absent, the first, and the folder.
-    """
-    present: dict[Path, set[str]] = {}
-    absent = []
-    for row in range(len(table)):
-        path = table.image_path(row)
-        if path.parent not in present:
-            folder = path.parent
-            present[folder] = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-        if path.name not in present[path.parent]:
-            absent.append(path)
-    if absent:
-        raise MissingFileError(
-            f"data: {len(absent)} of {len(table)} {part} images are listed in the annotations but "
-            f"absent from {table.root}, first {absent[0]}"
-        )
-
-
-def _paths(table: LabelTable) -> set[Path]:
-    """The files of a part; none for a data set of one's own."""
-    return set() if table.paths is None else {table.image_path(i) for i in range(len(table))}
-
-
-def _shared(paths: Mapping[str, set[Path]]) -> Iterator[str]:
+def _shared(parts: Mapping[str, LabelTable]) -> Iterator[str]:
     """A warning for each two parts, in the order of training and testing, that share images."""
-    for earlier, later in combinations(paths, 2):
-        both = len(paths[earlier] & paths[later])
+    for earlier, later in combinations(parts, 2):
+        both = count_shared(parts[earlier], parts[later])
         if both:
             yield (
-                f"warning: {both} of {len(paths[later])} {later} images are {earlier} images too; "
+                f"warning: {both} of {len(parts[later])} {later} images are {earlier} images too; "
                 "results on them look better than they are"
             )
 

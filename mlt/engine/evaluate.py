@@ -11,8 +11,9 @@ from torch import nn
 
 from mlt.config import Config
 from mlt.data.dataset import ImageDataset
-from mlt.data.run_data import check_images, check_not_empty
+from mlt.data.image_files import check_images
 from mlt.data.loader import Loader, build_loader
+from mlt.data.run_data import check_not_empty
 from mlt.data.sources import read_test, read_validation
 from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform

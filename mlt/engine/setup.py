@@ -14,8 +14,8 @@ from mlt.config import Config
 from mlt.data import ClassStats, GroupLimits
 from mlt.data.dataset import ImageDataset
 from mlt.data.labels import LabelTable
-from mlt.data.run_data import Data, load_data
 from mlt.data.loader import Loader, build_loader
+from mlt.data.run_data import Data, load_data
 from mlt.data.samplers import build_sampler
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
 from mlt.engine.optim import build_optimizer, build_scheduler

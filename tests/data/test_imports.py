@@ -1,4 +1,4 @@
-"""Reading annotations costs numpy, scipy and msgspec, nothing heavier."""
+"""Reading annotations costs numpy, scipy, pyarrow and msgspec, nothing heavier."""
 
 from __future__ import annotations
 

@@ -182,9 +182,7 @@ def test_a_stream_is_refused() -> None:
         def __iter__(self) -> Iterator[Any]:
             return iter(())
 
-    with pytest.raises(
-        ConfigError, match=r"is a Stream, which .* expected .* a map-style"
-    ):
+    with pytest.raises(ConfigError, match=r"is a Stream, which .* expected .* a map-style"):
         own_parts({"train": Stream()})
 
 
