@@ -11,10 +11,7 @@ from torch import nn
 
 from mlt.config import Config
 from mlt.data.dataset import ImageDataset
-from mlt.data.image_files import check_images
 from mlt.data.loader import Loader, build_loader
-from mlt.data.run_data import check_not_empty
-from mlt.data.sources import read_test, read_validation
 from mlt.data.stats import GroupLimits
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.errors import ConfigError, DataError, OutputExistsError
@@ -59,13 +56,12 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path, part: Part = "te
     """
     device = pick_device(config.device)
     model, info = load_checkpoint(checkpoint)
-    read = read_test if part == "test" else read_validation
-    table = read(config.data, RunFolder(config.output).cache)
+    source = config.data.source(RunFolder(config.output).cache)
+    table = source.test() if part == "test" else source.validation()
     if table is None:
         raise ConfigError("data.validation: the configuration names no validation images")
     check_class_names(checkpoint, info.class_names, table.class_names)
-    check_not_empty(table, part, config.data)
-    check_images(table, part)
+    source.check(table, part)
     transform = eval_transform(Preprocessing.from_dict(info.preprocessing))
     loader = build_loader(
         ImageDataset(table, transform, on_error=config.data.on_image_error),
