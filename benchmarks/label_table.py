@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mlt.data.columns import StringColumn
 from mlt.data.labels import LabelTable
 from mlt.data.sparse import csr_from_runs
-from mlt.data.columns import StringColumn
 
 IMAGES, CLASSES, LABELS_PER_IMAGE = 9_000_000, 20_000, 7.8
 MB = 1e6

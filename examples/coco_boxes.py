@@ -22,7 +22,7 @@ from torchvision.ops import FeaturePyramidNetwork, box_convert
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.transforms.functional import hflip, to_tensor
 
-from mlt.data.stats import GroupLimits
+from mlt.class_groups import GroupLimits
 from mlt.detection.frequency import FrequencyReport, ap_by_frequency
 from mlt.models.weights import load_weights
 

@@ -57,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from mlt.class_groups import GroupLimits
     from mlt.cli.split_tables import split_summary
-    from mlt.data import ClassStats, GroupLimits
     from mlt.errors import OutputExistsError
 
     limits = GroupLimits(head=arguments.head, tail=arguments.tail)
@@ -69,14 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
 
         check_plot(arguments.plot)
     table, split = _published(arguments) if arguments.recipe != "pareto" else _pareto(arguments)
-    stats = ClassStats.from_table(split.apply(table), limits)
+    counts = split.apply(table).class_counts(limits)
     split.save(arguments.output)
-    print(split_summary(split, stats))
+    print(split_summary(split, counts))
     print(f"written to {arguments.output}")
     if arguments.plot:
         from mlt.report.plots import plot_class_counts
 
-        plot_class_counts(stats, arguments.plot, title=f"{split.name}: {stats.num_images} images")
+        plot_class_counts(counts, arguments.plot, title=f"{split.name}: {counts.total} images")
         print(f"drawn in {arguments.plot}")
     return 0
 

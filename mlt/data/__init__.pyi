@@ -9,4 +9,3 @@ from .formats.csv import read_csv as read_csv
 from .formats.voc import read_voc as read_voc
 from .labels import LabelTable as LabelTable
 from .split import Split as Split
-from .stats import ClassStats as ClassStats, GroupLimits as GroupLimits

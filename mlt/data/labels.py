@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_array
 
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.data.columns import (
     Column,
     StringColumn,
@@ -20,7 +22,7 @@ from mlt.data.columns import (
     find_ids,
     integer_column,
 )
-from mlt.data.sparse import canonical, csr_from_lists, csr_from_runs, dense_rows
+from mlt.data.sparse import canonical, column_counts, csr_from_lists, csr_from_runs, dense_rows
 from mlt.errors import DataError, MissingFileError
 from mlt.files import atomic_write
 
@@ -168,6 +170,29 @@ class LabelTable:
         if self.known is None:
             return np.ones((len(rows), self.num_classes), np.bool_)
         return dense_rows(self.known, rows, np.bool_)
+
+    def class_counts(self, limits: GroupLimits | None = None) -> ClassCounts:
+        """Count the images of each class.
+
+        Args:
+            limits: Where head, medium and tail begin; the published 100 and 20 if None.
+        """
+        return ClassCounts.from_counts(
+            column_counts(self.labels),
+            len(self),
+            known=None if self.known is None else column_counts(self.known),
+            names=self.class_names,
+            unit="images",
+            limits=limits,
+        )
+
+    def cooccurrence(self) -> csr_array:
+        """Count the images that have both of two classes: (C, C) int64 CSR array, C^2 at most."""
+        # A product of boolean or 8-bit arrays would saturate; N images always fit 32 bits here.
+        integers = self.labels.astype(np.int32 if len(self) < 1 << 31 else np.int64)
+        pairs = csr_array(integers.T @ integers).astype(np.int64)
+        pairs.sort_indices()
+        return pairs
 
     def take(self, rows: np.ndarray | Sequence[int]) -> LabelTable:
         """The table of these rows, in this order.

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from mlt.data.digests import ids_digest
 from mlt.data.labels import LabelTable
-from mlt.data.stats import ClassStats
 
 __all__ = [
     "COCO_CLASSES",
@@ -132,7 +131,7 @@ def mismatches_with(published: PublishedSplit, part: LabelTable) -> list[str]:
         sentences.append(
             f"{len(part):,} images, but the published split has {published.num_images:,}"
         )
-    counts = ClassStats.from_table(part, cooccurrence=False).counts.tolist()
+    counts = part.class_counts().counts.tolist()
     if len(counts) != len(published.class_counts):
         sentences.append(
             f"{len(counts)} classes, but the published split has {len(published.class_counts)}"

@@ -12,6 +12,7 @@ from mlt.errors import DataError
 
 __all__ = [
     "canonical",
+    "column_counts",
     "csr_from_lists",
     "csr_from_pairs",
     "csr_from_runs",
@@ -128,3 +129,8 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def column_counts(matrix: csr_array) -> np.ndarray:
+    """Count the stored entries of each column: (C,) int64."""
+    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)

@@ -15,7 +15,6 @@ from mlt.data.longtail import class_order, pareto_profile, select_pareto, select
 from mlt.data.names import name_difference
 from mlt.data.published import PUBLISHED, mismatches_with
 from mlt.data.split import Split
-from mlt.data.stats import ClassStats
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 __all__ = ["build_pareto_split", "build_published_split", "full_split", "read_image_ids"]
@@ -63,7 +62,7 @@ def build_published_split(
         # The original numbered the images that have an annotation, and the draw depends on it.
         labelled = np.flatnonzero(np.diff(table.labels.indptr))
         profile = pareto_profile(table.num_classes, published.b, published.max, published.min)
-        order = class_order(ClassStats.from_table(table))
+        order = class_order(table)
         rows = labelled[select_published(table.labels[labelled], order, profile, seed=0)]
         recipe |= _parameters("published", published.b, published.max, published.min, seed=0)
     difference = name_difference(
@@ -107,7 +106,7 @@ def build_pareto_split(
         4
     """
     profile = pareto_profile(table.num_classes, b, max, min)
-    order = class_order(ClassStats.from_table(table))
+    order = class_order(table)
     part = table.take(select_pareto(table.labels, order, profile, seed))
     recipe = {"name": "pareto", **_parameters("generator", b, max, min, seed)}
     return _split(name, part, recipe, sources, None, [])
@@ -159,7 +158,7 @@ def _split(
     matches: bool | None,
     mismatches: Sequence[str],
 ) -> Split:
-    counts = ClassStats.from_table(part, cooccurrence=False).counts
+    counts = part.class_counts().counts
     return Split(
         name=name,
         image_ids=tuple(part.image_ids.tolist()),

@@ -14,10 +14,11 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError, DataError
-from mlt.losses.class_weights import ClassCounts
+from mlt.losses.base import Loss
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
-from mlt.losses.elementwise import Loss, PerLabelLoss
+from mlt.losses.elementwise import PerLabelLoss
 from mlt.losses.reweighting import InstanceWeighting, MeanCountWeighting, RarestWeighting
 from mlt.losses.single_label import (
     ClassBalancedSoftmaxLoss,
@@ -261,8 +262,8 @@ def _check_length(loss: DetectionLoss, name: str, num_classes: int) -> None:
             f"{name} was built with counts of {length} classes, but is to be given {num_classes} "
             f"columns. Give one count a column, in the order of the labels: "
             f"class_counts_from_coco(annotations, num_classes={num_classes}), or "
-            f"BoxCounts.of(counts, labels, num_classes={num_classes}) where the background or "
-            "unused ids have a column too."
+            f"ClassCounts.at_columns(counts, labels, num_columns={num_classes}) where the "
+            "background or unused ids have a column too."
         )
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from mlt.class_groups import GroupLimits
 from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
-from mlt.data.stats import GroupLimits
 from mlt.detection.lvis import LVIS_LIMITS
 from mlt.detection.records import category_images
 from mlt.errors import ConfigError, DataError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
 from mlt.data.samplers.repeat_factor import RepeatFactorSampler
 from mlt.data.sparse import csr_from_pairs
-from mlt.data.stats import GroupLimits
-from mlt.detection.counts import BoxCounts
 from mlt.detection.records import image_categories
 from mlt.errors import DataError
 
@@ -22,7 +22,7 @@ the letter that each category has in the annotations, and so does this package w
 """
 
 
-def class_counts_from_lvis(annotations: CocoAnnotations) -> BoxCounts:
+def class_counts_from_lvis(annotations: CocoAnnotations) -> ClassCounts:
     """Give the training boxes of each LVIS category, for labels 0 to C - 1 in order of the ids.
 
     LVIS writes the counts of its training set into the categories of each of its files, so the
@@ -38,7 +38,7 @@ def class_counts_from_lvis(annotations: CocoAnnotations) -> BoxCounts:
     Example:
         >>> class_counts_from_lvis({"images": [], "annotations": [], "categories": [
         ...     {"id": 2, "instance_count": 5}, {"id": 1, "instance_count": 900}]})
-        BoxCounts([900, 5])
+        ClassCounts([900, 5], total=905, unit='boxes')
     """
     categories = sorted(read_coco_records(annotations).categories, key=lambda category: category.id)
     counts = [c.instance_count for c in categories if c.instance_count is not None]
@@ -47,7 +47,7 @@ def class_counts_from_lvis(annotations: CocoAnnotations) -> BoxCounts:
             "The categories have no instance_count, so this is not LVIS. For COCO's format use "
             "mlt.detection.class_counts_from_coco."
         )
-    return BoxCounts(counts)
+    return ClassCounts.from_counts(counts, unit="boxes")
 
 
 def repeat_factor_sampler_from_coco(

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlt.config import Config, changed_keys, load_config
 from mlt.data import LabelTable
 from mlt.data.names import name_difference
-from mlt.engine.run import MAY_CHANGE, train_run
+from mlt.engine.train import MAY_CHANGE, train
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 from mlt.run_folder import RunFolder
 
@@ -106,7 +106,7 @@ def train_missing(plans: Iterable[Plan]) -> Trained:
         logger.info("run %d of %d: %s %s", number, len(plans), plan.name, what)
         try:
             if not plan.finished:
-                train_run(plan.config, resume=plan.begun)
+                train(plan.config, resume=plan.begun)
         except KeyboardInterrupt:
             logger.warning("the same command goes on from here")
             raise

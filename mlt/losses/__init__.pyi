@@ -1,7 +1,8 @@
+from .base import Loss as Loss
 from .build import build_loss as build_loss
 from .coupled import TwoWayLoss as TwoWayLoss, ZLPRLoss as ZLPRLoss
 from .create import create_loss as create_loss, list_losses as list_losses
-from .elementwise import ElementwiseLoss as ElementwiseLoss, Loss as Loss
+from .elementwise import ElementwiseLoss as ElementwiseLoss
 from .classes import (
     AsymmetricLoss as AsymmetricLoss,
     BinaryCrossEntropyLoss as BinaryCrossEntropyLoss,
@@ -28,3 +29,4 @@ from .single_label import (
     SeesawLoss as SeesawLoss,
 )
 from .stateful import EqualizationLossV2 as EqualizationLossV2, SelfPacedLoss as SelfPacedLoss
+from .class_weights import ClassCounts as ClassCounts

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import part_settings as config
-from mlt.losses.class_weights import ClassCounts, class_margins, log_odds
+from mlt.losses.class_weights import class_margins, required
 from mlt.losses.schedule import Part
 
 __all__ = ["Adjusted", "Adjustment", "build_adjustment"]
@@ -127,15 +128,15 @@ def build_adjustment(part: config.Adjustment, counts: ClassCounts | None) -> Adj
         case config.Margin():
             return Margin(torch.tensor(part.margin, dtype=torch.float64), 1.0, part.start_epoch)
         case config.PriorShift():
-            counts = ClassCounts.required(counts, "A shift by the class prior")
-            odds = log_odds(counts.counts, counts.images("A shift by the class prior"))
-            return PriorShift(torch.from_numpy(part.tau * odds), part.start_epoch)
+            counts = required(counts, "A shift by the class prior")
+            counts.examples("A shift by the class prior")
+            return PriorShift(torch.from_numpy(part.tau * counts.log_odds), part.start_epoch)
         case config.NegativeTolerant():
-            counts = ClassCounts.required(counts, "The negative-tolerant shift")
-            odds = log_odds(counts.counts, counts.images("The negative-tolerant shift"))
-            shift = torch.from_numpy(part.init_bias / part.neg_scale * odds)
+            counts = required(counts, "The negative-tolerant shift")
+            counts.examples("The negative-tolerant shift")
+            shift = torch.from_numpy(part.init_bias / part.neg_scale * counts.log_odds)
             return NegativeTolerant(shift, part.neg_scale, part.start_epoch)
         case config.ClassMargin():
-            counts = ClassCounts.required(counts, "A margin by class")
-            margins = torch.from_numpy(class_margins(counts.counts, part.max_margin))
+            counts = required(counts, "A margin by class")
+            margins = torch.from_numpy(class_margins(counts.clamped, part.max_margin))
             return Margin(margins, part.scale, part.start_epoch)

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import settings as config
 from mlt.losses.adjustment import build_adjustment
-from mlt.losses.class_weights import ClassCounts
+from mlt.losses.base import Loss
+from mlt.losses.class_weights import required, warn_of_clamped
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
-from mlt.losses.elementwise import ElementwiseLoss, Loss
+from mlt.losses.elementwise import ElementwiseLoss
 from mlt.losses.focusing import build_focusing
 from mlt.losses.reweighting import build_weighting
 from mlt.losses.stateful import EqualizationLossV2, SelfPacedLoss
 
-if TYPE_CHECKING:
-    from mlt.data.stats import ClassStats
-
 __all__ = ["build_from_counts", "build_loss"]
 
 
-def build_loss(part: config.LossConfig, stats: ClassStats) -> Loss:
+def build_loss(part: config.LossConfig, class_counts: ClassCounts) -> Loss:
     """Build the loss that a configuration describes for a training split.
 
     Args:
         part: A validated `mlt.losses.settings.LossConfig`.
-        stats: Statistics of the split that is trained on; nothing is loaded from a file.
+        class_counts: Of the split that is trained on; nothing is loaded from a file.
 
     Raises:
-        ConfigError: If the statistics do not allow the loss.
+        ConfigError: If the counts do not allow the loss.
 
     Example:
-        >>> from types import SimpleNamespace
-        >>> stats = SimpleNamespace(
-        ...     counts=[90, 10], num_images=100, known_counts=None, class_names=("cat", "axolotl")
-        ... )
+        >>> counts = ClassCounts.from_counts([90, 10], 100, names=("cat", "axolotl"))
         >>> part = config.Composition.model_validate({"weighting": {"name": "inverse"}})
-        >>> build_loss(part, stats).weighting.weight
+        >>> build_loss(part, counts).weighting.weight
         tensor([0.2000, 1.8000], dtype=torch.float64)
     """
     if isinstance(part, config.PresetLoss):
         part = part.resolve()
-    return build_from_counts(part, ClassCounts.from_stats(stats))
+    return build_from_counts(part, class_counts)
 
 
 def build_from_counts(
@@ -60,6 +54,8 @@ def build_from_counts(
     Raises:
         ConfigError: If the loss needs counts that were not given.
     """
+    if counts is not None:
+        warn_of_clamped(counts)
     loss = _build(part, counts, generator)
     loss.class_counts = counts
     return loss
@@ -86,7 +82,7 @@ def _build(
                 part.tau, part.change_epoch, part.margin, part.gamma, part.scale, part.reduction
             )
         case config.EqualizationV2():
-            counts = ClassCounts.required(counts, "EQLv2, to know the number of classes,")
+            counts = required(counts, "EQLv2, to know the number of classes,")
             return EqualizationLossV2(
                 counts.num_classes,
                 part.gamma,

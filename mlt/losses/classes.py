@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mlt.class_counts import ClassCounts
 from mlt.losses.adjustment import build_adjustment
-from mlt.losses.class_weights import ClassCounts
+from mlt.losses.class_weights import warn_of_clamped
 from mlt.losses.elementwise import ElementwiseLoss
 from mlt.losses.focusing import build_focusing
 from mlt.losses.preset_options import resolve_preset
@@ -49,6 +50,8 @@ class _Preset(ElementwiseLoss):
     ) -> None:
         part = resolve_preset(self.preset, {"reduction": check_reduction(reduction), **options})
         assert isinstance(part, Composition)
+        if counts is not None:
+            warn_of_clamped(counts)
         super().__init__(
             build_adjustment(part.adjustment, counts),
             build_focusing(part.focusing),

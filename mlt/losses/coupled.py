@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlt.errors import ConfigError
-from mlt.losses.elementwise import Loss
+from mlt.losses.base import Loss
 from mlt.losses.reduce import blank_unknown, check_inputs, reduce_rows
 from mlt.losses.settings import Reduction
 
@@ -111,6 +111,8 @@ class ZLPRLoss(Loss):
         tensor(1.3863)
     """
 
+    gives = "row"
+
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; see :meth:`Loss.forward`."""
         return reduce_rows(zlpr(logits, targets, known), self.reduction, known)
@@ -134,6 +136,8 @@ class TwoWayLoss(Loss):
         >>> TwoWayLoss()(torch.zeros(2, 2), torch.eye(2))
         tensor(1.3863)
     """
+
+    gives = "batch"
 
     def __init__(self, tp: float = 4.0, tn: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)

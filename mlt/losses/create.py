@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import torch
 
-from mlt.errors import ConfigError
+from mlt.class_counts import ClassCounts
+from mlt.losses.base import Loss
 from mlt.losses.build import build_from_counts
-from mlt.losses.class_weights import ClassCounts
-from mlt.losses.elementwise import Loss
 from mlt.losses.preset_options import resolve_preset
 from mlt.losses.presets import PRESETS
 from mlt.losses.reduce import check_reduction
 from mlt.losses.settings import Reduction
-
-if TYPE_CHECKING:
-    from mlt.data.stats import ClassStats
 
 __all__ = ["create_loss", "list_losses"]
 
@@ -34,7 +30,7 @@ def list_losses() -> list[str]:
 
 def create_loss(
     name: str,
-    class_counts: Sequence[float] | ClassStats | None = None,
+    class_counts: Sequence[float] | ClassCounts | None = None,
     num_images: int | None = None,
     reduction: Reduction = "mean",
     *,
@@ -52,10 +48,10 @@ def create_loss(
 
     Args:
         name: One of :func:`list_losses`.
-        class_counts: Positives of each class in the training split, or the split's `ClassStats`;
+        class_counts: Positives of each class in the training split, or the split's `ClassCounts`;
             losses without weights or margins do without.
         num_images: Images the counts were taken over; only needed where the formula has it, and
-            known to `ClassStats`.
+            known to `ClassCounts`.
         reduction: `none`, `mean`, `sum` or `batchmean`.
         class_names: Names for warnings.
         generator: Source of the draw of the federated loss.
@@ -74,11 +70,6 @@ def create_loss(
     """
     part = resolve_preset(name, {"reduction": check_reduction(reduction), **options})
     counts = None
-    if isinstance(getattr(class_counts, "num_images", None), int):
-        if num_images is not None:
-            raise ConfigError("num_images: the ClassStats given know it; leave it out.")
-        counts = ClassCounts.from_stats(cast("ClassStats", class_counts))
-    elif class_counts is not None:
-        sequence = cast("Sequence[float]", class_counts)
-        counts = ClassCounts.from_counts(sequence, num_images, class_names=class_names)
+    if class_counts is not None:
+        counts = ClassCounts.from_counts(class_counts, num_images, names=class_names)
     return build_from_counts(part, counts, generator)

@@ -9,73 +9,33 @@ from torch import Tensor
 
 from mlt.losses import one_pass
 from mlt.losses.adjustment import Adjusted, Adjustment
-from mlt.losses.class_weights import ClassCounts
+from mlt.losses.base import Loss
 from mlt.losses.focusing import Focusing
 from mlt.losses.formulas import mix
 from mlt.losses.logistic import Logistic
 from mlt.losses.reduce import (
     blank_unknown,
     check_inputs,
-    check_reduction,
     divisor,
     only_known,
 )
 from mlt.losses.reweighting import Weighting
-from mlt.losses.schedule import Float64Where, Part
 from mlt.losses.settings import Reduction
 
-__all__ = ["ElementwiseLoss", "Loss", "PerLabelLoss"]
+__all__ = ["ElementwiseLoss", "PerLabelLoss"]
 
 Number = Tensor | float
 
 
-class Loss(Float64Where):
-    """The base of all losses: one call, one reduction, one way to be told the epoch.
-
-    Args:
-        reduction: `none`, `mean`, `sum` or `batchmean`; see :func:`mlt.losses.reduce.reduce`.
-    """
-
-    class_counts: ClassCounts | None = None
-    """The class counts that it was built from, if it was built from some."""
-
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__()
-        self.reduction = check_reduction(reduction)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch, counted from 0, is being trained; call it at the start of each.
-
-        Parts with a ``start_epoch`` follow it. The epoch is part of the state dict.
-        """
-        for module in self.modules():
-            if isinstance(module, Part):
-                module.set_epoch(epoch)
-
-    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss.
-
-        Args:
-            logits: Raw scores, shape (..., C), any float type; computed in float32 or better.
-            targets: Same shape, in [0, 1]; 1 where the label applies.
-            known: Same shape, True where the label is annotated; None if all are. The rest counts
-                for nothing, in the value, the gradient and the divisor.
-        """
-        raise NotImplementedError
-
-
 class PerLabelLoss(Loss):
     """The base of losses of each label by itself; they say what an element costs, and its slope."""
-
-    num_classes: int | None = None
-    """Length of the class vectors, if there are any."""
 
     couples_rows = False
     """Whether an element's weight depends on other rows; then it is not evaluated in blocks."""
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; see :meth:`Loss.forward`."""
-        logits, known = check_inputs(logits, targets, known, self.num_classes)
+        logits, known = check_inputs(logits, targets, known, self.num_columns)
         keep = self.reduction == "none"
 
         def plain(z: Tensor) -> Tensor:
@@ -146,7 +106,7 @@ class ElementwiseLoss(PerLabelLoss):
         self.scale = scale
         self.couples_rows = self.weighting.couples_rows
         lengths = [len(vector) for vector in self.buffers() if vector.ndim == 1]
-        self.num_classes = lengths[0] if lengths else None
+        self.num_columns = lengths[0] if lengths else None
 
     def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
         """Give the loss of each element; see :meth:`PerLabelLoss.elements`."""

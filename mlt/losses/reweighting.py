@@ -12,12 +12,13 @@ import warnings
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import part_settings as config
 from mlt.losses.class_weights import (
     Array,
-    ClassCounts,
     effective_number_weights,
     inverse_frequency_weights,
+    required,
     resolve_beta,
     sum_to_classes,
     warn_if_equal,
@@ -208,28 +209,28 @@ def build_weighting(
     """
     if isinstance(part, config.NoWeighting):
         return Weighting()
-    counts = ClassCounts.required(counts, f"The weighting {part.name!r}")
+    counts = required(counts, f"The weighting {part.name!r}")
     match part:
         case config.Inverse():
-            images = counts.images("Inverse frequency")
-            weights = inverse_frequency_weights(counts.counts, images, part.power)
+            images = counts.examples("Inverse frequency")
+            weights = inverse_frequency_weights(counts.clamped, images, part.power)
             weights = sum_to_classes(weights, counts.is_class) if part.normalise else weights
             return _by_scheme(part, weights + part.offset, counts)
         case config.EffectiveNumber():
-            weights = effective_number_weights(counts.counts, part.beta, counts.num_images)
-            warn_if_equal(weights, counts.counts)
+            weights = effective_number_weights(counts.clamped, part.beta, counts.total)
+            warn_if_equal(weights, counts.clamped)
             classes = weights if counts.is_class is None else weights[counts.is_class]
             factor = len(classes) / classes.sum() if part.normalise else 1.0
             if part.scheme == "average_n":
-                beta = resolve_beta(part.beta, counts.num_images)
+                beta = resolve_beta(part.beta, counts.total)
                 return MeanCountWeighting(
-                    torch.from_numpy(counts.counts), beta, factor, part.start_epoch
+                    torch.from_numpy(counts.clamped), beta, factor, part.start_epoch
                 )
             return _by_scheme(part, factor * weights, counts)
         case config.Rebalance():
-            return Rebalance(torch.from_numpy(1 / counts.counts), part)
+            return Rebalance(torch.from_numpy(1 / counts.clamped), part)
         case config.Equalization():
-            share = counts.counts / counts.images("Equalization")
+            share = counts.clamped / counts.examples("Equalization")
             if (share >= part.threshold).all():
                 warnings.warn(
                     f"Equalization changes nothing: no class is rarer than the threshold of "
@@ -247,7 +248,7 @@ def build_weighting(
                     UserWarning,
                     stacklevel=5,
                 )
-            sampling = torch.from_numpy(counts.counts**part.power)
+            sampling = torch.from_numpy(counts.clamped**part.power)
             return Federated(sampling, part.num_classes, generator, part.start_epoch)
 
 
@@ -263,4 +264,4 @@ def _by_scheme(
         case "instance" | "average_w":
             return InstanceWeighting(tensor, part.start_epoch)
         case _:
-            return RarestWeighting(tensor, torch.from_numpy(counts.counts), part.start_epoch)
+            return RarestWeighting(tensor, torch.from_numpy(counts.clamped), part.start_epoch)

@@ -14,14 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError
+from mlt.losses.base import Loss
 from mlt.losses.class_weights import (
-    ClassCounts,
     class_margins,
     effective_number_weights,
     sum_to_classes,
+    warn_of_clamped,
 )
-from mlt.losses.elementwise import Loss
 from mlt.losses.reduce import reduce_rows
 from mlt.losses.settings import Reduction
 from mlt.losses.softmax import (
@@ -42,6 +43,8 @@ __all__ = [
 
 class _RowLoss(Loss):
     # `mean` and `batchmean` are both the mean over rows; `none` gives one loss a row.
+    gives = "row"
+    activation = "softmax"
     class_counts: ClassCounts
 
     def __init__(
@@ -49,6 +52,8 @@ class _RowLoss(Loss):
     ) -> None:
         super().__init__(reduction)
         self.class_counts = ClassCounts.from_counts(counts, num_images)
+        warn_of_clamped(self.class_counts)
+        self.num_columns = self.class_counts.num_classes
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
         raise NotImplementedError
@@ -83,7 +88,7 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(counts, num_images, reduction)
-        weights = effective_number_weights(self.class_counts.counts, beta, num_images)
+        weights = effective_number_weights(self.class_counts.clamped, beta, self.class_counts.total)
         self.register_buffer("weight", torch.from_numpy(sum_to_classes(weights)))
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -112,7 +117,7 @@ class LogitAdjustedSoftmaxLoss(_RowLoss):
         self, counts: Sequence[float], tau: float = 1.0, reduction: Reduction = "mean"
     ) -> None:
         super().__init__(counts, None, reduction)
-        share = torch.from_numpy(self.class_counts.counts / self.class_counts.counts.sum())
+        share = torch.from_numpy(self.class_counts.clamped / self.class_counts.clamped.sum())
         self.register_buffer("shift", tau * share.log())
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -162,7 +167,7 @@ class LDAMSoftmaxLoss(_RowLoss):
     ) -> None:
         super().__init__(counts, None, reduction)
         self.register_buffer(
-            "margin", torch.from_numpy(class_margins(self.class_counts.counts, max_m))
+            "margin", torch.from_numpy(class_margins(self.class_counts.clamped, max_m))
         )
         self.scale = s
 
@@ -192,6 +197,8 @@ class SeesawLoss(Loss):
         tensor([2., 1.], dtype=torch.float64)
     """
 
+    gives = "row"
+    activation = "softmax"
     counts: Tensor
 
     def __init__(
@@ -208,6 +215,7 @@ class SeesawLoss(Loss):
                 f"SeesawLoss takes the number of classes, an integer, not {num_classes!r}; it "
                 "counts them itself."
             )
+        self.num_columns = num_classes
         self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.float64))
         self.p = p
         self.q = q

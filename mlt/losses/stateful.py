@@ -7,7 +7,8 @@ from torch import Tensor
 
 from mlt.losses import formulas as terms
 from mlt.losses import gradients as slopes
-from mlt.losses.elementwise import Loss, PerLabelLoss
+from mlt.losses.base import Loss
+from mlt.losses.elementwise import PerLabelLoss
 from mlt.losses.formulas import cross_entropy, mix
 from mlt.losses.logistic import Logistic
 from mlt.losses.reduce import blank_unknown, check_inputs, only_known, reduce
@@ -164,6 +165,7 @@ class EqualizationLossV2(Loss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
+        self.num_columns = num_classes
         self.gamma = gamma
         self.mu = mu
         self.alpha = alpha
@@ -175,7 +177,7 @@ class EqualizationLossV2(Loss):
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Give the loss; see :meth:`Loss.forward`."""
-        z, known = check_inputs(logits, targets, known, len(self.ratio) + self.background)
+        z, known = check_inputs(logits, targets, known, self.num_columns)
         z, y = blank_unknown(z, targets, known)
         ratio = self.ratio.to(z.dtype)
         pos_weight, neg_weight = equalization_v2_weights(ratio, self.gamma, self.mu, self.alpha)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from mlt.class_groups import GROUPS
 from mlt.config.yaml_text import dump_yaml
-from mlt.data.stats import GROUPS
 from mlt.report import charts
 from mlt.report.markup import Html, section, tag
 from mlt.report.methods import Method, Report, listed

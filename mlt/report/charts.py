@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.data.stats import GROUPS, ClassStats
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GROUPS
 from mlt.metrics import Difference, Interval, SeedMean
 from mlt.report.cells import MINUS, shown
 from mlt.report.comparison import MEANS, Compared
@@ -38,7 +39,7 @@ def interval_bar(value: float, interval: Interval, kind: str) -> Html:
 
 
 def class_bars(
-    stats: ClassStats,
+    stats: ClassCounts,
     means: Sequence[SeedMean],
     positives: NDArray[np.intp],
     prevalence: NDArray[np.float64],
@@ -84,16 +85,16 @@ def class_bars(
         if named:
             size = "small" if pitch < 16 else None
             bar.append(
-                tag("text", stats.class_names[c], class_=size, text_anchor="end",
+                tag("text", stats.names[c], class_=size, text_anchor="end",
                     transform=f"translate({middle + 3:g} {strip.start + 8:g}) rotate(-60)")
             )  # fmt: skip
         hint = (
-            f"{stats.class_names[c]} ({group}): AP {shown(ap, 'percent')}, interval "
+            f"{stats.names[c]} ({group}): AP {shown(ap, 'percent')}, interval "
             f"{shown(interval, 'interval')}; {stats.counts[c]} training and {positives[c]} "
             f"test images"
         )
         parts.append(tag("g", tag("title", hint), *bar))
-    longest = max(len(name) for name in stats.class_names)
+    longest = max(len(name) for name in stats.names)
     height = strip.start + (14 + 5.2 * min(longest, 24) if named else 8)
     label = "Average precision of each class, in order of training images"
     return svg(WIDTH, round(height), label, *parts, class_="wide")
@@ -180,7 +181,7 @@ def pair_matrix(
     stats = report.stats
     n = len(classes)
     pitch = max(9.0, min(20.0, 380 / n))
-    names = [_short(stats.class_names[c], 16) for c in classes]
+    names = [_short(stats.names[c], 16) for c in classes]
     left = top = round(14 + 6 * max(map(len, names)))
     cells: dict[int, list[str]] = {}
     for i, b in enumerate(classes):
@@ -211,7 +212,7 @@ SHADES = (0.02, 0.1, 0.2, 0.35, 0.5)
 """Shares from which a cell has the next darker shade."""
 
 
-def _group_names(stats: ClassStats, order: Sequence[int], x: Scale) -> list[Html]:
+def _group_names(stats: ClassCounts, order: Sequence[int], x: Scale) -> list[Html]:
     parts, start = [], 0
     for group in GROUPS:
         size = len(stats.groups[group])

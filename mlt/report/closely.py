@@ -82,7 +82,7 @@ def one_class_section(report: Report, notes: Sequence[str], calibrated: bool) ->
 def confusion_section(report: Report) -> tuple[Html, Table]:
     """Labels that stand together beside false alarms that go with labels."""
     found = confusion(report.baseline.first.predictions)
-    table = pair_table(found, report.stats.class_names)
+    table = pair_table(found, report.stats.names)
     order = report.order.tolist()
     chosen = set(sorted(order, key=lambda c: -found.num_alarms[c])[:MATRIX])
     classes = [c for c in order if c in chosen]

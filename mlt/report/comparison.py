@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlt.data.stats import GROUPS
+from mlt.class_groups import GROUPS
 from mlt.metrics import Difference, SeedMean, aggregate_seeds, compare_seeds, holm
 from mlt.report.cells import Mean
 from mlt.report.methods import Report
@@ -123,7 +123,7 @@ class Compared:
                 _marked(method.ap[c], tests.get(str(c)))
                 for method, tests in zip(report.methods, self.class_tests)
             ]
-            rows.append([stats.class_names[c], stats.group_of(c), int(stats.counts[c]),
+            rows.append([stats.names[c], stats.group_of(c), int(stats.counts[c]),
                          int(positives[c]), *cells])  # fmt: skip
         title = "Average precision of each class by method, in percent"
         return Table("classes", title, columns, rows, links=report.order.tolist(),

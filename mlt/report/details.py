@@ -73,7 +73,7 @@ def class_details(report: Report, images: Images) -> Details:
     data = {
         "classes": [
             [name, stats.group_of(c), int(stats.counts[c]), int(first.positives[c])]
-            for c, name in enumerate(stats.class_names)
+            for c, name in enumerate(stats.names)
         ],
         "order": report.order.tolist(),
         "methods": listed,

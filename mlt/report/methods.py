@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.data.stats import ClassStats
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError, DataError
-from mlt.metrics import Predictions
-from mlt.metrics.compare import align
+from mlt.predictions import Predictions, align
 from mlt.report.runs import Run, load_run
 
 __all__ = ["Method", "Report", "listed", "load_report"]
@@ -63,7 +62,7 @@ class Report:
         return len(self.methods) == 1
 
     @property
-    def stats(self) -> ClassStats:
+    def stats(self) -> ClassCounts:
         """Classes, training counts and groups: of the baseline's first run, for all methods."""
         return self.baseline.first.stats
 
@@ -131,7 +130,7 @@ def listed(names: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*names[:_NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _sizes(stats: ClassStats) -> str:
+def _sizes(stats: ClassCounts) -> str:
     """How many classes each group has."""
     return ", ".join(f"{len(members)} {group}" for group, members in stats.groups.items())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from mlt.data.stats import GROUPS
+from mlt.class_groups import GROUPS
 from mlt.metrics import SeedMean, Summary
 from mlt.report import charts
 from mlt.report.cells import shown
@@ -161,7 +161,7 @@ def _headline(compared: Compared) -> str:
 
 def _undefined(report: Report) -> Html:
     positives = report.baseline.first.positives
-    names = [name for name, n in zip(report.stats.class_names, positives) if n == 0]
+    names = [name for name, n in zip(report.stats.names, positives) if n == 0]
     if not names:
         return Html("")
     return tag("p", "Without a test image, so undefined and in no mean: ", ", ".join(names),
@@ -174,9 +174,9 @@ def _order(summary: Summary) -> Html:
         return Html("")
     facts = {
         "micro AP": f"{shown(more.micro_ap, 'percent')} %",
-        "ranking loss": f"{shown(more.order.ranking_loss, 'percent')} %",
-        "one-error": f"{shown(more.order.one_error, 'percent')} %",
-        "coverage": f"{more.order.coverage:.2f} labels",
+        "ranking loss": f"{shown(more.ranking.ranking_loss, 'percent')} %",
+        "one-error": f"{shown(more.ranking.one_error, 'percent')} %",
+        "coverage": f"{more.ranking.coverage:.2f} labels",
     }
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
     return tag("dl", *items, class_="facts")

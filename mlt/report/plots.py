@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlt.data.stats import GROUPS, ClassStats
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GROUPS
 from mlt.errors import ConfigError
 from mlt.files import atomic_write
 
@@ -31,7 +32,7 @@ def check_plot(path: str | Path) -> None:
         raise ConfigError(f"cannot draw {path}: the suffix must be one of {', '.join(allowed)}")
 
 
-def plot_class_counts(stats: ClassStats, path: str | Path, title: str = "") -> None:
+def plot_class_counts(stats: ClassCounts, path: str | Path, title: str = "") -> None:
     """Draw the training images of every class, from head to tail.
 
     Args:
@@ -53,7 +54,7 @@ def plot_class_counts(stats: ClassStats, path: str | Path, title: str = "") -> N
         stats.counts[order],
         color=[GROUP_COLORS[stats.group_of(int(c))] for c in order],
     )
-    names = [stats.class_names[c] for c in order]
+    names = [stats.names[c] for c in order]
     axes.set_xticks(np.arange(stats.num_classes), names, rotation=90, fontsize=7)
     axes.set_xlim(-0.7, stats.num_classes - 0.3)
     axes.set_yscale("symlog", linthresh=1)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.data.stats import GROUPS
+from mlt.class_groups import GROUPS
 from mlt.metrics import (
-    Rates,
+    PrecisionRecallF1,
     SeedMean,
     Summary,
     Thresholds,
     aggregate_seeds,
     decide,
-    decision_rates,
+    precision_recall_f1,
 )
 from mlt.metrics.summary import TOP
 from mlt.report.cells import Mean
@@ -90,7 +90,7 @@ def class_table(report: Report, means: Sequence[SeedMean]) -> Table:
         of = means[c]
         lift = of.mean / run.prevalence[c] if run.positives[c] else math.nan
         rows.append(
-            [stats.class_names[c], stats.group_of(c), int(stats.counts[c]), int(run.positives[c]),
+            [stats.names[c], stats.group_of(c), int(stats.counts[c]), int(run.positives[c]),
              Mean(of.mean, of.sd), of.interval, float(lift)]
         )  # fmt: skip
     return Table("classes", "Average precision of each class", columns, rows,
@@ -107,7 +107,7 @@ def rates_table(summary: Summary, run: Run) -> Table:
     ]
     if run.decision and run.decision.thresholds:
         p = run.predictions
-        tuned = decision_rates(p.targets, run.decision.thresholds.decide(p.logits), p.known)
+        tuned = precision_recall_f1(p.targets, run.decision.thresholds.decide(p.logits), p.known)
         rules.append(("tuned threshold of each class", tuned))
     return _rates("rates", "Labels given by a rule, in percent", "label given at", rules)
 
@@ -196,7 +196,7 @@ def run_table(report: Report) -> Table:
     return Table("runs", "Every run, mAP in percent", columns, rows, note=report.groups_note)
 
 
-def _rates(name: str, title: str, first: str, rules: list[tuple[str, Rates]]) -> Table:
+def _rates(name: str, title: str, first: str, rules: list[tuple[str, PrecisionRecallF1]]) -> Table:
     rows = [[label, *(_number(rates.to_json()[rate]) for rate in _RATES)] for label, rates in rules]
     return Table(name, title, _rate_columns(first), rows)
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.config.yaml_text import parse_yaml
-from mlt.data.stats import ClassStats, GroupLimits
 from mlt.errors import DataError, MissingFileError
 from mlt.metrics import Calibration, Decision, Predictions, average_precision
 from mlt.models.checkpoint import decision_copy
@@ -95,11 +96,11 @@ class Run:
         return self.positives / np.maximum(images, 1)
 
     @cached_property
-    def stats(self) -> ClassStats:
+    def stats(self) -> ClassCounts:
         """Training counts and groups."""
         p = self.predictions
-        return ClassStats.from_counts(
-            p.class_counts, p.num_train_images, class_names=p.class_names, limits=self.limits
+        return ClassCounts.from_counts(
+            p.class_counts, p.num_train_images, names=p.class_names, limits=self.limits
         )
 
     @property

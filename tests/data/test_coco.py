@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from mlt.data import LabelTable, read_coco
 from mlt.errors import ConfigError, DataError, MissingFileError
@@ -184,16 +187,14 @@ def same(a: LabelTable, b: LabelTable) -> bool:
 
 
 def test_takes_a_loaded_coco(tmp_path: Path) -> None:
-    coco_module = pytest.importorskip("pycocotools.coco")
     content = changed(annotations=[{**PLAIN["annotations"][0], "iscrowd": 1}])
-    loaded = coco_module.COCO(str(write(tmp_path, content)))
+    loaded = COCO(str(write(tmp_path, content)))
     table = read_coco(tmp_path / "instances.json", tmp_path)
     assert same(read_coco(loaded, tmp_path), table) and table.labels.nnz == 1
 
     # COCOeval marks the crowd regions of the object it evaluates as ignored. They still count.
-    evaluation = pytest.importorskip("pycocotools.cocoeval").COCOeval
     box = {"image_id": 40, "category_id": 90, "bbox": [0, 0, 10, 10], "score": 0.5}
-    evaluation(loaded, loaded.loadRes([box]), "bbox").evaluate()
+    COCOeval(loaded, loaded.loadRes([box]), "bbox").evaluate()
     assert loaded.dataset["annotations"][0]["ignore"]
     assert same(read_coco(loaded, tmp_path), table)
 
@@ -215,11 +216,10 @@ def test_a_wrong_object_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_equals_pycocotools_on_real_photographs(shared: Path, part: str) -> None:
-    coco_module = pytest.importorskip("pycocotools.coco")
     folder = shared / "data" / "coco-mini"
     file = folder / "annotations" / f"instances_{part}2017.json"
     table = read_coco(file, folder / f"{part}2017")
-    oracle = coco_module.COCO(str(file))
+    oracle = COCO(str(file))
     category_ids = oracle.getCatIds()
     assert table.class_names == tuple(c["name"] for c in oracle.loadCats(category_ids))
     assert table.image_ids.tolist() == oracle.getImgIds()
@@ -234,14 +234,12 @@ def test_equals_pycocotools_on_real_photographs(shared: Path, part: str) -> None
     assert same(read_coco(oracle, folder / f"{part}2017"), table)
 
 
-def test_equals_the_published_labels_of_val2017(shared: Path) -> None:
-    published = {}
-    lines = (shared / "data/published-splits/coco_val2017_labels.txt").read_text().splitlines()
-    for line in lines:
-        image_id, *classes = map(int, line.split())
-        published[image_id] = classes
+def test_equals_the_published_labels_of_val2017(
+    shared: Path, published_labels: Callable[[str], dict[str, list[int]]]
+) -> None:
+    published = published_labels("coco_val2017_labels")
     folder = shared / "data" / "coco-mini"
     table = read_coco(folder / "annotations" / "instances_val2017.json", folder / "val2017")
     assert len(table) == 210
     for row, image_id in enumerate(table.image_ids.tolist()):
-        assert np.flatnonzero(table.targets([row])[0]).tolist() == published[image_id]
+        assert np.flatnonzero(table.targets([row])[0]).tolist() == published[str(image_id)]

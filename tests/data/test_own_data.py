@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from mlt.data import ClassStats, LabelTable
+from mlt.data import LabelTable
 from mlt.data.loader import Batch, build_loader
 from mlt.data.own_data import own_data, own_parts
 from mlt.data.samplers import ShuffleSampler
@@ -99,7 +99,7 @@ def test_known_of_items_and_of_the_attribute() -> None:
         assert table.known_mask(range(5)).tolist() == known
         (first, *_) = batches(dataset)
         assert first.known is not None and first.known.tolist() == known[:2]
-    assert ClassStats.from_table(table).known_counts.tolist() == [5, 5, 1]
+    assert table.class_counts().known.tolist() == [5, 5, 1]
 
 
 def test_soft_targets_reach_the_loss_and_count_from_a_half_on(

@@ -16,7 +16,7 @@ from mlt.data import Split
 from mlt.data.formats import coco
 from mlt.data.run_data import load_data, training_split
 from mlt.data.settings import DataConfig
-from mlt.engine.run import train_run
+from mlt.engine.train import train
 from mlt.errors import DataError, MissingFileError
 
 
@@ -123,7 +123,7 @@ def test_csv_with_class_columns_and_unknown_labels_trains(
     }  # fmt: skip
     table = data_config(**data).source().train()
     assert table.known_mask(range(8))[:, 2].tolist() == [n % 4 == 0 for n in range(8)]
-    summary = train_run(parse_config({**tiny_values, "data": data}))
+    summary = train(parse_config({**tiny_values, "data": data}))
     # Where the yeti is known at all, it is there: of two known test images both are positive.
     assert summary.per_class[2].n_test == 2
     assert summary.per_class[2].ap == 1.0
@@ -156,7 +156,7 @@ def test_voc_of_ones_own(tmp_path: Path, tiny_values: dict[str, Any]) -> None:
     assert loaded.validation is None
     validation = data_config(**data, validation_set="test").source().validation()
     assert validation is not None and validation.digest() == loaded.test.digest()
-    assert 0 < train_run(parse_config({**tiny_values, "data": data})).total <= 1
+    assert 0 < train(parse_config({**tiny_values, "data": data})).total <= 1
 
 
 def test_the_second_start_reads_the_cache_and_a_change_is_noticed(

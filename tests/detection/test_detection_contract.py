@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import sigmoid_focal_loss
 
-from mlt.data.stats import ClassStats
-from mlt.detection import BoxCounts, check_loss, check_softmax_loss, one_hot
+from mlt.class_counts import ClassCounts
+from mlt.detection import check_loss, check_softmax_loss, one_hot
 from mlt.errors import ConfigError, DataError
 from mlt.losses import (
     BalancedSoftmaxLoss,
@@ -31,7 +31,9 @@ ROW_LOSSES = {"zlpr", "two_way"}
 @pytest.mark.parametrize("name", [n for n in list_losses() if n not in ROW_LOSSES])
 def test_every_elementwise_loss_is_accepted_and_is_one(name: str) -> None:
     options = {"scheme": "column"} if name.startswith("cb") else {}
-    loss = create_loss(name, BoxCounts([9, 5, 3]), num_images=17, reduction="none", **options)
+    loss = create_loss(
+        name, ClassCounts.from_counts([9, 5, 3], unit="boxes"), reduction="none", **options
+    )
     before = {key: value.clone() for key, value in loss.state_dict().items()}
     check_loss(loss, 3)
     for key, value in loss.state_dict().items():  # looking leaves no trace
@@ -73,7 +75,7 @@ def test_wrong_losses_are_refused_with_an_explanation(loss: object, said: str) -
 
 @pytest.mark.parametrize("scheme", ["average_w", "average_n", "min_n"])
 def test_weights_that_drown_the_boxes_in_background_are_warned_about(scheme: str) -> None:
-    counts = BoxCounts([900, 50, 30])
+    counts = ClassCounts.from_counts([900, 50, 30], unit="boxes")
     loss = create_loss("cb_focal", counts, reduction="none", beta=0.99, scheme=scheme)
     with pytest.warns(UserWarning, match=r"weigh 0\.0\d+ on average"):
         check_loss(loss, 3)
@@ -88,7 +90,7 @@ def test_counts_of_images_are_refused() -> None:
     from mlt.losses.settings import Composition
 
     part = Composition.model_validate({"weighting": {"name": "inverse"}, "reduction": "none"})
-    loss = build_loss(part, ClassStats.from_counts([4, 2], num_images=9))
+    loss = build_loss(part, ClassCounts.from_counts([4, 2], 9, unit="images"))
     with pytest.raises(ConfigError, match="counts of images"):
         check_loss(loss, 2)
     check_loss(create_loss("inverse", [4, 2], 9, "none"), 2)  # nobody said what was counted

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError
 from mlt.losses import ClassBalancedFocalLoss, build_loss, create_loss, list_losses
 from mlt.losses.preset_options import preset_options, resolve_preset
 from mlt.losses.settings import Composition, LossConfig
 
 ADAPTER = TypeAdapter(LossConfig)
-STATS = SimpleNamespace(
-    counts=[90, 30, 4], num_images=100, known_counts=[100, 100, 100], class_names=("a", "b", "c")
-)
+COUNTS = ClassCounts.from_counts([90, 30, 4], 100, names=("a", "b", "c"))
 
 
 def read(text: str):
@@ -42,7 +39,7 @@ def test_every_preset_survives_the_yaml(name: str) -> None:
     part = read(f"{{preset: {name}}}")
     again = ADAPTER.validate_python(yaml.safe_load(yaml.safe_dump(part.model_dump())))
     assert again == part
-    loss = build_loss(part, STATS)
+    loss = build_loss(part, COUNTS)
     value = loss(torch.zeros(2, 3), torch.tensor([[1, 0, 0], [0, 1, 1]]))
     assert value.isfinite()
 
@@ -110,13 +107,13 @@ def test_options_of_every_preset() -> None:
 
 
 def test_named_classes_are_the_presets() -> None:
-    by_class = ClassBalancedFocalLoss.from_counts(STATS.counts, beta=0.99, scheme="instance")
-    by_name = create_loss("cb_focal", STATS.counts, beta=0.99, scheme="instance")
+    by_class = ClassBalancedFocalLoss.from_counts(COUNTS.counts, beta=0.99, scheme="instance")
+    by_name = create_loss("cb_focal", COUNTS.counts, beta=0.99, scheme="instance")
     logits, targets = torch.randn(5, 3), torch.ones(5, 3)
     torch.testing.assert_close(by_class(logits, targets), by_name(logits, targets))
 
 
 def test_partly_known_labels_shift_the_prior() -> None:
-    partly = SimpleNamespace(**{**vars(STATS), "known_counts": [100, 60, 8]})
+    partly = ClassCounts.from_counts(COUNTS, known=[100, 60, 8])
     shift = build_loss(resolve_preset("logit_adjusted"), partly).adjustment.shift
     torch.testing.assert_close(shift, torch.logit(torch.tensor([0.9, 0.5, 0.5]).double()))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import EqualizationLossV2, Loss, SeesawLoss, create_loss
 from mlt.losses.build import build_from_counts
-from mlt.losses.class_weights import ClassCounts
 from mlt.losses.settings import Composition
 
 COUNTS = [90, 30, 4]

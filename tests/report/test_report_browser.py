@@ -14,7 +14,7 @@ from mlt.metrics import Calibration
 from mlt.report import write_report
 from mlt.report.runs import load_run
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: the extra `dev`")
+playwright = pytest.importorskip("playwright.sync_api")
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync",

@@ -18,7 +18,7 @@ from mlt.metrics import (
     Predictions,
     check_calibration,
     check_thresholds,
-    decision_rates,
+    precision_recall_f1,
     tune_thresholds,
 )
 from mlt.report import write_report
@@ -164,7 +164,7 @@ def test_tuned_thresholds_are_shown_with_and_without(make_run) -> None:
     tables = {table.name: table for table in page.tables}
     assert '<section id="thresholds"' in page.html
     assert {"held-out", "calibration", "thresholds"} <= set(tables)
-    decided = decision_rates(p.targets, tuned.decide(p.logits))
+    decided = precision_recall_f1(p.targets, tuned.decide(p.logits))
     assert tables["rates"].rows[2][1:4] == pytest.approx([decided.cp, decided.cr, decided.cf1])
     person = dict(
         zip([c.title for c in tables["thresholds"].columns], tables["thresholds"].rows[0])

@@ -196,7 +196,8 @@ def _check_background(loss: DetectionLoss, num_classes: int) -> None:
         raise ConfigError(
             "Label 0 is the background in this head, but a class in the counts of the loss, and "
             "would never be learned. torchvision's labels start at 1. If yours do too, give "
-            f"BoxCounts.of(counts, labels=range(1, {num_classes}), num_classes={num_classes})."
+            f"ClassCounts.at_columns(counts, columns=range(1, {num_classes}), "
+            f"num_columns={num_classes})."
         )
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.metrics.confidence.influence import Expansion, MeanExpansion, expand
-from mlt.metrics.confidence.resampling import class_groups
-from mlt.metrics.inputs import check_ranking
+from mlt.metrics.confidence.influence import ClassInfluence, MeanInfluence, class_influence
+from mlt.metrics.confidence.rank_groups import class_groups
+from mlt.metrics.inputs import check_scores
 
 __all__ = ["Gathered", "Group", "Groups", "gather"]
 
@@ -28,7 +28,7 @@ class Group:
     """
 
     columns: list[int] = field(default_factory=list)
-    mean: MeanExpansion = field(default_factory=MeanExpansion)
+    mean: MeanInfluence = field(default_factory=MeanInfluence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def gather(
     models: Sequence[ArrayLike],
     known: ArrayLike | None,
     groups: Groups | None,
-    combine: Callable[[Sequence[Expansion]], Expansion],
+    combine: Callable[[Sequence[ClassInfluence]], ClassInfluence],
 ) -> Gathered:
     """Expand every class of every model, holding the influences of one class at a time.
 
@@ -68,7 +68,7 @@ def gather(
     Raises:
         DataError: As for :func:`mlt.metrics.average_precision`.
     """
-    rankings = [check_ranking(targets, scores, known) for scores in models]
+    rankings = [check_scores(targets, scores, known) for scores in models]
     c = rankings[0].targets.shape[1]
     members = {"total": np.ones(c, bool)}
     for name, indices in (groups or {}).items():
@@ -81,13 +81,13 @@ def gather(
     )
     for k in range(c):
         cuts = [class_groups(ranking, k) for ranking in rankings]
-        expansions = [expand(cut) for cut in cuts if cut is not None]
+        expansions = [class_influence(cut) for cut in cuts if cut is not None]
         if not expansions:
             result.variances.append((np.nan, np.nan))
             continue
         combined = combine(expansions)
         result.values[:, k] = [expansion.value for expansion in expansions]
-        result.variances.append(MeanExpansion.of([combined]).variance())
+        result.variances.append(MeanInfluence.of([combined]).variance())
         result.positives[k] = combined.positives
         for name, group in result.groups.items():
             if members[name][k]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import ConfigError, DataError
-from mlt.metrics.inputs import Ranking, check_ranking
+from mlt.metrics.inputs import ScoredLabels, check_scores
 
 __all__ = ["Reliability", "ReliabilityCurve", "reliability", "reliability_curve"]
 
@@ -136,8 +136,8 @@ def reliability(
     )
 
 
-def _checked(targets: ArrayLike, probabilities: ArrayLike, known: ArrayLike | None) -> Ranking:
-    ranking = check_ranking(targets, probabilities, known)
+def _checked(targets: ArrayLike, probabilities: ArrayLike, known: ArrayLike | None) -> ScoredLabels:
+    ranking = check_scores(targets, probabilities, known)
     if ranking.scores.size and not (ranking.scores.min() >= 0 and ranking.scores.max() <= 1):
         raise DataError(
             f"probabilities must be in [0, 1]; got values from {ranking.scores.min()} to "
@@ -146,7 +146,9 @@ def _checked(targets: ArrayLike, probabilities: ArrayLike, known: ArrayLike | No
     return ranking
 
 
-def _labels(ranking: Ranking, column: int | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _labels(
+    ranking: ScoredLabels, column: int | None
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Targets and probabilities of one class or of all, those not known left out."""
     part: Any = slice(None) if column is None else np.s_[:, column]
     y, p = ranking.targets[part], ranking.scores[part]

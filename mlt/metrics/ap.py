@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import DataError
-from mlt.metrics.inputs import Ranking, check_ranking
+from mlt.metrics.inputs import ScoredLabels, check_scores
 
 __all__ = ["average_precision", "micro_average_precision"]
 
@@ -59,7 +59,7 @@ def average_precision(
         >>> average_precision([[1, 0], [0, 0], [1, 0]], [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
         array([0.83333333,        nan])
     """
-    ranking = check_ranking(targets, scores, known, sample_weight)
+    ranking = check_scores(targets, scores, known, sample_weight)
     n, c = ranking.targets.shape
     result = np.full(c, np.nan)
     workers = _workers(threads, n * c)
@@ -95,7 +95,7 @@ def micro_average_precision(
         >>> micro_average_precision([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.7]])
         0.8333333333333333
     """
-    ranking = check_ranking(targets, scores, known)
+    ranking = check_scores(targets, scores, known)
     keep = slice(None) if ranking.known is None else ranking.known
     return _unweighted(
         ranking.targets[keep].reshape(-1), _sortable(ranking.scores)[keep].reshape(-1)
@@ -116,7 +116,7 @@ def _blocks(n: int, c: int, workers: int) -> Iterator[slice]:
     return (slice(start, min(start + width, c)) for start in range(0, c, width))
 
 
-def _of_block(ranking: Ranking, block: slice) -> list[float]:
+def _of_block(ranking: ScoredLabels, block: slice) -> list[float]:
     truth = np.ascontiguousarray(ranking.targets[:, block].T)
     scores = np.ascontiguousarray(_sortable(ranking.scores[:, block]).T)
     mask = None if ranking.known is None else np.ascontiguousarray(ranking.known[:, block].T)

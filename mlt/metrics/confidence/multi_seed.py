@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.data.stats import GroupLimits
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.compare import Difference, align, groups_of, t_test
-from mlt.metrics.confidence.gather import Gathered, Group, Groups, gather
-from mlt.metrics.confidence.influence import Expansion, average
-from mlt.metrics.confidence.intervals import Interval, analytic_interval, combined
-from mlt.predictions import Predictions
+from mlt.metrics.confidence.estimates import Gathered, Group, Groups, gather
+from mlt.metrics.confidence.influence import ClassInfluence, mean_over_models
+from mlt.metrics.confidence.interval import Interval, add_variances, analytic_interval
+from mlt.metrics.confidence.significance import Difference, t_test
+from mlt.predictions import Predictions, align
 
 __all__ = ["SeedMean", "aggregate_seeds", "compare_seeds"]
 
@@ -79,7 +80,7 @@ def aggregate_seeds(
     """
     if not runs:
         raise DataError("there is no run to aggregate")
-    gathered = _gather(runs, groups or groups_of(runs[0], limits), average)
+    gathered = _gather(runs, groups or groups_of(runs[0], limits), mean_over_models)
     result = {}
     for name, group in gathered.groups.items():
         means = _means(gathered, group)
@@ -126,23 +127,30 @@ def compare_seeds(
     if not count or not second:
         raise DataError("there is no run to compare on one of the sides")
 
-    def difference(runs: Sequence[Expansion]) -> Expansion:
-        return average(runs[:count]).minus(average(runs[count:]))
+    def difference(runs: Sequence[ClassInfluence]) -> ClassInfluence:
+        return mean_over_models(runs[:count]).minus(mean_over_models(runs[count:]))
 
     gathered = _gather([*first, *second], groups or groups_of(first[0], limits), difference)
     result = {}
     for name, group in gathered.groups.items():
         a, b = np.split(_means(gathered, group), [count])
-        of_seeds = combined(_variance_of_mean(a), _variance_of_mean(b))
-        variance, freedom = combined(group.mean.variance(), of_seeds)
+        of_seeds = add_variances(_variance_of_mean(a), _variance_of_mean(b))
+        variance, freedom = add_variances(group.mean.variance(), of_seeds)
         result[name] = t_test(float(a.mean() - b.mean()), variance, freedom, level)
     return result
+
+
+def groups_of(predictions: Predictions, limits: GroupLimits | None) -> dict[str, NDArray[np.intp]]:
+    """Class indices of head, medium and tail."""
+    return ClassCounts.from_counts(
+        predictions.class_counts, predictions.num_train_images, limits=limits
+    ).groups
 
 
 def _gather(
     runs: Sequence[Predictions],
     groups: Groups,
-    combine: Callable[[Sequence[Expansion]], Expansion],
+    combine: Callable[[Sequence[ClassInfluence]], ClassInfluence],
 ) -> Gathered:
     first = runs[0]
     aligned = [first.logits, *(align(first, run).logits for run in runs[1:])]

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from mlt.errors import ConfigError
-from mlt.metrics.confidence.influence import MeanExpansion
+from mlt.metrics.confidence.influence import MeanInfluence
 
 __all__ = [
     "UNDEFINED",
     "Interval",
+    "add_variances",
     "analytic_interval",
     "bca_interval",
-    "combined",
     "percentile_interval",
 ]
 
@@ -105,7 +105,7 @@ def bca_interval(
 
 
 def analytic_interval(
-    mean: MeanExpansion,
+    mean: MeanInfluence,
     level: float = 0.95,
     *,
     extra_variance: float = 0.0,
@@ -127,16 +127,16 @@ def analytic_interval(
         The interval; undefined if no class has two positives.
 
     Example:
-        >>> from mlt.metrics.confidence.influence import expand
-        >>> from mlt.metrics.confidence.resampling import rank_groups
+        >>> from mlt.metrics.confidence.influence import class_influence
+        >>> from mlt.metrics.confidence.rank_groups import rank_groups
         >>> targets = np.arange(200) % 10 == 0
         >>> groups = rank_groups(targets, np.where(targets, 50, 0) - np.arange(200) % 77)
-        >>> interval = analytic_interval(MeanExpansion.of([expand(groups)]))
+        >>> interval = analytic_interval(MeanInfluence.of([class_influence(groups)]))
         >>> round(interval.low, 2), round(interval.high, 2)
         (0.63, 0.93)
     """
     tail = _tail(level)
-    variance, freedom = combined(mean.variance(), (extra_variance, extra_freedom))
+    variance, freedom = add_variances(mean.variance(), (extra_variance, extra_freedom))
     if mean.influence is None or math.isnan(variance):
         return UNDEFINED
     n = mean.effective_positives
@@ -149,7 +149,7 @@ def analytic_interval(
     return Interval(float(min(low, tail ** (1 / n))), float(high))
 
 
-def combined(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+def add_variances(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
     """Sum of two independent variances, and its degrees of freedom by Welch and Satterthwaite."""
     variance = first[0] + second[0]
     parts = first[0] ** 2 / first[1] + second[0] ** 2 / second[1]

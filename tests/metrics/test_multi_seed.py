@@ -132,7 +132,7 @@ def test_seeds_are_summed_up_with_both_kinds_of_chance() -> None:
     # One run has the interval of its test set alone.
     alone = summarize(runs([1.5])[0]).details
     assert alone is not None
-    assert single.interval == alone.uncertainty.means["total"]
+    assert single.interval == alone.intervals.means["total"]
     json.dumps(single.to_json(), allow_nan=False)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from mlt.errors import DataError
-from mlt.metrics.inputs import Ranking, check_ranking
+from mlt.metrics.inputs import ScoredLabels, check_scores
 
 __all__ = [
     "RankGroups",
@@ -160,7 +160,7 @@ def bootstrap_average_precision(
         >>> draws.shape, round(float(np.isnan(draws).mean()), 1)
         ((500, 1), 0.0)
     """
-    ranking = check_ranking(targets, scores, known)
+    ranking = check_scores(targets, scores, known)
     n, c = ranking.targets.shape
     if resamples < 1 or n < 1:
         raise DataError(f"cannot draw {resamples} resamples of {n} images; both must be positive")
@@ -209,7 +209,7 @@ def fill_vanished(draws: NDArray[np.float64]) -> NDArray[np.float64]:
     return filled
 
 
-def class_groups(ranking: Ranking, k: int) -> RankGroups | None:
+def class_groups(ranking: ScoredLabels, k: int) -> RankGroups | None:
     """The groups of column ``k``; see :func:`rank_groups`."""
     known = None if ranking.known is None else ranking.known[:, k]
     return rank_groups(ranking.targets[:, k], ranking.scores[:, k], known)

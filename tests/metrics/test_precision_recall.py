@@ -1,4 +1,4 @@
-"""Rates and order of labels against scikit-learn and by hand."""
+"""Precision, recall, F1 and ranking metrics against scikit-learn and by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from mlt.errors import ConfigError
-from mlt.metrics import decide, decision_rates, label_order, top_k
+from mlt.metrics import decide, precision_recall_f1, ranking_metrics, top_k
 
 
 def arrays(n: int, c: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def test_rates_equal_scikit_learn_where_everything_is_defined(n: int, c: int, se
     targets[:, 0] |= ~targets.any(axis=1)  # a label for every image,
     targets[0] |= ~targets.any(axis=0)  # and an image for every label
     given_labels = decide(scores, 0.0)
-    rates = decision_rates(targets, given_labels)
+    rates = precision_recall_f1(targets, given_labels)
     for name, average in (("macro", "macro"), ("micro", "micro"), ("sample", "samples")):
         options = {"average": average, "zero_division": 0}
         precision = precision_score(targets, given_labels, **options)
@@ -52,11 +52,11 @@ def test_rates_equal_scikit_learn_where_everything_is_defined(n: int, c: int, se
 def test_undefined_classes_and_images_are_left_out() -> None:
     targets = np.array([[1, 0, 0], [1, 0, 0], [0, 0, 0]], bool)
     given_labels = np.array([[1, 1, 0], [0, 0, 0], [0, 0, 0]], bool)
-    rates = decision_rates(targets, given_labels)
+    rates = precision_recall_f1(targets, given_labels)
     assert (rates.cp, rates.cr) == (1.0, 0.5)  # only the first class has a positive
     assert rates.op == 0.5  # but the false alarm of the second counts overall
     assert rates.sample_recall == 0.5  # of the two images that have a label
-    nothing = decision_rates(np.zeros((2, 2)), np.ones((2, 2)))
+    nothing = precision_recall_f1(np.zeros((2, 2)), np.ones((2, 2)))
     assert np.isnan([nothing.cp, nothing.cf1, nothing.or_, nothing.sample_f1]).all()
     assert nothing.to_json()["CF1"] is None
 
@@ -67,14 +67,14 @@ def test_what_is_not_known_counts_nowhere() -> None:
     flipped = np.where(known, targets, ~targets)
     shaken = np.where(known, scores, -scores)
     for threshold in (0.0, 1.0):
-        assert decision_rates(targets, decide(scores, threshold), known) == decision_rates(
-            flipped, decide(shaken, threshold), known
-        )
-    assert label_order(targets, scores, known) == label_order(flipped, shaken, known)
+        assert precision_recall_f1(
+            targets, decide(scores, threshold), known
+        ) == precision_recall_f1(flipped, decide(shaken, threshold), known)
+    assert ranking_metrics(targets, scores, known) == ranking_metrics(flipped, shaken, known)
 
 
 def test_a_class_that_is_never_given_has_precision_0_and_is_counted() -> None:
-    rates = decision_rates([[1, 1]], [[True, False]])
+    rates = precision_recall_f1([[1, 1]], [[True, False]])
     assert rates.cp == 0.5
     assert rates.never_predicted == 1
 
@@ -99,7 +99,7 @@ def test_thresholds_must_be_one_a_class() -> None:
 @given(**SHAPES)
 def test_order_equals_scikit_learn_where_it_is_defined(n: int, c: int, seed: int) -> None:
     targets, scores = arrays(n, c + 1, seed)
-    order = label_order(targets, scores)
+    order = ranking_metrics(targets, scores)
     some = targets.any(axis=1)
     both = some & ~targets.all(axis=1)
     if both.any():
@@ -113,7 +113,7 @@ def test_order_equals_scikit_learn_where_it_is_defined(n: int, c: int, seed: int
 
 
 def test_one_error_shares_a_tie() -> None:
-    assert label_order([[1, 0, 0]], [[2, 2, 1]]).one_error == 0.5
-    assert label_order([[1, 0, 0]], [[3, 2, 1]]).one_error == 0.0
-    assert np.isnan(label_order([[0, 0]], [[2, 1]]).one_error)
-    assert label_order([[0, 0]], [[2, 1]]).to_json()["coverage"] is None
+    assert ranking_metrics([[1, 0, 0]], [[2, 2, 1]]).one_error == 0.5
+    assert ranking_metrics([[1, 0, 0]], [[3, 2, 1]]).one_error == 0.0
+    assert np.isnan(ranking_metrics([[0, 0]], [[2, 1]]).one_error)
+    assert ranking_metrics([[0, 0]], [[2, 1]]).to_json()["coverage"] is None

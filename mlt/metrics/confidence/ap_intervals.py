@@ -10,29 +10,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import ConfigError
-from mlt.metrics.confidence.gather import Groups
-from mlt.metrics.confidence.influence import MeanExpansion, expand
-from mlt.metrics.confidence.intervals import (
+from mlt.metrics.confidence.estimates import Groups
+from mlt.metrics.confidence.influence import MeanInfluence, class_influence
+from mlt.metrics.confidence.interval import (
     UNDEFINED,
     Interval,
     analytic_interval,
     bca_interval,
     percentile_interval,
 )
-from mlt.metrics.confidence.resampling import (
+from mlt.metrics.confidence.rank_groups import (
     bootstrap_average_precision,
     class_groups,
     fill_vanished,
 )
-from mlt.metrics.inputs import check_ranking
+from mlt.metrics.inputs import check_scores
 
-__all__ = ["Method", "Uncertainty", "average_precision_intervals"]
+__all__ = ["AveragePrecisionIntervals", "Method", "average_precision_intervals"]
 
 Method = Literal["analytic", "bca", "percentile"]
 
 
 @dataclass(frozen=True)
-class Uncertainty:
+class AveragePrecisionIntervals:
     """Intervals for the test images being a sample of all images that could have been tested on.
 
     Attributes:
@@ -70,7 +70,7 @@ def average_precision_intervals(
     resamples: int = 1000,
     seed: int = 0,
     threads: int | None = None,
-) -> Uncertainty:
+) -> AveragePrecisionIntervals:
     """Intervals of the average precision of each class and of its mean over groups of classes.
 
     Three methods:
@@ -108,7 +108,7 @@ def average_precision_intervals(
     """
     if method not in get_args(Method):
         raise ConfigError(f"method must be one of {', '.join(get_args(Method))}; got {method!r}")
-    ranking = check_ranking(targets, scores, known)
+    ranking = check_scores(targets, scores, known)
     c = ranking.targets.shape[1]
     draws = None
     if method != "analytic":
@@ -121,7 +121,7 @@ def average_precision_intervals(
     members = {"total": np.ones(c, bool)}
     for name, indices in (groups or {}).items():
         members[name] = np.isin(np.arange(c), indices)
-    means = {name: MeanExpansion() for name in members}
+    means = {name: MeanInfluence() for name in members}
     defined = np.zeros(c, bool)
     per_class = []
     for k in range(c):
@@ -130,11 +130,11 @@ def average_precision_intervals(
             per_class.append(UNDEFINED)
             continue
         defined[k] = True
-        expansion = expand(cut)
+        expansion = class_influence(cut)
         for name, mean in means.items():
             if members[name][k]:
                 mean.add(expansion)
-        own = MeanExpansion.of([expansion])
+        own = MeanInfluence.of([expansion])
         per_class.append(_interval(own, None if draws is None else draws[:, k], method, level))
 
     of_means = {}
@@ -143,11 +143,11 @@ def average_precision_intervals(
         averaged = None if draws is None or not len(columns) else draws[:, columns].mean(axis=1)
         of_means[name] = _interval(mean, averaged, method, level)
     used = 0 if draws is None else len(draws)
-    return Uncertainty(of_means, tuple(per_class), level, method, used)
+    return AveragePrecisionIntervals(of_means, tuple(per_class), level, method, used)
 
 
 def _interval(
-    mean: MeanExpansion, draws: NDArray[np.float64] | None, method: Method, level: float
+    mean: MeanInfluence, draws: NDArray[np.float64] | None, method: Method, level: float
 ) -> Interval:
     if mean.influence is None:
         return UNDEFINED
