@@ -163,7 +163,7 @@ def test_a_date_is_text(tmp_path: Path) -> None:
         ("", "must hold sections"),
         ("2: 3", "is not a string"),
         ("a: !!python/object/apply:os.system ['false']", "not valid YAML"),
-        ("optimizer: {lr: .nan}", "optimizer.lr: nan is no value here"),
+        ("optimizer: {lr: .nan}", "optimizer.lr: nan is not a value here"),
         ("a: &a [*a]", "an anchor refers to itself"),
     ],
 )
