@@ -24,7 +24,7 @@ class Mistakes:
 
     Attributes:
         missed: Rows of images that have the class but are not among the highest, lowest first.
-        alarms: Rows of images that are among them but have it not, highest first.
+        alarms: Rows of images that are among them but do not have it, highest first.
         ranks: (N,) the place of each image, from 1; 0 where it is not known.
     """
 

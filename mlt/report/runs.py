@@ -97,7 +97,7 @@ class Run:
         return self.positives / np.maximum(images, 1)
 
     @cached_property
-    def stats(self) -> ClassCounts:
+    def class_counts(self) -> ClassCounts:
         """Training counts and groups."""
         return self.predictions.training_counts(self.limits)
 
@@ -115,7 +115,7 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The configuration without what is no part of the method."""
+        """The configuration without what is not part of the method."""
         return _without(self.config, _NOT_THE_METHOD)
 
 
@@ -149,7 +149,7 @@ def load_run(path: str | Path) -> Run:
 def _no_run(folder: RunFolder) -> str:
     path = folder.path
     if not path.is_dir():
-        return f"{path} is no run folder; give the folder that `mlt train` wrote"
+        return f"{path} is not a run folder; give the folder that `mlt train` wrote"
     # A hidden one is a run that was set aside; the pattern below does not fit it.
     inside = [child for child in path.glob("[!.]*") if (child / "predictions.npz").exists()]
     if inside:
