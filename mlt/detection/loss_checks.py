@@ -205,8 +205,8 @@ def _check_length(loss: DetectionLoss, name: str, num_classes: int) -> None:
         f"{name} was built with counts of {length} classes, but is to be given {num_classes} "
         f"columns. Give one count per column, in the order of the labels: "
         f"class_counts_from_coco(annotations, num_classes={num_classes}), or "
-        f"ClassCounts.at_columns(counts, labels, num_columns={num_classes}) where the background or "
-        "unused ids have a column too."
+        f"ClassCounts.at_columns(counts, labels, num_columns={num_classes}) where the "
+        "background or unused ids have a column too."
     )
 
 
