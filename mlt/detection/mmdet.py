@@ -6,8 +6,8 @@ Put into a configuration (``mlt.detection.mmdet_registered`` registers the name 
     loss_cls = dict(type="MltLoss", name="cb_focal", class_counts=[900, 40, 3], scheme="column",
                     use_sigmoid=True, loss_weight=1.0)
 
-In a configuration written in Python, the class itself is its own name: ``type=MltLoss``. mmdet needs
-an mmcv that has to be compiled, and is not a dependency here.
+In a configuration written in Python, the class itself is its own name: ``type=MltLoss``. mmdet
+needs an mmcv that has to be compiled, and is not a dependency here.
 """
 
 from __future__ import annotations
@@ -88,8 +88,9 @@ class MltLoss(nn.Module):
         super().__init__()
         if use_sigmoid is not True:
             raise ConfigError(
-                "MltLoss has one sigmoid per class and needs use_sigmoid=True in the configuration; "
-                "with a softmax its scores would mean nothing. mmdet has a SeesawLoss for softmax."
+                "MltLoss has one sigmoid per class and needs use_sigmoid=True in the "
+                "configuration; with a softmax its scores would mean nothing. mmdet has a "
+                "SeesawLoss for softmax."
             )
         self.use_sigmoid = use_sigmoid
         self.reduction = _check_reduction(reduction)

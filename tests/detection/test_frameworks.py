@@ -35,7 +35,7 @@ def transformers_model() -> nn.Module:
         num_labels=3,
         d_model=32,
         encoder_layers=1,
-        decoder_layers=1,
+        decoder_layers=2,
         encoder_ffn_dim=8,
         decoder_ffn_dim=8,
         encoder_attention_heads=2,

@@ -55,9 +55,10 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
 
     Args:
         model: Changed in place. A loss that is attached already is replaced.
-        loss: Built with ``reduction="none"``. Its class counts are one per column, indexed by label,
-            as `mlt.detection.class_counts_from_coco` gives them; for softmax heads made sigmoid
-            also without column 0. Any other callable that returns one number per logit will do.
+        loss: Built with ``reduction="none"``. Its class counts are one per column, indexed by
+            label, as `mlt.detection.class_counts_from_coco` gives them; for softmax heads made
+            sigmoid also without column 0. Any other callable that returns one number per logit
+            will do.
 
     Returns:
         The model.
@@ -144,8 +145,8 @@ def set_prior(model: Model, probability: float = 0.01) -> Model:
         The model.
 
     Raises:
-        ConfigError: If the model is not a detector of torchvision, has a classifier of its own making,
-            or the probability is out of range.
+        ConfigError: If the model is not a detector of torchvision, has a classifier of its own
+            making, or the probability is out of range.
     """
     bias = prior_logit(probability)
     head = _head(model)

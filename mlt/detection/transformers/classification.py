@@ -1,7 +1,7 @@
-"""Our losses in transformers' image classification, with several labels an image.
+"""Our losses in transformers' image classification, with several labels per image.
 
-The labels are a row of 0 and 1 (or soft values) per image; -100 marks a label that nobody annotated,
-as everywhere in transformers.
+The labels are a row of 0 and 1 (or soft values) per image; -100 marks a label that nobody
+annotated, as everywhere in transformers.
 """
 
 from __future__ import annotations

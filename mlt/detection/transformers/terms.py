@@ -53,7 +53,7 @@ def query_term(
     indices: Matches,
     num_boxes: float,
 ) -> dict[str, Tensor]:
-    """Return the term of heads with one column per class: the sum over all elements, over num_boxes.
+    """Return the term of heads with one column per class: the sum of all elements / num_boxes.
 
     Args:
         loss: Element-wise.
