@@ -14,9 +14,15 @@ from scipy.sparse import csr_array
 
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
-from mlt.data.ids import check_unique, find_ids, id_column, integer_ids
+from mlt.data.columns import (
+    Column,
+    StringColumn,
+    as_column,
+    duplicates,
+    find_ids,
+    integer_column,
+)
 from mlt.data.sparse import canonical, column_counts, csr_from_lists, csr_from_runs, dense_rows
-from mlt.data.strings import StringColumn
 from mlt.errors import DataError, MissingFileError
 from mlt.files import atomic_write
 
@@ -53,7 +59,7 @@ class LabelTable:
         [1]
     """
 
-    image_ids: np.ndarray | StringColumn
+    image_ids: Column
     paths: StringColumn | None
     class_names: tuple[str, ...]
     labels: csr_array
@@ -63,11 +69,13 @@ class LabelTable:
     def __post_init__(self) -> None:
         ids = self.image_ids
         if not isinstance(ids, StringColumn):
-            ids = integer_ids(ids)
+            ids = integer_column(ids)
         names = tuple(self.class_names)
         shape = (len(ids), len(names))
         _check_names(names)
-        check_unique(ids)
+        if twice := duplicates(ids):
+            shown = ", ".join(map(repr, twice[:5]))
+            raise DataError(f"{len(twice)} image ids occur more than once: {shown}")
         if self.paths is not None:
             _check_paths(self.paths, ids)
         labels = canonical(self.labels, shape, "labels")
@@ -112,7 +120,7 @@ class LabelTable:
             DataError: If lengths differ, an index is out of range or ids are of mixed types.
         """
         names = tuple(class_names)
-        ids = id_column(image_ids)
+        ids = as_column(image_ids)
         shape = (len(ids), len(names))
         return cls(
             image_ids=ids,
@@ -197,7 +205,7 @@ class LabelTable:
         return replace(
             self,
             image_ids=self.image_ids[rows],
-            paths=None if self.paths is None else self.paths.take(rows),
+            paths=None if self.paths is None else self.paths[rows],
             labels=self.labels[rows],
             known=None if self.known is None else self.known[rows],
         )
@@ -277,11 +285,10 @@ class LabelTable:
             "labels_indptr": self.labels.indptr,
         }
         if self.paths is not None:
-            arrays["paths_data"] = self.paths.data
-            arrays["paths_offsets"] = self.paths.offsets
+            arrays["paths_data"], arrays["paths_offsets"] = self.paths.to_bytes()
         if isinstance(self.image_ids, StringColumn):
-            arrays["image_ids_data"] = self.image_ids.data
-            arrays["image_ids_offsets"] = self.image_ids.offsets
+            data, offsets = self.image_ids.to_bytes()
+            arrays |= {"image_ids_data": data, "image_ids_offsets": offsets}
         else:
             arrays["image_ids"] = self.image_ids
         if self.known is not None:
@@ -290,10 +297,10 @@ class LabelTable:
         return arrays
 
 
-def _check_paths(paths: StringColumn, ids: np.ndarray | StringColumn) -> None:
+def _check_paths(paths: StringColumn, ids: Column) -> None:
     if len(paths) != len(ids):
         raise DataError(f"{len(ids)} image ids but {len(paths)} paths")
-    empty = np.flatnonzero(np.diff(paths.offsets.astype(np.int64)) == 0)
+    empty = np.flatnonzero(np.diff(paths.to_bytes()[1]) == 0)
     if len(empty):
         raise DataError(f"{len(empty)} images have an empty path, first of id {ids[empty[0]]}")
 
@@ -311,4 +318,4 @@ def _csr(arrays: dict[str, np.ndarray], name: str, columns: int) -> csr_array:
 
 
 def _column(arrays: dict[str, np.ndarray], name: str) -> StringColumn:
-    return StringColumn(arrays[f"{name}_data"], arrays[f"{name}_offsets"])
+    return StringColumn.from_bytes(arrays[f"{name}_data"], arrays[f"{name}_offsets"])

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mlt.data.labels import LabelTable
-from mlt.data.strings import ragged_positions
+from mlt.data.sparse import ragged_positions
 from mlt.errors import ConfigError
 
 __all__ = ["class_order", "pareto_profile", "select_pareto", "select_published"]

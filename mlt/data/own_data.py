@@ -12,15 +12,15 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from mlt.data.columns import Column, as_column
 from mlt.data.dataset import ImageDataset, ItemDataset, OnError, SampleDataset
-from mlt.data.ids import id_column
+from mlt.data.image_files import check_images
 from mlt.data.items import check_item, known_array, target_array
 from mlt.data.labels import LabelTable
 from mlt.data.loader import default_workers, leave_interrupts_to_the_main_process
 from mlt.data.names import name_difference
-from mlt.data.run_data import Data, check_images, fit_together
+from mlt.data.run_data import Data, fit_together
 from mlt.data.split_builders import full_split
-from mlt.data.strings import StringColumn
 from mlt.data.transforms import Transform
 from mlt.errors import ConfigError, DataError, UserError
 
@@ -207,7 +207,7 @@ def _class_names(dataset: Any, where: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _ids(dataset: Any, where: str) -> np.ndarray | StringColumn:
+def _ids(dataset: Any, where: str) -> Column:
     given = getattr(dataset, "image_ids", None)
     given = getattr(dataset, "ids", None) if given is None else given
     if given is None:
@@ -215,7 +215,7 @@ def _ids(dataset: Any, where: str) -> np.ndarray | StringColumn:
     ids = given.tolist() if hasattr(given, "tolist") else list(given)
     if len(ids) != len(dataset):
         raise DataError(f"{where} has {len(dataset)} items but {len(ids)} image ids")
-    return id_column(ids)
+    return as_column(ids)
 
 
 class _Labels(Dataset["tuple[Tensor, Tensor | None] | DataError"]):

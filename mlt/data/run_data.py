@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from mlt.data.digits import DIGITS_LONGTAIL
+from mlt.data.image_files import count_shared
 from mlt.data.labels import LabelTable
-from mlt.data.published import PUBLISHED
 from mlt.data.settings import (
-    CocoData,
-    CocoMltData,
-    CsvData,
     DataConfig,
-    DigitsMltData,
-    VocData,
-    VocMltData,
 )
-from mlt.data.sources import how_to_get, part_source, read_test, read_train, read_validation
 from mlt.data.split import Split
-from mlt.data.split_builders import (
-    build_pareto_split,
-    build_published_split,
-    full_split,
-    read_image_ids,
-)
-from mlt.errors import DataError, MissingFileError
 
-__all__ = [
-    "Data",
-    "build_split",
-    "check_images",
-    "check_not_empty",
-    "fit_together",
-    "load_data",
-    "training_split",
-]
+__all__ = ["Data", "fit_together", "load_data", "training_split"]
 
 
 @dataclass(frozen=True)
@@ -72,19 +49,13 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
         MissingFileError: If annotations or images are absent; says what to put where.
         DataError: If training and test data have different classes, or a part has no image.
     """
+    source = config.source(cache)
     split, train = training_split(config, cache)
-    test = read_test(config, cache, train.class_names)
-    validation = read_validation(config, cache, train.class_names)
-    parts = {"training": train, "validation": validation, "test": test}
-    present = {name: table for name, table in parts.items() if table is not None}
-    for name, part in present.items():
-        check_not_empty(part, name, config)
-        folder = part.image_path(0).parent
-        if config.name in PUBLISHED and not folder.is_dir():
-            root = Path(config.root)
-            missing = folder.relative_to(root).as_posix()
-            raise MissingFileError(how_to_get(PUBLISHED[config.name], root, missing))
-        check_images(part, name)
+    test = source.test(train.class_names)
+    validation = source.validation(train.class_names)
+    for name, part in (("training", train), ("validation", validation), ("test", test)):
+        if part is not None:
+            source.check(part, name)
     return fit_together(train, test, validation, split)
 
 
@@ -100,8 +71,8 @@ def fit_together(
         split: How the training split came about.
     """
     parts = {"training": train, "validation": validation, "test": test}
-    paths = {name: _paths(table) for name, table in parts.items() if table is not None}
-    return Data(train, test, validation, split, (*_notes(split, train), *_shared(paths)))
+    present = {name: table for name, table in parts.items() if table is not None}
+    return Data(train, test, validation, split, (*_notes(split, train), *_shared(present)))
 
 
 def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
@@ -111,90 +82,19 @@ def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split
         config: Where the data is.
         cache: Folder for label tables.
     """
-    table = read_train(config, cache)
-    split = Split.load(config.split) if config.split else build_split(config, table)
+    source = config.source(cache)
+    table = source.train()
+    split = Split.load(config.split) if config.split else source.build_split(table)
     return split, split.apply(table)
 
 
-def build_split(config: DataConfig, table: LabelTable, sources: Sequence[Path] = ()) -> Split:
-    """Cut the training split of a configuration out of all its training images.
-
-    Args:
-        config: Says by which recipe.
-        table: What :func:`read_train` read.
-        sources: Annotation files to note in the split with their SHA-256; reading them again takes
-            a moment, see
-            :func:`mlt.data.sources.annotation_files`.
-    """
-    match config:
-        case CocoMltData() | VocMltData():
-            ids = read_image_ids(config.image_ids) if config.image_ids else None
-            return build_published_split(config.name, table, image_ids=ids, sources=sources)
-        case DigitsMltData():
-            return build_pareto_split(table, config.name, **DIGITS_LONGTAIL, sources=sources)
-        case CocoData() | VocData() | CsvData():
-            if config.longtail is None:
-                return full_split(table, config.name, sources=sources)
-            parameters = config.longtail.model_dump()
-            return build_pareto_split(table, config.name, **parameters, sources=sources)
-
-
-def check_not_empty(table: LabelTable, part: str, config: DataConfig) -> None:
-    """Refuse a table without images.
-
-    Args:
-        table: The images.
-        part: What they are: training, validation or test.
-        config: Where they were read from.
-
-    Raises:
-        DataError: Naming the part and its file.
-    """
-    if not len(table):
-        raise DataError(
-            f"data: there is no {part} image: {part_source(config, part)} lists none. Is it "
-            "complete?"
-        )
-
-
-def check_images(table: LabelTable, part: str) -> None:
-    """Refuse a table whose image files are not all there, before hours of training find out.
-
-    Args:
-        table: The images.
-        part: What they are, for the message.
-
-    Raises:
-        MissingFileError: Naming how many are absent, the first, and the folder.
-    """
-    present: dict[Path, set[str]] = {}
-    absent = []
-    for row in range(len(table)):
-        path = table.image_path(row)
-        if path.parent not in present:
-            folder = path.parent
-            present[folder] = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-        if path.name not in present[path.parent]:
-            absent.append(path)
-    if absent:
-        raise MissingFileError(
-            f"data: {len(absent)} of {len(table)} {part} images are listed in the annotations but "
-            f"absent from {table.root}, first {absent[0]}"
-        )
-
-
-def _paths(table: LabelTable) -> set[Path]:
-    """The files of a part; none for a data set of one's own."""
-    return set() if table.paths is None else {table.image_path(i) for i in range(len(table))}
-
-
-def _shared(paths: Mapping[str, set[Path]]) -> Iterator[str]:
+def _shared(parts: Mapping[str, LabelTable]) -> Iterator[str]:
     """A warning for each two parts, in the order of training and testing, that share images."""
-    for earlier, later in combinations(paths, 2):
-        both = len(paths[earlier] & paths[later])
+    for earlier, later in combinations(parts, 2):
+        both = count_shared(parts[earlier], parts[later])
         if both:
             yield (
-                f"warning: {both} of {len(paths[later])} {later} images are {earlier} images too; "
+                f"warning: {both} of {len(parts[later])} {later} images are {earlier} images too; "
                 "results on them look better than they are"
             )
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from mlt.data.strings import ragged_positions
 from mlt.errors import DataError
 
 __all__ = [
@@ -18,6 +17,7 @@ __all__ = [
     "csr_from_pairs",
     "csr_from_runs",
     "dense_rows",
+    "ragged_positions",
 ]
 
 
@@ -91,6 +91,19 @@ def canonical(matrix: Any, shape: tuple[int, int], name: str) -> csr_array:
     )
     result.has_canonical_format = True
     return result
+
+
+def ragged_positions(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Positions of all elements of the runs ``starts[i] : starts[i] + lengths[i]``, run by run.
+
+    Example:
+        >>> ragged_positions(np.array([7, 0]), np.array([2, 3])).tolist()
+        [7, 8, 0, 1, 2]
+    """
+    starts = starts.astype(np.int64)
+    ends = np.cumsum(lengths, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total, dtype=np.int64)
 
 
 def dense_rows(matrix: csr_array, rows: np.ndarray | Sequence[int], kind: Any) -> np.ndarray:

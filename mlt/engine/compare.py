@@ -10,7 +10,6 @@ from pathlib import Path
 from mlt.config import Config, changed_keys, load_config
 from mlt.data import LabelTable
 from mlt.data.names import name_difference
-from mlt.data.sources import read_test
 from mlt.engine.train import MAY_CHANGE, train
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 from mlt.run_folder import RunFolder
@@ -125,7 +124,7 @@ def _check_same_test(configs: Mapping[str, Config]) -> None:
     for name, config in configs.items():
         data = config.data.model_dump_json()
         if data not in seen:
-            seen[data] = name, read_test(config.data, RunFolder(config.output).cache)
+            seen[data] = name, config.data.source(RunFolder(config.output).cache).test()
     first, *others = seen.values()
     for name, table in others:
         difference = name_difference(first[1].class_names, table.class_names, first[0], name)

@@ -14,8 +14,6 @@ from mlt.class_groups import GroupLimits
 from mlt.config import Config, load_config
 from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import Given, OwnPart, own_parts
-from mlt.data.run_data import check_images, check_not_empty
-from mlt.data.sources import read_test, read_validation
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.errors import CheckpointError, ConfigError, DataError, OutputExistsError
 from mlt.files import write_json_atomic
@@ -140,12 +138,11 @@ def _part(config: Config, part: Part, data: Mapping[str, Given] | None) -> OwnPa
         if part not in data:
             raise ConfigError(f"data has no part {part!r}; its parts are {', '.join(data)}")
         return own_parts({part: data[part]}, config.training.workers)[part]
-    read = read_test if part == "test" else read_validation
-    table = read(config.data, RunFolder(config.output).cache)
+    source = config.data.source(RunFolder(config.output).cache)
+    table = source.test() if part == "test" else source.validation()
     if table is None:
         raise ConfigError("data.validation: the configuration names no validation images")
-    check_not_empty(table, part, config.data)
-    check_images(table, part)
+    source.check(table, part)
     return OwnPart(part, table)
 
 

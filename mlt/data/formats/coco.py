@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlt.data.columns import StringColumn, duplicates
 from mlt.data.formats.coco_records import (
     CocoAnnotation,
     CocoAnnotations,
@@ -15,7 +16,6 @@ from mlt.data.formats.coco_records import (
 )
 from mlt.data.labels import LabelTable
 from mlt.data.sparse import csr_from_pairs
-from mlt.data.strings import StringColumn
 from mlt.errors import DataError
 
 __all__ = ["read_coco"]
@@ -69,7 +69,7 @@ def read_coco(
     image_ids = np.array([i.id for i in images], np.int64)
     ordered_ids = _sorted_distinct(image_ids, "image", source)
     paths = StringColumn.from_iterable(files)
-    if twice := paths.duplicates():
+    if twice := duplicates(paths):
         raise DataError(f"{source} lists {len(twice)} file names more than once: {twice[0]!r}")
 
     counts = np.fromiter((_counts(a) for a in records), bool, len(records))
