@@ -122,6 +122,16 @@ def test_only_the_framework_of_the_model_is_imported() -> None:
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 
+def test_adapters_import_no_framework() -> None:
+    adapters = ("coco_evaluation", "frequency_report", "lvis", "mmdet", "transformers")
+    frameworks = {"accelerate", "lvis", "mmdet", "pycocotools", "torchvision", "transformers"}
+    lines = ["import sys, mlt.detection.ultralytics"]
+    lines += [f"import mlt.detection.{name}" for name in adapters]
+    lines.append(f"found = {frameworks | {'ultralytics'}} & set(sys.modules)")
+    lines.append("assert not found, found")
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
 def test_all_names_are_there() -> None:
     for name in mlt.detection.__all__:
         assert getattr(mlt.detection, name) is not None
