@@ -107,7 +107,7 @@ class Report:
 
 
 def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Report:
-    """Read runs, check that they can be compared, and gather them to methods.
+    """Read runs, check that they can be compared, and group them into methods.
 
     Args:
         runs: Run folders.
@@ -130,7 +130,7 @@ def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Repo
 
 
 def listed(names: Sequence[str], separator: str = ", ") -> str:
-    """Names for a sentence; of many, the first and how many more.
+    """Join names for a sentence; of many, the first and how many more.
 
     Example:
         >>> listed(["a", "b", "c", "d", "e", "f", "g", "h"])
