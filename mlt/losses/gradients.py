@@ -1,8 +1,8 @@
 """Cost of a label and its fall along the signed logit, both in one pass.
 
 The formulas are those of `mlt.losses.formulas`, whose derivatives autograd knows too; written out,
-a loss and its gradient need one exponential and one logarithm an element between them, and the slope
-keeps its digits where a sigmoid is next to 1. The tests hold the two against each other.
+a loss and its gradient need one exponential and one logarithm an element between them, and the
+slope keeps its digits where a sigmoid is next to 1. The tests hold the two against each other.
 
 Every function takes a :class:`Logistic` of the signed logit s (a probability p_t of what is true)
 and gives the cost and its fall, -d cost / d s: most losses fall as p_t grows, so it is positive.
