@@ -58,6 +58,13 @@ class ClassCounts:
         """Number of classes."""
         return len(self.counts)
 
+    @property
+    def num_samples(self) -> float:
+        """Images that were counted; the sum of the counts where nobody said how many."""
+        if self.num_images is not None:
+            return self.num_images
+        return float((self.counts if self.is_class is None else self.counts[self.is_class]).sum())
+
     @classmethod
     def from_counts(
         cls,
@@ -197,20 +204,20 @@ def sum_to_classes(weights: Array, is_class: npt.NDArray[np.bool_] | None = None
 
 
 def effective_number_weights(
-    counts: Array, beta: float | Literal["auto"], num_images: int | None = None
+    counts: Array, beta: float | Literal["auto"], num_samples: float | None = None
 ) -> Array:
-    """Give (1 - beta) / (1 - beta^n) for each class, not scaled.
+    """Return (1 - beta) / (1 - beta^n) for each class, not scaled.
 
     beta 0 weighs all classes alike; towards 1 the weights become 1 / n. expm1 keeps all digits for
     beta next to 1, where the formula as written loses them.
 
     Args:
-        counts: Positives a class (or an image's mean count), at least 1.
-        beta: In [0, 1), or `auto` for (N - 1) / N with N images.
-        num_images: N, for `auto`.
+        counts: Positives per class (or an image's mean count), at least 1.
+        beta: In [0, 1), or `auto`; see :func:`resolve_beta`.
+        num_samples: N, for `auto`; None for the sum of the counts.
 
     Raises:
-        ConfigError: If beta is out of range, or `auto` and num_images is not given.
+        ConfigError: If beta is out of range.
 
     References:
         Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, eq. 8.
@@ -219,26 +226,36 @@ def effective_number_weights(
         >>> effective_number_weights(np.array([1.0, 2.0, 1000.0]), beta=0.9).round(4)
         array([1.    , 0.5263, 0.1   ])
     """
-    beta = resolve_beta(beta, num_images)
+    beta = resolve_beta(beta, counts.sum() if num_samples is None else num_samples)
     if beta == 0:
         return np.ones_like(counts)
     return (beta - 1) / np.expm1(counts * np.log(beta))
 
 
-def resolve_beta(beta: float | Literal["auto"], num_images: int | None) -> float:
-    """Give beta as a number; `auto` is (N - 1) / N of N images.
+def resolve_beta(beta: float | Literal["auto"], num_samples: float) -> float:
+    """Return beta as a number; `auto` is (N - 1) / N.
+
+    The paper's beta is (N - 1) / N for N prototypes; `auto` takes every sample for one. No class
+    has more than N samples, so 1 - beta^n does not saturate whatever the size of the data: a class
+    of n << N samples weighs 1 / n, one that is on every sample about 1.6 / N.
+
+    Args:
+        beta: In [0, 1), or `auto`.
+        num_samples: N: the images behind the counts, or the sum of the counts where nobody said
+            how many images there are. For boxes, and for one label per image, the two are the same.
 
     Raises:
-        ConfigError: If beta is out of range, or `auto` and num_images is not given.
+        ConfigError: If beta is out of range.
+
+    References:
+        Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019.
 
     Example:
         >>> resolve_beta("auto", 1000)
         0.999
     """
     if beta == "auto":
-        if num_images is None:
-            raise ConfigError("beta 'auto' is (N - 1) / N of N images and needs num_images.")
-        return (num_images - 1) / num_images
+        return float((num_samples - 1) / num_samples)
     if not 0 <= beta < 1:
         raise ConfigError(f"beta must be in [0, 1) or 'auto', not {beta}.")
     return beta

@@ -228,7 +228,7 @@ class EffectiveNumber(_ClassWeighting):
     name: Literal["effective_number"]
     scheme: Scheme = "column"
     """Where the weight of a class goes; see `Scheme`."""
-    beta: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = 0.9
+    beta: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
     """0 weighs all classes alike, near 1 is inverse frequency; auto is (N - 1) / N of N images."""
 
 

@@ -79,26 +79,26 @@ def _effective_number(
 
 def cb_bce(
     *,
-    beta: Beta = 0.9,
-    scheme: Scheme = "average_w",
+    beta: Beta = "auto",
+    scheme: Scheme = "column",
     normalise: bool | None = None,
     start_epoch: int = 0,
 ) -> Composition:
-    """Class-balanced cross entropy; defaults of the published multi-label code."""
+    """Class-balanced cross entropy, its weights summing to C; COCO-MLT has 0.9 and average_w."""
     weighting = _effective_number(beta, scheme, normalise, start_epoch)
     return Composition(weighting=weighting)
 
 
 def cb_focal(
     *,
-    beta: Beta = 0.9,
-    scheme: Scheme = "average_w",
+    beta: Beta = "auto",
+    scheme: Scheme = "column",
     normalise: bool | None = None,
     gamma: float = 2.0,
     alpha: float | None = None,
     start_epoch: int = 0,
 ) -> Composition:
-    """Class-balanced focal loss; the published multi-label configurations set `scale` to 2."""
+    """Class-balanced focal loss; COCO-MLT has beta 0.9, scheme average_w and scale 2."""
     return Composition(
         focusing=Focal(name="focal", gamma=gamma, alpha=alpha),
         weighting=_effective_number(beta, scheme, normalise, start_epoch),

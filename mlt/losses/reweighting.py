@@ -216,12 +216,13 @@ def build_weighting(
             weights = sum_to_classes(weights, counts.is_class) if part.normalise else weights
             return _by_scheme(part, weights + part.offset, counts)
         case config.EffectiveNumber():
-            weights = effective_number_weights(counts.counts, part.beta, counts.num_images)
-            warn_if_equal(weights, counts.counts)
+            weights = effective_number_weights(counts.counts, part.beta, counts.num_samples)
+            if part.beta != "auto":
+                warn_if_equal(weights, counts.counts)
             classes = weights if counts.is_class is None else weights[counts.is_class]
             factor = len(classes) / classes.sum() if part.normalise else 1.0
             if part.scheme == "average_n":
-                beta = resolve_beta(part.beta, counts.num_images)
+                beta = resolve_beta(part.beta, counts.num_samples)
                 return MeanCountWeighting(
                     torch.from_numpy(counts.counts), beta, factor, part.start_epoch
                 )

@@ -9,7 +9,7 @@ soft.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -81,12 +81,12 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
     def __init__(
         self,
         counts: Sequence[float],
-        beta: Any = 0.999,
+        beta: float | Literal["auto"] = "auto",
         num_images: int | None = None,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(counts, num_images, reduction)
-        weights = effective_number_weights(self.class_counts.counts, beta, num_images)
+        weights = effective_number_weights(self.class_counts.counts, beta, self.class_counts.num_samples)
         self.register_buffer("weight", torch.from_numpy(sum_to_classes(weights)))
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:

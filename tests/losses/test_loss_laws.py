@@ -249,8 +249,6 @@ def test_counts_that_cannot_be() -> None:
         create_loss("cb_bce")
     with pytest.raises(ConfigError, match="needs num_images"):
         create_loss("db", [3, 4])
-    with pytest.raises(ConfigError, match="needs num_images"):
-        create_loss("cb_bce", [3, 4], beta="auto")
 
 
 def test_classes_without_images_are_named_once() -> None:
@@ -258,6 +256,24 @@ def test_classes_without_images_are_named_once() -> None:
         loss = create_loss("inverse", [0, 5, 80], 80, class_names=("hair drier", "dog", "toaster"))
     assert len(caught) == 1
     torch.testing.assert_close(loss.weighting.weight, torch.tensor([80, 16, 80 / 79]).double())
+
+
+@pytest.mark.parametrize("name", ["cb_bce", "cb_focal"])
+def test_class_balanced_weights_do_something_by_default_and_sum_to_the_classes(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss = create_loss(name, class_counts=[1128, 37, 276], num_images=1909)
+        create_loss(name, [1900, 1820], 1909)  # nearly balanced: nothing to choose better
+    beta = 1908 / 1909
+    weights = (1 - beta) / (1 - beta ** torch.tensor([1128.0, 37.0, 276.0]).double())
+    torch.testing.assert_close(loss.weighting.weight, 3 * weights / weights.sum())
+
+
+def test_auto_counts_labels_where_nobody_said_how_many_images() -> None:
+    counts = [1128, 37, 276]
+    expected = create_loss("cb_bce", counts, beta=1440 / 1441).weighting.weight
+    torch.testing.assert_close(create_loss("cb_bce", counts).weighting.weight, expected)
+    assert (create_loss("cb_bce", counts, 1909).weighting.weight != expected).all()
 
 
 def test_weights_that_do_nothing_are_reported() -> None:
