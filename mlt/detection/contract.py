@@ -20,7 +20,7 @@ from mlt.losses.class_weights import ClassCounts
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
 from mlt.losses.elementwise import PerLabelLoss
 from mlt.losses.reweighting import InstanceWeighting, MeanCountWeighting, RarestWeighting
-from mlt.losses.single_label import (
+from mlt.losses.softmax_classes import (
     ClassBalancedSoftmaxLoss,
     LDAMSoftmaxLoss,
     LogitAdjustedSoftmaxLoss,
@@ -194,7 +194,7 @@ def check_softmax_loss(loss: nn.Module, num_classes: int) -> None:
 
 
 def is_softmax_loss(loss: DetectionLoss) -> bool:
-    """Whether a loss takes one class a row: ``nn.CrossEntropyLoss``, `mlt.losses.single_label`."""
+    """Whether a loss takes one class a row: ``nn.CrossEntropyLoss``, `mlt.losses.softmax_classes`."""
     return isinstance(loss, SOFTMAX_LOSSES)
 
 

@@ -91,7 +91,7 @@ class MltLoss(nn.Module):
         self.use_sigmoid = use_sigmoid
         self.reduction = _check_reduction(reduction)
         self.loss_weight = loss_weight
-        self.loss = create_loss(name, class_counts, num_images, "none", **options)
+        self.loss = create_loss(name, class_counts, num_images, reduction="none", **options)
         check_loss(self.loss, 2 if class_counts is None else len(class_counts))
 
     def forward(

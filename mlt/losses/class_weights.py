@@ -25,6 +25,7 @@ __all__ = [
     "effective_number_weights",
     "inverse_frequency_weights",
     "log_odds",
+    "positive_weights",
     "resolve_beta",
     "sum_to_classes",
     "warn_if_equal",
@@ -145,6 +146,13 @@ class ClassCounts:
         return cls(clamped, known, num_images, unit, is_class)
 
     @classmethod
+    def of(
+        cls, counts: ClassCounts | Sequence[float], num_images: int | None = None
+    ) -> ClassCounts:
+        """Return class counts as they are, or check those that were given as numbers."""
+        return counts if isinstance(counts, ClassCounts) else cls.from_counts(counts, num_images)
+
+    @classmethod
     def from_stats(cls, stats: ClassStats) -> ClassCounts:
         """Take the counts from the statistics of a training split.
 
@@ -159,7 +167,7 @@ class ClassCounts:
 
     @staticmethod
     def required(counts: ClassCounts | None, what_for: str) -> ClassCounts:
-        """Give ``counts``, or an error saying which part of the loss cannot do without.
+        """Return ``counts``, or raise an error saying which part of the loss cannot do without.
 
         Raises:
             ConfigError: If ``counts`` is None.
@@ -167,7 +175,8 @@ class ClassCounts:
         if counts is None:
             raise ConfigError(
                 f"{what_for} needs class_counts, the number of positives of each class in the "
-                "training split (and mostly num_images too)."
+                "training split, such as class_counts=[90, 30, 4] (and mostly num_images, the "
+                "number of images behind them)."
             )
         return counts
 
@@ -276,6 +285,24 @@ def inverse_frequency_weights(counts: Array, images: Array | float, power: float
     return (images / counts) ** power
 
 
+def positive_weights(
+    counts: Array, images: Array | float, power: float = 1.0, max_weight: float | None = None
+) -> Array:
+    """Return ((M - n) / n)^power for each class, at most ``max_weight``.
+
+    Args:
+        counts: Positives per class, at least 1 and less than M.
+        images: M, the images on which the class is annotated.
+        power: 1 lets positives and negatives of a class weigh the same in all.
+        max_weight: Largest weight; None for none.
+
+    Example:
+        >>> positive_weights(np.array([50.0, 2.0]), 100, max_weight=10)
+        array([ 1., 10.])
+    """
+    return np.minimum(((images - counts) / counts) ** power, max_weight or np.inf)
+
+
 def log_odds(counts: Array, images: Array | float) -> Array:
     """Give log(n / (M - n)), the logit of each class's prior.
 
@@ -311,5 +338,5 @@ def warn_if_equal(weights: Array, counts: Array) -> None:
             f"All class weights are within {weights.max() / weights.min() - 1:.1%} of each other: "
             "re-weighting does nothing here. Choose a beta nearer to 1, or 'auto'.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=7,
         )

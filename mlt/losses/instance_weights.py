@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-def instance_weights(targets: Tensor, class_values: Tensor, without: float = 1.0) -> Tensor:
+def instance_weights(targets: Tensor, class_values: Tensor, *, without: float = 1.0) -> Tensor:
     """Give the mean of a class vector over each row's own classes, shape (..., 1).
 
     Args:
@@ -68,6 +68,7 @@ def effective_number_at(count: Tensor, beta: float) -> Tensor:
 def rebalance_weights(
     targets: Tensor,
     inverse_counts: Tensor,
+    *,
     alpha: float = 0.1,
     beta: float = 10.0,
     mu: float = 0.2,

@@ -13,11 +13,13 @@ from mlt.losses.settings import Reduction
 __all__ = [
     "blank_unknown",
     "check_inputs",
+    "check_label_smoothing",
     "check_reduction",
     "divisor",
     "only_known",
     "reduce",
     "reduce_rows",
+    "smooth",
     "working_precision",
 ]
 
@@ -107,15 +109,36 @@ def _can_look(values: Tensor) -> bool:
 
 
 def blank_unknown(logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Give logits and targets of one type, both 0 where nobody annotated.
+    """Return logits and targets of one type, both 0 where nobody annotated.
 
     An unknown element may hold anything (-1, NaN): blanked, it reaches no sum, and no gradient
     reaches its logit.
     """
     targets = targets.to(logits.dtype)
-    if known is None:
-        return logits, targets
-    return torch.where(known, logits, 0), torch.where(known, targets, 0)
+    return only_known(logits, known), only_known(targets, known)
+
+
+def smooth(targets: Tensor, label_smoothing: float) -> Tensor:
+    """Return targets moved towards 0.5: y (1 - e) + e / 2, for binary and soft ones alike.
+
+    Example:
+        >>> smooth(torch.tensor([0.0, 0.5, 1.0]), 0.1)
+        tensor([0.0500, 0.5000, 0.9500])
+    """
+    if label_smoothing == 0:
+        return targets
+    return targets * (1 - label_smoothing) + label_smoothing / 2
+
+
+def check_label_smoothing(label_smoothing: float) -> float:
+    """Return ``label_smoothing`` if it is in [0, 1).
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if not 0 <= label_smoothing < 1:
+        raise ConfigError(f"label_smoothing must be in [0, 1), not {label_smoothing!r}.")
+    return label_smoothing
 
 
 def only_known(values: Tensor, known: Tensor | None) -> Tensor:

@@ -44,11 +44,12 @@ def softmax_cross_entropy(
     logits: Tensor,
     targets: Tensor,
     known: Tensor | None = None,
+    *,
     shift: Tensor | float = 0.0,
     true_margin: Tensor | float = 0.0,
     scale: float = 1.0,
 ) -> Tensor:
-    """Cross entropy of softmax(scale (z + shift - margin on the true class)), one number a row.
+    """Cross entropy of softmax(scale (z + shift - margin on the true class)), one number per row.
 
     Args:
         logits: Shape (..., C).
@@ -78,6 +79,7 @@ def seesaw(
     targets: Tensor,
     counts: Tensor,
     known: Tensor | None = None,
+    *,
     p: float = 0.8,
     q: float = 2.0,
     floor: float = 0.01,
