@@ -88,10 +88,11 @@ def _check_range(targets: Tensor, known: Tensor | None) -> None:
     if targets.dtype == torch.bool or targets.numel() == 0 or not _can_look(targets):
         return
     seen = targets.detach()
-    low, high = (seen if known is None else torch.where(known, seen, 0)).aminmax()
+    extremes = (seen if known is None else torch.where(known, seen, 0)).aminmax()
+    low, high = extremes.min.item(), extremes.max.item()
     if not (low > -1e-3 and high < 1 + 1e-3):  # mixed labels may be past 1 by rounding
         raise DataError(
-            f"targets must lie between 0 and 1; they go from {float(low):g} to {float(high):g}. "
+            f"targets must lie between 0 and 1; they go from {low:g} to {high:g}. "
             "For labels that are uncertain or that nobody annotated, give known=, False for each "
             "of them"
         )

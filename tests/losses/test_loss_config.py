@@ -51,6 +51,19 @@ def test_defaults_are_cross_entropy() -> None:
     assert read("{}") == read("{preset: bce}")
 
 
+def test_label_smoothing_is_a_key_of_the_loss_and_an_option_of_a_preset() -> None:
+    written_out = read("{focusing: {name: focal}, label_smoothing: 0.1}")
+    assert written_out == read("{preset: focal, options: {label_smoothing: 0.1}}")
+    assert build_loss(written_out, STATS).label_smoothing == 0.1
+    assert read("{name: splc, label_smoothing: 0.1}").label_smoothing == 0.1
+
+
+@pytest.mark.parametrize("name", ["cb_bce", "cb_focal"])
+def test_class_balanced_presets_balance_by_default(name: str) -> None:
+    weighting = read(f"{{preset: {name}}}").weighting
+    assert (weighting.beta, weighting.scheme, weighting.normalise) == ("auto", "column", True)
+
+
 def test_floats_that_yaml_reads_as_strings() -> None:
     assert read("{preset: eql, options: {threshold: 1e-3}}").weighting.threshold == 1e-3
 
@@ -76,6 +89,9 @@ def test_reference_schemes_are_not_scaled(scheme: str, normalise: bool) -> None:
         ("{focusing: {name: focal, gama: 2}}", "focusing.focal.gama"),
         ("{weighting: {name: inverse, scheme: average_n}}", "Input should be 'column'"),
         ("{weighting: {name: effective_number, beta: 1}}", "less than 1"),
+        ("{label_smoothing: 1}", "less than 1"),
+        ("{weighting: {name: pos_weight, max_weight: 0}}", "greater than 0"),
+        ("{preset: cb_softmax}", "'cb_softmax' is a softmax loss, for exactly one label per image"),
         ("{reduction: average}", "'none', 'mean', 'sum' or 'batchmean'"),
     ],
 )
