@@ -21,7 +21,7 @@ lint: $(VENV)/installed-dev  ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(VENV)/installed-dev  ## Mend style and format.
+format: $(VENV)/installed-dev  ## Fix style and format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -39,6 +39,7 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+$(VENV)/installed-dev: $(VENV)/installed tests/requirements-mmdet.txt
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/requirements-mmdet.txt
 	touch $@

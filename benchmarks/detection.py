@@ -19,12 +19,14 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead
 
-from mlt.detection import BoxCounts
+from mlt.class_counts import ClassCounts
 from mlt.detection.torchvision import attach
 from mlt.losses import create_loss
 
 CLASSES, BOXES = 91, 20
-COUNTS = BoxCounts.of([int(20_000 / rank) for rank in range(1, 91)], range(1, 91), CLASSES)
+COUNTS = ClassCounts.at_columns(
+    [int(20_000 / rank) for rank in range(1, 91)], range(1, 91), CLASSES
+)
 
 
 def detector(device: torch.device) -> RetinaNet:

@@ -19,10 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from mlt.config import load_config
-from mlt.data import ClassStats, LabelTable
+from mlt.data import LabelTable
 from mlt.data.dataset import ImageDataset
-from mlt.data.load import load_data
 from mlt.data.loader import build_loader
+from mlt.data.run_data import load_data
 from mlt.data.transforms import eval_preprocessing, eval_transform
 from mlt.engine.evaluate import predict_logits
 from mlt.metrics import Predictions, result_table, summarize
@@ -59,14 +59,14 @@ def main() -> None:
     for c in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
         classifier = LogisticRegression(C=arguments.C, max_iter=1000).fit(train, targets[:, c])
         logits[:, c] = classifier.decision_function(test)
-    stats = ClassStats.from_table(data.train)
+    counts = data.train.class_counts()
     predictions = Predictions(
         image_ids=np.array(data.test.image_ids.tolist()),
         logits=logits,
         targets=data.test.targets(range(len(data.test))).astype(bool),
-        class_names=stats.class_names,
-        class_counts=stats.counts,
-        num_train_images=stats.num_images,
+        class_names=counts.names,
+        class_counts=counts.counts,
+        num_train_images=len(data.train),
     )
     print(result_table(summarize(predictions)))
 

@@ -29,7 +29,7 @@ from mlt.metrics import (
     compare_scores,
     compare_seeds,
 )
-from mlt.metrics.confidence.uncertainty import Method
+from mlt.metrics.confidence.ap_intervals import Method
 
 POSITIVES = (2, 3, 5, 10, 20, 50, 100)
 SEPARATIONS = (1.0, 2.0, 3.0)

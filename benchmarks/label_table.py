@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mlt.data.columns import StringColumn
 from mlt.data.labels import LabelTable
 from mlt.data.sparse import csr_from_runs
-from mlt.data.strings import StringColumn
 
 IMAGES, CLASSES, LABELS_PER_IMAGE = 9_000_000, 20_000, 7.8
 MB = 1e6
@@ -30,7 +30,7 @@ MB = 1e6
 def fixed_width(rows: np.ndarray) -> StringColumn:
     """A column from an (N, width) array of ASCII bytes."""
     n, width = rows.shape
-    return StringColumn(rows.reshape(-1), np.arange(n + 1, dtype=np.int64) * width)
+    return StringColumn.from_bytes(rows.reshape(-1), np.arange(n + 1, dtype=np.int64) * width)
 
 
 def hexadecimal_ids(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -76,8 +76,8 @@ def save(path: Path, scale: float) -> None:
     ids, labels = table.image_ids, table.labels
     assert isinstance(ids, StringColumn)
     parts = {
-        f"image ids, {len(table):,} strings": ids.nbytes,
-        "paths": table.paths.nbytes,
+        f"image ids, {len(table):,} strings": ids.array.nbytes,
+        "paths": table.paths.array.nbytes,
         f"labels, {labels.nnz:,} in {table.num_classes:,} classes": sum(
             a.nbytes for a in (labels.data, labels.indices, labels.indptr)
         ),

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from mlt.config import load_config
-from mlt.engine.run import train_run
+from mlt.engine.train import train as train_run
 from mlt.losses import list_losses
 from mlt.run_folder import RunFolder
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from mlt.errors import DataError, MissingFileError
 from mlt.files import atomic_write
 from mlt.metrics.inputs import check_targets
 
-__all__ = ["Predictions"]
+__all__ = ["Predictions", "align"]
 
 _REQUIRED = ("image_ids", "logits", "targets", "class_names", "class_counts", "num_train_images")
 
@@ -141,6 +141,41 @@ class Predictions:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{path} is no predictions file: {error}") from error
+
+
+def align(first: Predictions, second: Predictions) -> Predictions:
+    """The second predictions with their images in the order of the first.
+
+    Raises:
+        DataError: If the images, classes, targets or known labels are not the same.
+    """
+    if first.class_names != second.class_names:
+        raise DataError("the two predictions are over different classes, or in another order")
+    rows = {image: i for i, image in enumerate(second.image_ids.tolist())}
+    missing = [image for image in first.image_ids.tolist() if image not in rows]
+    if missing or len(first) != len(second):
+        named = f": {missing[0]!r} is only in the first" if missing else ""
+        raise DataError(
+            f"the two predictions are of different images ({len(first)} and {len(second)}){named}; "
+            f"evaluate both runs on the same test split"
+        )
+    order = np.array([rows[image] for image in first.image_ids.tolist()], dtype=np.intp)
+    moved = replace(
+        second,
+        image_ids=second.image_ids[order],
+        logits=second.logits[order],
+        targets=second.targets[order],
+        known=None if second.known is None else second.known[order],
+    )
+    everything = np.ones(1, bool)
+    known = everything if first.known is None else first.known
+    same = np.array_equal(
+        np.broadcast_to(known, first.targets.shape),
+        np.broadcast_to(everything if moved.known is None else moved.known, first.targets.shape),
+    )
+    if not same or not np.array_equal(first.targets & known, moved.targets & known):
+        raise DataError("the two predictions have different targets for the same images")
+    return moved
 
 
 def _float32(logits: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mlt.errors import MissingFileError, OutputExistsError
+from mlt.errors import DataError, MissingFileError, OutputExistsError
 from mlt.files import write_json_atomic, write_text_atomic
 
 __all__ = ["RunFolder", "environment"]
@@ -30,6 +30,9 @@ class RunFolder:
 
     FILES = (
         "config.yaml",
+        "handed_over.json",
+        "loggers.json",
+        "tensorboard",
         "split.json",
         "environment.json",
         "log.txt",
@@ -47,6 +50,9 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
+        self.handed_over = self.path / "handed_over.json"
+        self.loggers = self.path / "loggers.json"
+        self.tensorboard = self.path / "tensorboard"
         self.split = self.path / "split.json"
         self.environment = self.path / "environment.json"
         self.log = self.path / "log.txt"
@@ -141,7 +147,7 @@ class RunFolder:
 
     def _restore(self) -> None:
         for file in self.existing:
-            file.unlink()
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
         for file in self._previous.iterdir():
             file.rename(self.path / file.name)
         self._previous.rmdir()
@@ -182,6 +188,19 @@ class RunFolder:
             earlier = json.loads(self.environment.read_text(encoding="utf-8"))
             now["earlier"] = [*earlier.pop("earlier", []), earlier]
         write_json_atomic(self.environment, now)
+
+    def read_handed_over(self) -> dict[str, Any]:
+        """What the run was handed from Python, by section of the configuration; empty if nothing.
+
+        Raises:
+            DataError: If the file is damaged.
+        """
+        if not self.handed_over.exists():
+            return {}
+        try:
+            return dict(json.loads(self.handed_over.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{self.handed_over} is damaged: {error}") from error
 
     @contextmanager
     def logging(self) -> Iterator[None]:

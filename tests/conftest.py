@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,36 @@ import pytest
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PHOTOGRAPHS = "needs real photographs"
+
+
+def judge_skip(report: pytest.CollectReport | pytest.TestReport) -> None:
+    """Say how to get what is absent; under CI only photographs may be absent, all else fails."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    file, line, reason = report.longrepr  # type: ignore[misc]
+    if "could not import" in reason:
+        reason += "; it comes with `pip install --editable '.[dev]'`"
+    report.longrepr = (file, line, reason)
+    if os.environ.get("CI") == "true" and PHOTOGRAPHS not in reason:
+        report.outcome = "failed"
+        report.longrepr = f"{file}:{line}: {reason}\nUnder CI only real photographs may be absent."
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    """Judge files that skip as a whole."""
+    report = yield
+    judge_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Judge tests that skip."""
+    report = yield
+    judge_skip(report)
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +57,60 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of facts and real data beside the repository; tests skip where it is absent."""
+    """The folder of real photographs beside the repository; tests skip where it is absent."""
     folder = Path(os.environ.get("MLT_SHARED", REPOSITORY.parent / "shared"))
-    if not (folder / "golden").is_dir():
-        pytest.skip(f"needs the shared test data, and {folder} is absent")
+    if not (folder / "data").is_dir():
+        pytest.skip(f"{PHOTOGRAPHS}, and {folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of golden numbers; its README says what each is."""
+    return REPOSITORY / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """The folder of the published splits' label lists; its README says what each is."""
+    return REPOSITORY / "tests" / "published"
+
+
+@pytest.fixture(scope="session")
+def published_labels(published: Path) -> Callable[[str], dict[str, list[int]]]:
+    """Read a list of `published` by name: image id to class indices, in the list's order."""
+
+    def read(name: str) -> dict[str, list[int]]:
+        rows = [line.split() for line in (published / f"{name}.txt").read_text().splitlines()]
+        return {image_id: [int(c) for c in classes] for image_id, *classes in rows}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def voc_devkit(
+    published_labels: Callable[[str], dict[str, list[int]]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """All annotations of VOC2012 trainval and VOC2007 test in VOC's layout; no photographs."""
+    from mlt.data.published import VOC_CLASSES
+
+    root = tmp_path_factory.mktemp("VOCdevkit")
+    for year, part in (("VOC2012", "trainval"), ("VOC2007", "test")):
+        labels = published_labels(f"{year.lower()}_{part}_labels")
+        annotations, sets = root / year / "Annotations", root / year / "ImageSets" / "Main"
+        annotations.mkdir(parents=True)
+        sets.mkdir(parents=True)
+        (sets / f"{part}.txt").write_text("".join(f"{image_id}\n" for image_id in labels))
+        for image_id, classes in labels.items():
+            objects = "".join(
+                f"<object><name>{VOC_CLASSES[c]}</name><difficult>{n % 2}</difficult></object>"
+                for n, c in enumerate(classes * 2)
+            )
+            (annotations / f"{image_id}.xml").write_text(
+                f"<annotation><filename>{image_id}.jpg</filename>{objects}</annotation>"
+            )
+    return root
 
 
 def write_coco(root: Path, part: str, labels: list[list[int]], names: list[str]) -> None:
@@ -123,9 +203,9 @@ def tiny_values(tiny_source: Path, tmp_path: Path) -> dict[str, Any]:
 def tiny_run(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run on the tiny data set; no test may change it."""
     from mlt.config import parse_config
-    from mlt.engine.run import train_run
+    from mlt.engine.train import train
 
     values = _tiny_values(tiny_source, tmp_path_factory.mktemp("runs") / "tiny")
     values["training"] = values["training"] | {"epochs": 15}  # enough to be better than chance
-    train_run(parse_config(values))
+    train(parse_config(values))
     return Path(values["output"])

@@ -40,6 +40,6 @@ def public_objects() -> Iterator[tuple[str, object]]:
 
 def test_all_that_is_public_has_a_docstring() -> None:
     public = dict(public_objects())
-    assert "mlt.data.sources.how_to_get" in public
+    assert "mlt.data.sources.published.how_to_get" in public
     # Not inspect.getdoc, which would find the docstring of a class's parent.
     assert [name for name, value in public.items() if not value.__doc__] == []

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        from mlt.config.problems import did_you_mean
+        from mlt.problems import did_you_mean
 
         print(f"mlt: no command {name!r}{did_you_mean(name, COMMANDS)}", file=sys.stderr)
         return EXIT_USER_ERROR

@@ -57,34 +57,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from mlt.class_groups import GroupLimits
     from mlt.cli.split_tables import split_summary
-    from mlt.data import ClassStats, GroupLimits
     from mlt.errors import OutputExistsError
 
     limits = GroupLimits(head=arguments.head, tail=arguments.tail)
     if Path(arguments.output).exists() and not arguments.overwrite:
         raise OutputExistsError(f"--output: {arguments.output} exists; --overwrite replaces it")
     if arguments.plot:
-        from mlt.report.plots import check_plot
+        from mlt.report.class_counts_plot import check_plot
 
         check_plot(arguments.plot)
     table, split = _published(arguments) if arguments.recipe != "pareto" else _pareto(arguments)
-    stats = ClassStats.from_table(split.apply(table), limits)
+    counts = split.apply(table).class_counts(limits)
     split.save(arguments.output)
-    print(split_summary(split, stats))
+    print(split_summary(split, counts))
     print(f"written to {arguments.output}")
     if arguments.plot:
-        from mlt.report.plots import plot_class_counts
+        from mlt.report.class_counts_plot import plot_class_counts
 
-        plot_class_counts(stats, arguments.plot, title=f"{split.name}: {stats.num_images} images")
+        plot_class_counts(counts, arguments.plot, title=f"{split.name}: {counts.total} images")
         print(f"drawn in {arguments.plot}")
     return 0
 
 
 def _published(arguments: argparse.Namespace) -> tuple[LabelTable, Split]:
-    from mlt.data.load import build_split
-    from mlt.data.settings import CocoMltData, VocMltData
-    from mlt.data.sources import annotation_files, read_train
+    from mlt.data.sources.coco_mlt import CocoMltData
+    from mlt.data.sources.voc_mlt import VocMltData
     from mlt.errors import ConfigError
 
     if arguments.root is None:
@@ -95,8 +94,9 @@ def _published(arguments: argparse.Namespace) -> tuple[LabelTable, Split]:
         if arguments.recipe == "voc-mlt"
         else CocoMltData(name="coco_mlt", **values)
     )
-    table = read_train(config)
-    return table, build_split(config, table, annotation_files(config))
+    source = config.source()
+    table = source.train()
+    return table, source.build_split(table, source.files())
 
 
 def _pareto(arguments: argparse.Namespace) -> tuple[LabelTable, Split]:
@@ -107,10 +107,9 @@ def _pareto(arguments: argparse.Namespace) -> tuple[LabelTable, Split]:
         raise ConfigError("--root and --image-ids belong to voc-mlt and coco-mlt, not to pareto")
     if arguments.config:
         from mlt.config import load_config
-        from mlt.data.sources import annotation_files, read_train
 
-        data = load_config(arguments.config).data
-        table, sources = read_train(data), annotation_files(data)
+        source = load_config(arguments.config).data.source()
+        table, sources = source.train(), source.files()
     elif arguments.coco:
         table, sources = read_coco(arguments.coco, "."), [arguments.coco]
     elif arguments.csv:

@@ -23,8 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from mlt.config import json_schema, shipped_configs
-    from mlt.config.problems import did_you_mean
     from mlt.errors import ConfigError
+    from mlt.problems import did_you_mean
 
     if arguments.schema:
         print(json.dumps(json_schema(), indent=1))

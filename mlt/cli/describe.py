@@ -34,7 +34,7 @@ def describe(config: Config) -> str:
     lines = [
         dump_config(config).rstrip(),
         "",
-        split_summary(setup.data.split, setup.stats),
+        split_summary(setup.data.split, setup.class_counts),
         *setup.data.notes,
         "",
         *([] if validation is None else [f"validation     {len(validation)} images"]),

@@ -59,10 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
         check_free,
         evaluate_checkpoint,
         limits_from,
+        tuned_thresholds,
         write_results,
     )
-    from mlt.metrics import Decision, Predictions, class_table, rates_table, result_table, summarize
-    from mlt.models.checkpoint import read_info
+    from mlt.metrics import Predictions, class_table, rates_table, result_table, summarize
 
     if arguments.output:
         check_free(arguments.output, arguments.overwrite)
@@ -80,9 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.head, arguments.tail, config.evaluation.head, config.evaluation.tail
         )
         predictions = evaluate_checkpoint(config, arguments.checkpoint, part)
-        decision = read_info(arguments.checkpoint).decision
-        if decision is not None:
-            thresholds = Decision.from_json(decision).limits
+        thresholds = tuned_thresholds(arguments.checkpoint)
     summary = summarize(predictions, limits, threshold=thresholds)
     if arguments.classes:
         print(class_table(summary) + "\n")

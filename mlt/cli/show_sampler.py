@@ -21,18 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from mlt.class_groups import GroupLimits
     from mlt.cli.split_tables import draws_table
     from mlt.config import load_config
-    from mlt.data import ClassStats, GroupLimits
-    from mlt.data.load import training_split
+    from mlt.data.run_data import training_split
     from mlt.data.samplers import build_sampler, expected_draws
     from mlt.run_folder import RunFolder
 
     config = load_config(arguments.config, arguments.overrides)
     _, train = training_split(config.data, RunFolder(config.output).cache)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
-    stats = ClassStats.from_table(train, limits)
-    sampler = build_sampler(config.sampler, train, stats, config.seed)
+    class_counts = train.class_counts(limits)
+    sampler = build_sampler(config.sampler, train, class_counts, config.seed)
     print(f"{config.sampler.name}: {sampler.num_draws} draws an epoch from {len(train)} images")
-    print(draws_table(stats, expected_draws(sampler, train)))
+    print(draws_table(class_counts, expected_draws(sampler, train)))
     return 0

@@ -52,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(describe(config))
         return 0
-    from mlt.engine.run import train_run
+    from mlt.engine.train import train
     from mlt.metrics import result_table
 
-    summary = train_run(config, resume=arguments.resume, overwrite=arguments.overwrite)
+    summary = train(config, resume=arguments.resume, overwrite=arguments.overwrite)
     print(result_table(summary))
     return 0

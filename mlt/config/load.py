@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlt.config.config import Config, combination_problems
-from mlt.config.problems import problems_of
 from mlt.config.yaml_text import dump_yaml, parse_yaml
 from mlt.errors import ConfigError, MissingFileError
+from mlt.problems import problems_of
 
 __all__ = ["dump_config", "json_schema", "load_config", "parse_config", "shipped_configs"]
 

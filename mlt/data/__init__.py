@@ -1,7 +1,7 @@
 """Data: from annotation files to a label table, a split, class statistics and batches.
 
-Importing this package costs numpy and scipy, nothing more; images and loaders are in the modules
-that need torch.
+Importing this package costs numpy, scipy and pyarrow, nothing more; images and loaders are in the
+modules that need torch.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-from .builders import (
+from .split_builders import (
     build_pareto_split as build_pareto_split,
     build_published_split as build_published_split,
     full_split as full_split,
@@ -9,4 +9,3 @@ from .formats.csv import read_csv as read_csv
 from .formats.voc import read_voc as read_voc
 from .labels import LabelTable as LabelTable
 from .split import Split as Split
-from .stats import ClassStats as ClassStats, GroupLimits as GroupLimits

@@ -1,18 +1,27 @@
-"""The data set: from a row of the label table to an image and its targets."""
+"""The data sets: from a row of the label table to an image and its targets."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from mlt.data.images import load_image
+from mlt.data.items import check_item
 from mlt.data.labels import LabelTable
 from mlt.data.transforms import Transform
-from mlt.errors import ConfigError, UserError
+from mlt.errors import ConfigError, DataError, UserError
 
-__all__ = ["Draw", "ImageDataset", "Sample"]
+__all__ = ["Draw", "ImageDataset", "ItemDataset", "OnError", "Sample", "SampleDataset"]
+
+OnError: TypeAlias = Literal["raise", "skip"]
+"""What the loader does about an image that cannot be read: stop with its name, or leave it out and
+count it."""
 
 
 class Draw(NamedTuple):
@@ -27,8 +36,9 @@ class Sample(NamedTuple):
 
     Attributes:
         row: Where it is in the table.
-        image: (3, H, W) float32, normalised; None if it could not be read.
-        target: (C,) float32, 0 or 1.
+        image: (3, H, W) float32, normalised; a data set of one's own may have other tensors. None
+            if it could not be read.
+        target: (C,) float32, 0 or 1; between them for soft targets.
         known: (C,) bool, which labels were annotated; None if all were.
         problem: Why it could not be read; None if it could.
     """
@@ -40,22 +50,57 @@ class Sample(NamedTuple):
     problem: str | None = None
 
 
-class ImageDataset(Dataset[Sample]):
-    """The images of a label table, loaded and transformed when asked for.
+class SampleDataset(Dataset[Sample]):
+    """What the loader goes through: rows of a label table, loaded when asked for.
 
     Asked with a :class:`Draw`, the augmentation depends on nothing but its seed: not on the
     number of workers, nor on what was loaded before. Asked with a row number, it takes its
-    randomness from torch's default generator as it stands.
+    randomness from the generators as they stand. An image that cannot be read becomes a sample
+    without image that holds the message.
+
+    Args:
+        table: Images and labels.
+        on_error: What the loader does about an image that cannot be read.
+
+    Raises:
+        ConfigError: If ``on_error`` is something else.
+    """
+
+    def __init__(self, table: LabelTable, on_error: OnError = "raise") -> None:
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+        self.table = table
+        self.on_error = on_error
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, draw: Draw | int) -> Sample:
+        """Load one image; see :class:`Sample`."""
+        if not isinstance(draw, Draw):
+            return self.load(int(draw))
+        with _seeded(draw.seed):
+            return self.load(draw.row)
+
+    def load(self, row: int) -> Sample:
+        """Load the image of a row, augmented by the generators as they stand."""
+        raise NotImplementedError
+
+    def labels_of(self, row: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Target and mask of a row, as the table has them."""
+        target = torch.from_numpy(self.table.targets([row])[0])
+        if self.table.known is None:
+            return target, None
+        return target, torch.from_numpy(self.table.known_mask([row])[0])
+
+
+class ImageDataset(SampleDataset):
+    """The image files of a label table, transformed.
 
     Args:
         table: Images and labels.
         transform: From an RGB image to a tensor, see :func:`mlt.data.transforms.build_transforms`.
-        on_error: What the loader does about an image that cannot be read: "raise" stops with its
-            path, "skip" leaves it out and counts it. The data set itself gives a sample without
-            image that holds the message.
-
-    Raises:
-        ConfigError: If ``on_error`` is something else.
+        on_error: What the loader does about an image that cannot be read.
 
     Example:
         >>> import tempfile
@@ -74,37 +119,83 @@ class ImageDataset(Dataset[Sample]):
     """
 
     def __init__(
-        self,
-        table: LabelTable,
-        transform: Transform,
-        on_error: Literal["raise", "skip"] = "raise",
+        self, table: LabelTable, transform: Transform, on_error: OnError = "raise"
     ) -> None:
-        if on_error not in ("raise", "skip"):
-            raise ConfigError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-        self.table = table
+        super().__init__(table, on_error)
         self.transform = transform
-        self.on_error = on_error
 
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, draw: Draw | int) -> Sample:
-        """Load one image; see :class:`Sample`."""
-        row = draw.row if isinstance(draw, Draw) else int(draw)
-        target = torch.from_numpy(self.table.targets([row])[0])
-        known = None
-        if self.table.known is not None:
-            known = torch.from_numpy(self.table.known_mask([row])[0])
+    def load(self, row: int) -> Sample:
+        """Load the image of a row, augmented by the generators as they stand."""
+        labels = self.labels_of(row)
         try:
             image = load_image(self.table.image_path(row))
         except UserError as error:
-            return Sample(row, None, target, known, str(error))
-        if not isinstance(draw, Draw):
-            return Sample(row, self.transform(image), target, known)
-        # The CPU's generator alone: seeding all of torch would disturb dropout on a GPU.
-        state = torch.get_rng_state()
+            return Sample(row, None, *labels, str(error))
+        return Sample(row, self.transform(image), *labels)
+
+
+class ItemDataset(SampleDataset):
+    """A data set of one's own, whose tensors are used as they come.
+
+    Args:
+        table: Its labels, from :func:`mlt.data.own_data.own_parts`.
+        items: Yields ``(image, target)`` or ``(image, target, known)`` for each row of the table.
+        part: ``"train"``, ``"validation"`` or ``"test"``, for messages. Outside of training the
+            target of each item must be that of the table, which results are computed from.
+        on_error: What the loader does about an item whose reading raises an ``OSError``, as
+            Pillow and files do, or a :class:`UserError`.
+    """
+
+    def __init__(
+        self,
+        table: LabelTable,
+        items: Dataset[tuple[torch.Tensor, ...]],
+        part: str,
+        on_error: OnError = "raise",
+    ) -> None:
+        super().__init__(table, on_error)
+        self.items = items
+        self.part = part
+
+    def load(self, row: int) -> Sample:
+        """Load an item, augmented by the generators as they stand.
+
+        Raises:
+            DataError: If the item is not what training needs, or not what its table says.
+        """
+        where = f"data[{self.part!r}], item {row}"
+        labels = self.labels_of(row)
         try:
-            torch.default_generator.manual_seed(draw.seed)
-            return Sample(row, self.transform(image), target, known)
-        finally:
-            torch.set_rng_state(state)
+            item = self.items[row]
+        except (OSError, UserError) as error:
+            return Sample(row, None, *labels, f"{where} cannot be read: {error}")
+        image, target, known = check_item(item, self.table.class_names, where)
+        if known is not None and self.table.known is None:
+            raise DataError(
+                f"{where} says which labels are known, but the data set, whose attribute `targets` "
+                "is used for counts and results, has no attribute `known`; give it one of the same "
+                "shape"
+            )
+        differs = bool(((target >= 0.5) != labels[0].bool()).any())
+        if differs and self.part != "train":
+            raise DataError(
+                f"{where}: its target is not the row {row} of the data set's attribute `targets`, "
+                "which results are computed from"
+            )
+        return Sample(row, image, target, labels[1] if known is None else known)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the generators that augmentations use, and put them back as they were."""
+    # torch's generator of the CPU alone: seeding all of torch would disturb dropout on a GPU.
+    state = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        torch.default_generator.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        yield
+    finally:
+        torch.set_rng_state(state[0])
+        random.setstate(state[1])
+        np.random.set_state(state[2])  # noqa: NPY002

@@ -72,10 +72,10 @@ def load_image(path: str | Path) -> Image.Image:
 
 def _reason(path: Path, error: Exception) -> str:
     remedy = "Fetch it again, or leave it out."
-    if path.is_dir():
-        return "it is a folder. Check the paths in the annotations."
     if isinstance(error, PermissionError):
         return "permission denied. Make the file readable for this user."
+    if path.is_dir():
+        return "it is a folder. Check the paths in the annotations."
     if path.is_file() and path.stat().st_size == 0:
         return f"the file is empty. {remedy}"
     if isinstance(error, Image.UnidentifiedImageError):

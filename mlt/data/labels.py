@@ -8,14 +8,21 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from mlt.data.ids import check_unique, find_ids, integer_ids
-from mlt.data.sparse import canonical, csr_from_lists, csr_from_runs, dense_rows
-from mlt.data.strings import StringColumn
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
+from mlt.data.columns import (
+    Column,
+    StringColumn,
+    as_column,
+    duplicates,
+    find_ids,
+    integer_column,
+)
+from mlt.data.sparse import canonical, column_counts, csr_from_lists, csr_from_runs, dense_rows
 from mlt.errors import DataError, MissingFileError
 from mlt.files import atomic_write
 
@@ -33,7 +40,8 @@ class LabelTable:
 
     Attributes:
         image_ids: N distinct ids; an int64 array, or a :class:`StringColumn`.
-        paths: N image files relative to ``root``, with forward slashes.
+        paths: N image files relative to ``root``, with forward slashes; None for a data set of
+            one's own, which loads its images itself.
         class_names: C distinct names; their order is the order of the columns.
         labels: (N, C) boolean CSR array; the stored entries are the labels, sorted within a row.
         known: (N, C) boolean CSR array of the entries that were annotated at all, or None if all
@@ -51,8 +59,8 @@ class LabelTable:
         [1]
     """
 
-    image_ids: np.ndarray | StringColumn
-    paths: StringColumn
+    image_ids: Column
+    paths: StringColumn | None
     class_names: tuple[str, ...]
     labels: csr_array
     known: csr_array | None = None
@@ -61,16 +69,15 @@ class LabelTable:
     def __post_init__(self) -> None:
         ids = self.image_ids
         if not isinstance(ids, StringColumn):
-            ids = integer_ids(ids)
+            ids = integer_column(ids)
         names = tuple(self.class_names)
         shape = (len(ids), len(names))
         _check_names(names)
-        check_unique(ids)
-        if len(self.paths) != len(ids):
-            raise DataError(f"{len(ids)} image ids but {len(self.paths)} paths")
-        empty = np.flatnonzero(np.diff(self.paths.offsets.astype(np.int64)) == 0)
-        if len(empty):
-            raise DataError(f"{len(empty)} images have an empty path, first of id {ids[empty[0]]}")
+        if twice := duplicates(ids):
+            shown = ", ".join(map(repr, twice[:5]))
+            raise DataError(f"{len(twice)} image ids occur more than once: {shown}")
+        if self.paths is not None:
+            _check_paths(self.paths, ids)
         labels = canonical(self.labels, shape, "labels")
         known = None if self.known is None else canonical(self.known, shape, "known")
         if known is not None and labels.multiply(known).nnz != labels.nnz:
@@ -113,13 +120,10 @@ class LabelTable:
             DataError: If lengths differ, an index is out of range or ids are of mixed types.
         """
         names = tuple(class_names)
-        ids: list[Any] = list(image_ids)
+        ids = as_column(image_ids)
         shape = (len(ids), len(names))
-        strings = isinstance(ids[0], str) if ids else False
-        if any(isinstance(i, str) != strings for i in ids):
-            raise DataError("image ids must be all integers or all strings, got both")
         return cls(
-            image_ids=StringColumn.from_iterable(ids) if strings else integer_ids(ids),
+            image_ids=ids,
             paths=StringColumn.from_iterable(paths),
             class_names=names,
             labels=csr_from_lists(label_indices, shape),
@@ -148,7 +152,13 @@ class LabelTable:
         return isinstance(self.image_ids, StringColumn)
 
     def image_path(self, row: int) -> Path:
-        """The file of the image in this row."""
+        """The file of the image in this row.
+
+        Raises:
+            DataError: If the images do not come from files.
+        """
+        if self.paths is None:
+            raise DataError("these images come from a data set of one's own, not from files")
         return self.root / self.paths[row]
 
     def targets(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
@@ -161,6 +171,29 @@ class LabelTable:
             return np.ones((len(rows), self.num_classes), np.bool_)
         return dense_rows(self.known, rows, np.bool_)
 
+    def class_counts(self, limits: GroupLimits | None = None) -> ClassCounts:
+        """Count the images of each class.
+
+        Args:
+            limits: Where head, medium and tail begin; the published 100 and 20 if None.
+        """
+        return ClassCounts.from_counts(
+            column_counts(self.labels),
+            len(self),
+            known=None if self.known is None else column_counts(self.known),
+            names=self.class_names,
+            unit="images",
+            limits=limits,
+        )
+
+    def cooccurrence(self) -> csr_array:
+        """Count the images that have both of two classes: (C, C) int64 CSR array, C^2 at most."""
+        # A product of boolean or 8-bit arrays would saturate; N images always fit 32 bits here.
+        integers = self.labels.astype(np.int32 if len(self) < 1 << 31 else np.int64)
+        pairs = csr_array(integers.T @ integers).astype(np.int64)
+        pairs.sort_indices()
+        return pairs
+
     def take(self, rows: np.ndarray | Sequence[int]) -> LabelTable:
         """The table of these rows, in this order.
 
@@ -172,7 +205,7 @@ class LabelTable:
         return replace(
             self,
             image_ids=self.image_ids[rows],
-            paths=self.paths.take(rows),
+            paths=None if self.paths is None else self.paths[rows],
             labels=self.labels[rows],
             known=None if self.known is None else self.known[rows],
         )
@@ -232,7 +265,7 @@ class LabelTable:
             ids = arrays.get("image_ids")
             return cls(
                 image_ids=_column(arrays, "image_ids") if ids is None else ids,
-                paths=_column(arrays, "paths"),
+                paths=_column(arrays, "paths") if "paths_data" in arrays else None,
                 class_names=names,
                 labels=_csr(arrays, "labels", len(names)),
                 known=_csr(arrays, "known", len(names)) if "known_indices" in arrays else None,
@@ -248,20 +281,28 @@ class LabelTable:
         names = json.dumps(self.class_names).encode()
         arrays = {
             "class_names": np.frombuffer(names, np.uint8),
-            "paths_data": self.paths.data,
-            "paths_offsets": self.paths.offsets,
             "labels_indices": self.labels.indices,
             "labels_indptr": self.labels.indptr,
         }
+        if self.paths is not None:
+            arrays["paths_data"], arrays["paths_offsets"] = self.paths.to_bytes()
         if isinstance(self.image_ids, StringColumn):
-            arrays["image_ids_data"] = self.image_ids.data
-            arrays["image_ids_offsets"] = self.image_ids.offsets
+            data, offsets = self.image_ids.to_bytes()
+            arrays |= {"image_ids_data": data, "image_ids_offsets": offsets}
         else:
             arrays["image_ids"] = self.image_ids
         if self.known is not None:
             arrays["known_indices"] = self.known.indices
             arrays["known_indptr"] = self.known.indptr
         return arrays
+
+
+def _check_paths(paths: StringColumn, ids: Column) -> None:
+    if len(paths) != len(ids):
+        raise DataError(f"{len(ids)} image ids but {len(paths)} paths")
+    empty = np.flatnonzero(np.diff(paths.to_bytes()[1]) == 0)
+    if len(empty):
+        raise DataError(f"{len(empty)} images have an empty path, first of id {ids[empty[0]]}")
 
 
 def _check_names(names: tuple[str, ...]) -> None:
@@ -277,4 +318,4 @@ def _csr(arrays: dict[str, np.ndarray], name: str, columns: int) -> csr_array:
 
 
 def _column(arrays: dict[str, np.ndarray], name: str) -> StringColumn:
-    return StringColumn(arrays[f"{name}_data"], arrays[f"{name}_offsets"])
+    return StringColumn.from_bytes(arrays[f"{name}_data"], arrays[f"{name}_offsets"])

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mlt.data.dataset import Draw, ImageDataset, Sample
+from mlt.data.dataset import Draw, Sample, SampleDataset
 from mlt.data.samplers.base import EpochSampler, SequentialSampler
-from mlt.errors import ConfigError, DataError
+from mlt.errors import ConfigError, DataError, UserError
 
 __all__ = [
     "Batch",
@@ -35,8 +35,8 @@ class Batch(NamedTuple):
 
     Attributes:
         indices: (N,) int64 rows of the table.
-        images: (N, 3, H, W) float32, normalised.
-        targets: (N, C) float32, 0 or 1.
+        images: (N, 3, H, W) float32, normalised; of a data set of one's own its tensors, stacked.
+        targets: (N, C) float32, 0 or 1; between them for soft targets.
         known: (N, C) bool, which labels were annotated; None if all were.
     """
 
@@ -53,7 +53,7 @@ class Loader:
         problems: For each row whose image could not be read, why.
     """
 
-    def __init__(self, dataset: ImageDataset, batches: _EpochBatches, loader: DataLoader) -> None:
+    def __init__(self, dataset: SampleDataset, batches: _EpochBatches, loader: DataLoader) -> None:
         self.dataset = dataset
         self.problems: dict[int, str] = {}
         self._batches = batches
@@ -84,7 +84,10 @@ class Loader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch, problems in self._loader:
+        for answer in self._loader:
+            if isinstance(answer, UserError):
+                raise answer
+            batch, problems = answer
             for row, problem in problems:
                 if self.dataset.on_error == "raise":
                     raise DataError(
@@ -97,7 +100,7 @@ class Loader:
 
 
 def build_loader(
-    dataset: ImageDataset,
+    dataset: SampleDataset,
     batch_size: int,
     sampler: EpochSampler | None = None,
     workers: int | None = None,
@@ -128,6 +131,7 @@ def build_loader(
         >>> import tempfile
         >>> from pathlib import Path
         >>> from PIL import Image
+        >>> from mlt.data.dataset import ImageDataset
         >>> from mlt.data.labels import LabelTable
         >>> from mlt.data.transforms import Preprocessing, eval_transform
         >>> root = Path(tempfile.mkdtemp())
@@ -146,10 +150,10 @@ def build_loader(
     if workers is None:
         workers = default_workers(len(sampler), batch_size)
     loader = DataLoader(
-        dataset,
-        batch_sampler=batches,
+        _BatchReader(dataset),
+        batch_size=None,  # An item is a batch already.
+        sampler=batches,
         num_workers=workers,
-        collate_fn=_collate,
         pin_memory=torch.device(device).type == "cuda",
         persistent_workers=workers > 0,
         worker_init_fn=leave_interrupts_to_the_main_process,
@@ -241,9 +245,32 @@ class _EpochBatches(Sampler[list[Draw]]):
             yield [Draw(*pair) for pair in zip(rows[part].tolist(), seeds[part].tolist())]
 
 
-def _collate(samples: Sequence[Sample]) -> tuple[Batch, list[tuple[int, str]]]:
+class _BatchReader(Dataset["_Answer | UserError"]):
+    """From the draws of a batch to the batch; in a worker, if there are any.
+
+    An error of the user is returned and raised by the main process, because a worker would bury
+    its message in a traceback of its own.
+    """
+
+    def __init__(self, dataset: SampleDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, draws: Sequence[Draw]) -> _Answer | UserError:
+        try:
+            return _collate([self.dataset[draw] for draw in draws])
+        except UserError as error:
+            return error
+
+
+class _Answer(NamedTuple):
+    """A batch, and the row of each image that could not be read with the reason."""
+
+    batch: Batch
+    problems: list[tuple[int, str]]
+
+
+def _collate(samples: Sequence[Sample]) -> _Answer:
     problems = [(s.row, s.problem) for s in samples if s.problem is not None]
-    images = [s.image for s in samples if s.image is not None]
     read = [s for s in samples if s.image is not None]
     num_classes = len(samples[0].target)
     known = None
@@ -252,8 +279,20 @@ def _collate(samples: Sequence[Sample]) -> tuple[Batch, list[tuple[int, str]]]:
         known = torch.stack(masks) if masks else torch.empty(0, num_classes, dtype=torch.bool)
     batch = Batch(
         indices=torch.tensor([s.row for s in read], dtype=torch.int64),
-        images=torch.stack(images) if images else torch.empty(0, 3, 0, 0),
+        images=_stack(read),
         targets=torch.stack([s.target for s in read]) if read else torch.empty(0, num_classes),
         known=known,
     )
-    return batch, problems
+    return _Answer(batch, problems)
+
+
+def _stack(samples: Sequence[Sample]) -> torch.Tensor:
+    images = [s.image for s in samples if s.image is not None]
+    for sample, image in zip(samples, images):
+        if image.shape != images[0].shape:
+            raise DataError(
+                f"the images of a batch have different shapes, {tuple(images[0].shape)} of row "
+                f"{samples[0].row} and {tuple(image.shape)} of row {sample.row}; resize them to "
+                "one size in the data set's transform"
+            )
+    return torch.stack(images) if images else torch.empty(0, 3, 0, 0)

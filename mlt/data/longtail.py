@@ -14,9 +14,9 @@ from random import Random
 import numpy as np
 from scipy.sparse import csr_array
 
-from mlt.data.stats import ClassStats
-from mlt.data.strings import ragged_positions
-from mlt.errors import ConfigError, DataError
+from mlt.data.labels import LabelTable
+from mlt.data.sparse import ragged_positions
+from mlt.errors import ConfigError
 
 __all__ = ["class_order", "pareto_profile", "select_pareto", "select_published"]
 
@@ -54,28 +54,22 @@ def pareto_profile(num_classes: int, b: float = 6.0, max: int = 1200, min: int =
     return (density * (max - min) / b + min).astype(np.int64)
 
 
-def class_order(stats: ClassStats) -> np.ndarray:
+def class_order(table: LabelTable) -> np.ndarray:
     """Classes by how much the others imply them, descending; (C,) int64.
 
     The score of class j is the sum over i of P(j | i) = n_ij / n_ii, with the co-occurrence counts
     n; a class that never occurs implies nothing. Equal scores keep the order of the columns.
 
-    Raises:
-        DataError: If ``stats`` were computed without co-occurrence.
-
     Example:
-        >>> from mlt.data import LabelTable
         >>> table = LabelTable.from_lists([1, 2], ["1", "2"], ["cat", "dog"], [[1], [0, 1]])
-        >>> class_order(ClassStats.from_table(table)).tolist()
+        >>> class_order(table).tolist()
         [1, 0]
     """
-    pairs = stats.cooccurrence
-    if pairs is None:
-        raise DataError("class_order needs co-occurrence counts; use ClassStats.from_table")
+    pairs = table.cooccurrence()
     # Only classes that occur have entries, so n_ii is at least 1. Adding row by row gives the same
     # floating-point sums as a dense matrix would.
-    of_row = np.repeat(stats.counts, np.diff(pairs.indptr))
-    score = np.bincount(pairs.indices, pairs.data / of_row, minlength=stats.num_classes)
+    of_row = np.repeat(pairs.diagonal(), np.diff(pairs.indptr))
+    score = np.bincount(pairs.indices, pairs.data / of_row, minlength=table.num_classes)
     return np.argsort(-score, kind="stable")
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from mlt.data.digests import ids_digest
 from mlt.data.labels import LabelTable
-from mlt.data.stats import ClassStats
 
 __all__ = [
     "COCO_CLASSES",
@@ -65,7 +64,6 @@ class PublishedSplit:
     Attributes:
         name: The name it has here and in configurations.
         annotations: The annotations it was cut from.
-        archives: The archives to download for training and test.
         class_names: C names in the order of the columns.
         b: Shape of the Pareto profile.
         max: Largest target of the profile, in images.
@@ -78,7 +76,6 @@ class PublishedSplit:
 
     name: str
     annotations: str
-    archives: tuple[str, ...]
     class_names: tuple[str, ...]
     b: float
     max: int
@@ -92,7 +89,6 @@ class PublishedSplit:
 VOC_MLT = PublishedSplit(
     name="voc_mlt",
     annotations="VOC2012 trainval",
-    archives=("VOCtrainval_11-May-2012.tar (training)", "VOCtest_06-Nov-2007.tar (test)"),
     class_names=VOC_CLASSES,
     b=6,
     max=800,
@@ -106,7 +102,6 @@ VOC_MLT = PublishedSplit(
 COCO_MLT = PublishedSplit(
     name="coco_mlt",
     annotations="COCO instances_train2017.json",
-    archives=("annotations_trainval2017.zip", "train2017.zip (training)", "val2017.zip (test)"),
     class_names=COCO_CLASSES,
     b=6,
     max=1200,
@@ -136,7 +131,7 @@ def mismatches_with(published: PublishedSplit, part: LabelTable) -> list[str]:
         sentences.append(
             f"{len(part):,} images, but the published split has {published.num_images:,}"
         )
-    counts = ClassStats.from_table(part, cooccurrence=False).counts.tolist()
+    counts = part.class_counts().counts.tolist()
     if len(counts) != len(published.class_counts):
         sentences.append(
             f"{len(counts)} classes, but the published split has {len(published.class_counts)}"

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from mlt.data.strings import ragged_positions
 from mlt.errors import DataError
 
-__all__ = ["canonical", "csr_from_lists", "csr_from_pairs", "csr_from_runs", "dense_rows"]
+__all__ = [
+    "canonical",
+    "column_counts",
+    "csr_from_lists",
+    "csr_from_pairs",
+    "csr_from_runs",
+    "dense_rows",
+    "ragged_positions",
+]
 
 
 def csr_from_runs(indices: np.ndarray, indptr: np.ndarray, columns: int) -> csr_array:
@@ -86,6 +93,19 @@ def canonical(matrix: Any, shape: tuple[int, int], name: str) -> csr_array:
     return result
 
 
+def ragged_positions(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Positions of all elements of the runs ``starts[i] : starts[i] + lengths[i]``, run by run.
+
+    Example:
+        >>> ragged_positions(np.array([7, 0]), np.array([2, 3])).tolist()
+        [7, 8, 0, 1, 2]
+    """
+    starts = starts.astype(np.int64)
+    ends = np.cumsum(lengths, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total, dtype=np.int64)
+
+
 def dense_rows(matrix: csr_array, rows: np.ndarray | Sequence[int], kind: Any) -> np.ndarray:
     """These rows of a boolean CSR array as a dense (len(rows), columns) array of type ``kind``.
 
@@ -109,3 +129,8 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def column_counts(matrix: csr_array) -> np.ndarray:
+    """Count the stored entries of each column: (C,) int64."""
+    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)

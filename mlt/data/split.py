@@ -13,7 +13,6 @@ import numpy as np
 from mlt.data.digests import ids_digest
 from mlt.data.labels import LabelTable
 from mlt.data.names import name_difference
-from mlt.data.stats import ClassStats
 from mlt.errors import DataError, MissingFileError
 from mlt.files import write_json_atomic
 
@@ -92,7 +91,7 @@ class Split:
                 f"the split {self.name!r} is of other classes than the annotations: {difference}"
             )
         part = table.take(table.find(self.image_ids))
-        counts = ClassStats.from_table(part, cooccurrence=False).counts
+        counts = part.class_counts().counts
         differing = np.flatnonzero(counts != np.array(self.class_counts))
         if len(differing):
             c = differing[0]

@@ -2,123 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, overload
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from mlt.data.formats.coco import LoadedCoco, coco_records
-from mlt.errors import ConfigError, DataError
+from mlt.class_counts import ClassCounts
+from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
+from mlt.errors import DataError
 
-__all__ = ["BoxCounts", "class_counts_from_coco", "class_counts_from_dataset"]
-
-
-class BoxCounts(Sequence[int]):
-    """Boxes by label: one count a column of the head, and which columns are a class at all.
-
-    Give it to `create_loss` as ``class_counts``. A column that is no class (the background, an id
-    that no category has) is never positive. Losses treat it like the median class and leave it out
-    of the scale of their weights; as a count of 0 it would weigh more than the rarest class.
-
-    Args:
-        counts: Boxes of each label, shape (C,).
-        is_class: Which labels are classes, shape (C,); None for all.
-
-    Raises:
-        ConfigError: If the lengths differ, a count is no whole number from 0, no label is a class,
-            or one that is none has boxes.
-
-    Example:
-        >>> counts = BoxCounts([0, 12, 3], is_class=[False, True, True])
-        >>> counts, counts.num_boxes
-        (BoxCounts([-, 12, 3]), 15)
-    """
-
-    unit = "boxes"
-
-    def __init__(self, counts: npt.ArrayLike, is_class: npt.ArrayLike | None = None) -> None:
-        given = np.asarray(counts, dtype=np.float64)
-        if not (given == np.floor(given)).all() or (given < 0).any():
-            raise ConfigError(f"Counts of boxes are whole numbers from 0 on, not {given.tolist()}.")
-        self.counts = given.astype(np.int64)
-        self.is_class = np.ones(self.counts.shape, bool) if is_class is None else np.array(is_class)
-        if self.counts.ndim != 1 or self.is_class.shape != self.counts.shape:
-            raise ConfigError(
-                f"Give one count and one flag a label, not arrays of shape {self.counts.shape} and "
-                f"{self.is_class.shape}."
-            )
-        if not self.is_class.any():
-            raise ConfigError("None of the labels is a class; there is nothing to count.")
-        if (wrong := np.flatnonzero(self.counts * ~self.is_class)).size:
-            raise ConfigError(
-                f"Label {wrong[0]} is not a class but has {self.counts[wrong[0]]} boxes."
-            )
-
-    @classmethod
-    def of(cls, counts: Sequence[int], labels: Iterable[int], num_classes: int) -> BoxCounts:
-        """Put counts of the real classes at their labels, among C columns.
-
-        Args:
-            counts: Boxes of K classes.
-            labels: The label of each, K different numbers from 0 to C - 1.
-            num_classes: Columns C of the head, as torchvision counts them: with the background.
-
-        Raises:
-            ConfigError: If numbers differ, or a label is out of range or there twice.
-
-        Example:
-            >>> BoxCounts.of([12, 3], labels=range(1, 3), num_classes=3)
-            BoxCounts([-, 12, 3])
-        """
-        places = np.array(list(labels), dtype=np.int64)
-        if len(places) != len(counts) or len(np.unique(places)) != len(places):
-            raise ConfigError(f"{len(counts)} counts need as many different labels: {places}.")
-        if len(places) and (places.min() < 0 or places.max() >= num_classes):
-            raise ConfigError(
-                f"Labels go from {places.min()} to {places.max()}, but a head of {num_classes} "
-                f"columns has 0 to {num_classes - 1}. In torchvision num_classes counts the "
-                "background, and is at least the largest label plus 1."
-            )
-        every, is_class = np.zeros(num_classes), np.zeros(num_classes, bool)
-        every[places], is_class[places] = counts, True
-        return cls(every, is_class)
-
-    @property
-    def num_boxes(self) -> int:
-        """Boxes in all: the ``num_images`` of a loss built from these counts."""
-        return int(self.counts.sum())
-
-    def __len__(self) -> int:
-        return len(self.counts)
-
-    @overload
-    def __getitem__(self, index: int) -> int: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[int]: ...
-    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
-        found = self.counts[index]
-        return found.tolist() if isinstance(index, slice) else int(found)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.counts, dtype=dtype)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, BoxCounts):
-            return NotImplemented
-        same = np.array_equal(self.counts, other.counts)
-        return same and np.array_equal(self.is_class, other.is_class)
-
-    def __repr__(self) -> str:
-        shown = (str(n) if real else "-" for n, real in zip(self.counts, self.is_class))
-        return f"BoxCounts([{', '.join(shown)}])"
+__all__ = ["ClassCounts", "class_counts_from_coco", "class_counts_from_dataset"]
 
 
 def class_counts_from_coco(
-    annotations: str | Path | Mapping[str, Any] | LoadedCoco, num_classes: int | None = None
-) -> BoxCounts:
+    annotations: CocoAnnotations, num_classes: int | None = None
+) -> ClassCounts:
     """Count the boxes of each category of a COCO file, by category id.
 
     The index is the category id, as torchvision's labels are: of COCO's 91 columns, column 0 and
@@ -143,15 +41,14 @@ def class_counts_from_coco(
         ...     "categories": [{"id": 1, "name": "cat"}, {"id": 3, "name": "dog"}],
         ...     "annotations": [{"image_id": 1, "category_id": 3, "bbox": [0, 0, 9, 9]}],
         ... })
-        BoxCounts([-, 0, -, 1])
+        ClassCounts([-, 0, -, 1], total=1, unit='boxes')
     """
-    if isinstance(annotations, Mapping):
-        annotations = SimpleNamespace(dataset=dict(annotations))
-    source, (images, records, categories) = coco_records(annotations)
-    if not categories:
+    coco = read_coco_records(annotations)
+    source, records = coco.source, coco.annotations
+    if not coco.categories:
         raise DataError(f"{source} has no categories, so there is nothing to count")
-    size = {image.id: (image.width, image.height) for image in images}
-    ids = [category.id for category in categories]
+    size = {image.id: (image.width, image.height) for image in coco.images}
+    ids = [category.id for category in coco.categories]
     boxes = dict.fromkeys(ids, 0)
     for record in records:
         if record.category_id not in boxes:
@@ -162,14 +59,14 @@ def class_counts_from_coco(
             boxes[record.category_id] += 1
     if not any(boxes.values()):
         raise DataError(f"{source} has no boxes: {len(records)} annotations, none with an area")
-    return BoxCounts.of(
+    return ClassCounts.at_columns(
         list(boxes.values()), list(boxes), max(ids) + 1 if num_classes is None else num_classes
     )
 
 
 def class_counts_from_dataset(
     dataset: Any, num_classes: int, labels: Iterable[int] | None = None
-) -> BoxCounts:
+) -> ClassCounts:
     """Count the boxes of each label of a torchvision-style data set.
 
     Every item is loaded, its image too; where that takes long, give the targets alone, or use
@@ -188,7 +85,7 @@ def class_counts_from_dataset(
 
     Example:
         >>> class_counts_from_dataset([{"labels": np.array([1, 1, 2])}, {"labels": []}], 3)
-        BoxCounts([-, 2, 1])
+        ClassCounts([-, 2, 1], total=3, unit='boxes')
     """
     counts = np.zeros(num_classes, np.int64)
     for place in range(len(dataset)):
@@ -213,7 +110,7 @@ def class_counts_from_dataset(
     is_class = counts > 0
     if labels is not None:
         is_class = np.isin(np.arange(num_classes), list(labels))
-    return BoxCounts(counts, is_class)
+    return ClassCounts.from_counts(counts, unit="boxes", is_class=is_class)
 
 
 def _has_area(box: tuple[float, ...] | None, width: float | None, height: float | None) -> bool:

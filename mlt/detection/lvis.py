@@ -1,27 +1,20 @@
-"""LVIS: counts from its categories, its frequency groups; repeat factors for any detection data."""
+"""Counts that LVIS writes into its categories, and its sampler for any detection data set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlt.class_counts import ClassCounts
+from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
 from mlt.data.samplers.repeat_factor import RepeatFactorSampler
 from mlt.data.sparse import csr_from_pairs
-from mlt.data.stats import GroupLimits
-from mlt.detection.counts import BoxCounts
-from mlt.detection.records import Annotations, image_categories, read_records
+from mlt.detection.image_categories import image_categories
 from mlt.errors import DataError
 
-__all__ = ["LVIS_LIMITS", "class_counts_from_lvis", "repeat_factor_sampler_from_coco"]
-
-LVIS_LIMITS = GroupLimits(head=101, tail=11)
-"""Rare: 1 to 10 training images; common: 11 to 100; frequent: more (Gupta et al., CVPR 2019).
-
-The comments in LVIS's own toolkit say "fewer than 10" and "fewer than 100"; what it evaluates by is
-the letter that each category has in the annotations, and so does this package where it is there.
-"""
+__all__ = ["class_counts_from_lvis", "repeat_factor_sampler_from_coco"]
 
 
-def class_counts_from_lvis(annotations: Annotations) -> BoxCounts:
+def class_counts_from_lvis(annotations: CocoAnnotations) -> ClassCounts:
     """Give the training boxes of each LVIS category, for labels 0 to C - 1 in order of the ids.
 
     LVIS writes the counts of its training set into the categories of each of its files, so the
@@ -37,20 +30,20 @@ def class_counts_from_lvis(annotations: Annotations) -> BoxCounts:
     Example:
         >>> class_counts_from_lvis({"images": [], "annotations": [], "categories": [
         ...     {"id": 2, "instance_count": 5}, {"id": 1, "instance_count": 900}]})
-        BoxCounts([900, 5])
+        ClassCounts([900, 5], total=905, unit='boxes')
     """
-    categories = sorted(read_records(annotations).categories, key=lambda category: category.id)
+    categories = sorted(read_coco_records(annotations).categories, key=lambda category: category.id)
     counts = [c.instance_count for c in categories if c.instance_count is not None]
     if not counts or len(counts) < len(categories):
         raise DataError(
             "The categories have no instance_count, so this is not LVIS. For COCO's format use "
             "mlt.detection.class_counts_from_coco."
         )
-    return BoxCounts(counts)
+    return ClassCounts.from_counts(counts, unit="boxes")
 
 
 def repeat_factor_sampler_from_coco(
-    annotations: Annotations,
+    annotations: CocoAnnotations,
     image_ids: Sequence[int] | None = None,
     threshold: float = 1e-3,
     seed: int = 0,
@@ -87,7 +80,7 @@ def repeat_factor_sampler_from_coco(
         >>> [round(float(f), 2) for f in sampler.image_draws()]  # of images 3 and 5: 1, sqrt(2)
         [1.24, 1.76]
     """
-    records = read_records(annotations)
+    records = read_coco_records(annotations)
     known = {image.id for image in records.images}
     ids = sorted(known) if image_ids is None else list(image_ids)
     if absent := [image for image in ids if image not in known]:

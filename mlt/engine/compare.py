@@ -10,8 +10,7 @@ from pathlib import Path
 from mlt.config import Config, changed_keys, load_config
 from mlt.data import LabelTable
 from mlt.data.names import name_difference
-from mlt.data.sources import read_test
-from mlt.engine.run import MAY_CHANGE, train_run
+from mlt.engine.train import MAY_CHANGE, train
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 from mlt.run_folder import RunFolder
 
@@ -107,7 +106,7 @@ def train_missing(plans: Iterable[Plan]) -> Trained:
         logger.info("run %d of %d: %s %s", number, len(plans), plan.name, what)
         try:
             if not plan.finished:
-                train_run(plan.config, resume=plan.begun)
+                train(plan.config, resume=plan.begun)
         except KeyboardInterrupt:
             logger.warning("the same command goes on from here")
             raise
@@ -125,7 +124,7 @@ def _check_same_test(configs: Mapping[str, Config]) -> None:
     for name, config in configs.items():
         data = config.data.model_dump_json()
         if data not in seen:
-            seen[data] = name, read_test(config.data, RunFolder(config.output).cache)
+            seen[data] = name, config.data.source(RunFolder(config.output).cache).test()
     first, *others = seen.values()
     for name, table in others:
         difference = name_difference(first[1].class_names, table.class_names, first[0], name)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
-from mlt.config import Config
-from mlt.data.dataset import ImageDataset
-from mlt.data.load import check_images, check_not_empty
+from mlt.class_groups import GroupLimits
+from mlt.config import Config, load_config
 from mlt.data.loader import Loader, build_loader
-from mlt.data.sources import read_test, read_validation
-from mlt.data.stats import GroupLimits
+from mlt.data.own_data import Given, OwnPart, own_parts
 from mlt.data.transforms import Preprocessing, eval_transform
-from mlt.errors import ConfigError, DataError, OutputExistsError
+from mlt.errors import CheckpointError, ConfigError, DataError, OutputExistsError
 from mlt.files import write_json_atomic
-from mlt.metrics import Predictions, Summary
-from mlt.models.checkpoint import check_class_names, load_checkpoint, weights_digest
+from mlt.metrics import Decision, Summary, summarize
+from mlt.models.checkpoint import check_class_names, load_checkpoint, read_info, weights_digest
+from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 from mlt.runtime.device import pick_device
 from mlt.runtime.progress import Progress
@@ -27,17 +27,65 @@ from mlt.runtime.progress import Progress
 __all__ = [
     "Part",
     "check_free",
+    "evaluate",
     "evaluate_checkpoint",
     "limits_from",
     "predict",
     "predict_logits",
+    "tuned_thresholds",
     "write_results",
 ]
 
 Part = Literal["test", "validation"]
 
 
-def evaluate_checkpoint(config: Config, checkpoint: str | Path, part: Part = "test") -> Predictions:
+def evaluate(
+    config: Config | str | Path,
+    checkpoint: str | Path,
+    *,
+    data: Mapping[str, Given] | None = None,
+    model: nn.Module | None = None,
+    part: Part = "test",
+) -> Summary:
+    """Evaluate a checkpoint on the test images of a configuration, or on its validation images.
+
+    Args:
+        config: Says which images, and on which device; a configuration, a YAML file, or the name
+            of one that ships with mlt.
+        checkpoint: A ``.safetensors`` file of a run.
+        data: Images in place of the configuration's, as for :func:`mlt.train`; only ``part`` is
+            looked at.
+        model: The model, where the run was handed one of its own.
+        part: ``"test"`` or ``"validation"``.
+
+    Returns:
+        mAP in total and for head, medium and tail, and a line for every class; rates are at the
+        thresholds that the checkpoint has from `mlt tune`, else at a probability of one half.
+
+    Raises:
+        UserError: For whatever is wrong with configuration, data or checkpoint.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config)
+    limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
+    predictions = evaluate_checkpoint(config, checkpoint, part, data=data, model=model)
+    return summarize(predictions, limits, threshold=tuned_thresholds(checkpoint))
+
+
+def tuned_thresholds(checkpoint: str | Path) -> float | tuple[float, ...]:
+    """The logits from which a checkpoint gives each label; 0 for all if it was not tuned."""
+    decision = read_info(checkpoint).decision
+    return 0.0 if decision is None else Decision.from_json(decision).limits
+
+
+def evaluate_checkpoint(
+    config: Config,
+    checkpoint: str | Path,
+    part: Part = "test",
+    *,
+    data: Mapping[str, Given] | None = None,
+    model: nn.Module | None = None,
+) -> Predictions:
     """Predict the test images of a configuration, or its validation images, with a checkpoint.
 
     Model, preprocessing and training counts come from the checkpoint, the images and their labels
@@ -47,6 +95,8 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path, part: Part = "te
         config: Says which images, and on which device.
         checkpoint: A ``.safetensors`` file of a run.
         part: Which of its images.
+        data: Images in place of the configuration's.
+        model: The model, where the run was handed one of its own.
 
     Returns:
         Predictions of every image of that part.
@@ -57,17 +107,18 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path, part: Part = "te
         DataError: If that part has no image.
     """
     device = pick_device(config.device)
-    model, info = load_checkpoint(checkpoint)
-    read = read_test if part == "test" else read_validation
-    table = read(config.data, RunFolder(config.output).cache)
-    if table is None:
-        raise ConfigError("data.validation: the configuration names no validation images")
-    check_class_names(checkpoint, info.class_names, table.class_names)
-    check_not_empty(table, part, config.data)
-    check_images(table, part)
-    transform = eval_transform(Preprocessing.from_dict(info.preprocessing))
+    model, info = load_checkpoint(checkpoint, model)
+    images = _part(config, part, data)
+    check_class_names(checkpoint, info.class_names, images.table.class_names)
+    if images.items is None and not info.preprocessing:
+        raise CheckpointError(
+            f"{checkpoint} was trained on tensors of a data set of your own, so mlt does not know "
+            "how to make them from image files; hand that data set over: data={...}"
+        )
+    # A data set's own tensors stay as they are, whatever the transform.
+    form = Preprocessing.from_dict(info.preprocessing) if info.preprocessing else None
     loader = build_loader(
-        ImageDataset(table, transform, on_error=config.data.on_image_error),
+        images.dataset(eval_transform(form) if form else _as_it_is, config.data.on_image_error),
         batch_size=config.evaluation.batch_size,
         workers=config.training.workers,
     )
@@ -79,6 +130,24 @@ def evaluate_checkpoint(config: Config, checkpoint: str | Path, part: Part = "te
         device,
         mirror=config.evaluation.mirror,
     )
+
+
+def _part(config: Config, part: Part, data: Mapping[str, Given] | None) -> OwnPart:
+    """The images to evaluate on: those handed over, or those of the configuration."""
+    if data is not None:
+        if part not in data:
+            raise ConfigError(f"data has no part {part!r}; its parts are {', '.join(data)}")
+        return own_parts({part: data[part]}, config.training.workers)[part]
+    source = config.data.source(RunFolder(config.output).cache)
+    table = source.test() if part == "test" else source.validation()
+    if table is None:
+        raise ConfigError("data.validation: the configuration names no validation images")
+    source.check(table, part)
+    return OwnPart(part, table)
+
+
+def _as_it_is(image: Any) -> torch.Tensor:
+    return image
 
 
 def predict(

@@ -7,16 +7,17 @@ from typing import Any
 import torch
 from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from timm.scheduler import create_scheduler_v2
+from torch import nn
 
-from mlt.config.problems import did_you_mean
 from mlt.config.training import OptimizerConfig, ScheduleConfig
 from mlt.errors import ConfigError
-from mlt.models import Classifier, parameter_groups
+from mlt.models import parameter_groups
+from mlt.problems import did_you_mean
 
 __all__ = ["build_optimizer", "build_scheduler"]
 
 
-def build_optimizer(config: OptimizerConfig, model: Classifier) -> torch.optim.Optimizer:
+def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer of a configuration, with its rates for backbone, layers and head.
 
     Args:
@@ -39,7 +40,9 @@ def build_optimizer(config: OptimizerConfig, model: Classifier) -> torch.optim.O
         decay_norm_and_bias=config.decay_norm_and_bias,
     )
     if not groups:
-        raise ConfigError("model.freeze: nothing is left to train")
+        raise ConfigError(
+            "model.freeze: nothing is left to train: no parameter requires a gradient"
+        )
     # timm's sgd has Nesterov momentum unless told otherwise.
     options = {"nesterov": config.nesterov} if config.name == "sgd" else {}
     try:

@@ -1,210 +1,316 @@
-"""The training loop: one epoch, and everything that changes while it runs."""
+"""Train: from a configuration, and what is handed over, to a folder with weights and results."""
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
-import torch
-from timm.utils import ModelEmaV3
-from torch import Tensor, nn
+from torch import nn
 
-from mlt.config.training import TrainingConfig
-from mlt.data.loader import Batch, Loader
-from mlt.errors import DataError, TrainingError
-from mlt.losses import Loss
-from mlt.models import Classifier
-from mlt.runtime.device import autocast
+from mlt.config import Config, changed_keys, dump_config, load_config
+from mlt.data import Split
+from mlt.data.loader import Loader
+from mlt.data.own_data import Given
+from mlt.engine.evaluate import predict, write_results
+from mlt.engine.loggers import check_loggers, open_loggers
+from mlt.engine.loop import train_epoch
+from mlt.engine.own import LossFunction, Own
+from mlt.engine.setup import Setup, prepare
+from mlt.errors import ConfigError, DataError
+from mlt.files import write_json_atomic, write_text_atomic
+from mlt.metrics import Predictions, Summary, summarize
+from mlt.models.checkpoint import (
+    OWN_MODEL,
+    CheckpointInfo,
+    load_training_state,
+    save_checkpoint,
+    save_training_state,
+)
+from mlt.run_folder import RunFolder
 from mlt.runtime.interrupt import GracefulStop
-from mlt.runtime.progress import Progress
 
-__all__ = ["Position", "Training", "train_epoch"]
+__all__ = ["MAY_CHANGE", "OnEpoch", "train"]
 
+logger = logging.getLogger(__name__)
 
-@dataclass
-class Position:
-    """How far training is.
+OnEpoch = Callable[[dict[str, Any]], None]
+"""Called after each epoch with the dictionary that is its line of ``metrics.jsonl``."""
 
-    Attributes:
-        epoch: Epochs that are complete.
-        batch: Batches done of the epoch that follows.
-        updates: Optimizer updates since the start.
-        loss_sum: Sum over those batches of loss times images.
-        images: Images of those batches.
-        last_loss: Mean loss of the epoch that was completed last; None before the first.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    updates: int = 0
-    loss_sum: float = 0.0
-    images: int = 0
-    last_loss: float | None = None
-
-    @property
-    def mean_loss(self) -> float:
-        """Mean loss of the epoch so far; NaN before its first image."""
-        return self.loss_sum / self.images if self.images else math.nan
-
-    def next_epoch(self) -> None:
-        """The epoch is complete."""
-        self.last_loss = self.mean_loss if self.images else None
-        self.epoch += 1
-        self.batch, self.loss_sum, self.images = 0, 0.0, 0
+MAY_CHANGE = ("output", "device", "logging", "training.workers", "data.root", "data.on_image_error")
+"""Keys that may differ when a run goes on. That the images are the same is checked by itself."""
 
 
-@dataclass
-class Training:
-    """Everything that changes while training; what a resumed run needs back.
+def train(
+    config: Config | str | Path,
+    *,
+    data: Mapping[str, Given] | None = None,
+    model: nn.Module | None = None,
+    loss: LossFunction | None = None,
+    on_epoch: OnEpoch | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Summary:
+    """Train and evaluate; everything is written to the folder ``config.output``.
 
-    Attributes:
-        model: The model in training.
-        loss: The loss; some carry state.
-        optimizer: Updates the model.
-        scheduler: A timm scheduler, stepped after every update.
-        scaler: Scales gradients under fp16; does nothing otherwise.
-        ema: The moving average of the weights, or None.
-        position: How far it is.
-    """
+    What is handed over is used, what is not is built from the configuration. The run folder says
+    what was handed over, in ``handed_over.json``.
 
-    model: Classifier
-    loss: Loss
-    optimizer: torch.optim.Optimizer
-    scheduler: Any
-    scaler: torch.amp.GradScaler
-    ema: ModelEmaV3 | None
-    position: Position
-
-    @property
-    def evaluated_model(self) -> nn.Module:
-        """The model to evaluate and save: the moving average if there is one."""
-        return self.model if self.ema is None else self.ema.module
-
-    def state_dict(self) -> dict[str, Any]:
-        """All state, in types that load without unpickling objects."""
-        return {
-            "model": self.model.state_dict(),
-            "loss": self.loss.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "ema": None if self.ema is None else self.ema.module.state_dict(),
-            "position": asdict(self.position),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to where :meth:`state_dict` was taken."""
-        self.model.load_state_dict(state["model"])
-        self.loss.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        if self.ema is not None:
-            self.ema.module.load_state_dict(state["ema"])
-        self.position = Position(**state["position"])
-        self.scheduler.step_update(self.position.updates)
-        torch.set_rng_state(state["rng"].cpu())
-        if torch.cuda.is_available() and len(state["cuda_rng"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda_rng"]])
-
-
-def train_epoch(
-    training: Training,
-    loader: Loader,
-    config: TrainingConfig,
-    device: torch.device,
-    stop: GracefulStop,
-) -> None:
-    """Train one epoch, or what an interruption left of it.
+    The results in ``metrics.json`` are those of the test images after the last epoch.
+    ``best.safetensors`` holds the epoch with the highest total mAP on the validation images, whose
+    last predictions are in ``validation.npz``. Without validation images it was chosen on the test
+    images, so that its mAP on them is an optimistic figure.
 
     Args:
-        training: What is trained; its position says where to begin and is kept up to date.
-        loader: Batches of the training images.
-        config: Epochs, accumulation, clipping, precision.
-        device: Where to compute.
-        stop: Asked after every update; when a stop is requested, the epoch is left incomplete.
+        config: The run; a configuration, a YAML file, or the name of one that ships with mlt.
+        data: ``train``, ``test`` and perhaps ``validation``: label tables, whose images go through
+            the configured transforms, or map-style data sets with ``class_names`` that yield
+            ``(image, target)`` or ``(image, target, known)``, whose tensors are used as they come.
+            Class counts are those of ``train``; an attribute ``targets``, (N, C), spares reading
+            every item for them. See :func:`mlt.data.own_data.own_parts`.
+        model: Any module from images to logits (N, C).
+        loss: Called as ``loss(logits, targets)``, or ``loss(logits, targets, known=mask)`` where
+            labels are not known; returns a number. One of `mlt.losses`, or your own.
+        on_epoch: Called after each epoch with the dictionary that becomes its line of
+            ``metrics.jsonl``. What it raises ends the run, which can then be resumed.
+        resume: Continue the interrupted run in the folder; a finished one is only evaluated. Hand
+            over what the run was handed when it began.
+        overwrite: Replace an earlier run in the folder.
+
+    Returns:
+        The evaluation after the last epoch.
 
     Raises:
-        TrainingError: If the loss is not finite; names the batch and its images.
-        DataError: If not one image of the epoch could be read.
+        UserError: For whatever is wrong with configuration, data, model, loss, weights or folder.
+            Nothing of an earlier run is touched before all of that has been checked.
+        KeyboardInterrupt: When interrupted; the run can then be resumed.
+
+    Example:
+        Train with a loss of your own, on the data of a configuration::
+
+            class Squared(mlt.losses.Focusing):
+                def positive(self, signed):
+                    return torch.nn.functional.softplus(-signed) ** 2
+
+            loss = mlt.losses.ElementwiseLoss(focusing=Squared())
+            summary = mlt.train("digits_mlt_bce", loss=loss)
     """
-    position = training.position
-    training.model.train_backbone(position.epoch >= config.head_only_epochs)
-    training.model.train()
-    training.loss.set_epoch(position.epoch)
-    loader.set_epoch(position.epoch, start_batch=position.batch)
-    batches = position.batch + len(loader)
-    title = f"epoch {position.epoch + 1}/{config.epochs}"
-    with Progress(title, batches, done=position.batch) as progress:
-        for batch in loader:
-            group_start = position.batch - position.batch % config.accumulate
-            group_size = min(config.accumulate, batches - group_start)
-            value = _backward(training, batch, config, device, group_size)
-            position.batch += 1
-            position.loss_sum += value * len(batch.indices)
-            position.images += len(batch.indices)
-            progress.step(
-                len(batch.indices),
-                loss=position.mean_loss,
-                lr=max(group["lr"] for group in training.optimizer.param_groups),
-            )
-            if position.batch == group_start + group_size:
-                _update(training, config)
-                if stop.requested:
-                    return
-    if position.images == 0:
-        raise DataError("not one training image could be read; see the messages above")
-    position.next_epoch()
+    if not isinstance(config, Config):
+        config = load_config(config)
+    folder = RunFolder(config.output)
+    folder.recover()
+    folder.check(resume, overwrite)
+    if resume:
+        _check_same(config, folder)
+    check_loggers(config.logging)
+    own = Own.of(data, model, loss, config.training.workers)
+    if resume:
+        _check_same_own(own, folder)
+    setup = prepare(config, folder.cache, own)
+    with folder.locked():
+        folder.check(resume, overwrite)  # again: another process may have finished meanwhile
+        with nullcontext() if resume else folder.replacing():
+            if resume:
+                _check_same_split(setup, folder)
+                setup.training.load_state_dict(load_training_state(folder.state, setup.device))
+            write_text_atomic(folder.config, dump_config(config))
+            if described := own.describe():
+                write_json_atomic(folder.handed_over, described)
+            setup.data.split.save(folder.split)
+            folder.write_environment(str(setup.device))
+            with (
+                folder.logging(),
+                open_loggers(config, folder) as log_epoch,
+                GracefulStop() as stop,
+                _workers_may_end(stop),
+            ):
+                for key in described:
+                    logger.info("%s: handed over from Python, not from the configuration", key)
+                for note in setup.data.notes:
+                    logger.info("%s", note)
+                return _train(setup, folder, stop, [log_epoch, *([on_epoch] if on_epoch else [])])
 
 
-def _backward(
-    training: Training, batch: Batch, config: TrainingConfig, device: torch.device, group_size: int
-) -> float:
-    """Add the gradient of one batch; give its loss."""
-    # Images that cannot be read may leave none, or one, over which batch norm cannot normalise.
-    if len(batch.indices) < min(2, config.batch_size):
-        return 0.0
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    images = batch.images.to(device, non_blocking=True, memory_format=layout)
-    targets = batch.targets.to(device, non_blocking=True)
-    known = None if batch.known is None else batch.known.to(device, non_blocking=True)
-    with autocast(device, config.autocast):
-        logits = training.model(images)
-        loss = training.loss(logits, targets, known)
-    value = loss.item()
-    if not math.isfinite(value):
-        raise TrainingError(_not_finite(training.position, batch, logits, value))
-    training.scaler.scale(loss / group_size).backward()
-    return value
-
-
-def _update(training: Training, config: TrainingConfig) -> None:
-    """One step of the optimizer with the gradients that were added up, if there are any."""
-    groups = training.optimizer.param_groups
-    if any(parameter.grad is not None for group in groups for parameter in group["params"]):
-        _step(training, config)
-    training.position.updates += 1
-    training.scheduler.step_update(training.position.updates)
-
-
-def _step(training: Training, config: TrainingConfig) -> None:
-    if config.clip_grad_norm is not None:
-        training.scaler.unscale_(training.optimizer)
-        nn.utils.clip_grad_norm_(training.model.parameters(), config.clip_grad_norm)
-    training.scaler.step(training.optimizer)
-    training.scaler.update()
-    training.optimizer.zero_grad(set_to_none=True)
-    if training.ema is not None:
-        training.ema.update(training.model, step=training.position.updates + 1)
-
-
-def _not_finite(position: Position, batch: Batch, logits: Tensor, value: float) -> str:
-    finite = logits.detach().float()
-    return (
-        f"the loss is {value} in epoch {position.epoch + 1}, batch {position.batch + 1} "
-        f"(rows {batch.indices.tolist()} of the training split; logits from "
-        f"{finite.min().item():.4g} to {finite.max().item():.4g}). A lower optimizer.lr, a "
-        "longer schedule.warmup_updates or training.clip_grad_norm usually helps; the checkpoints "
-        "of earlier epochs are in the run folder"
+def _train(
+    setup: Setup, folder: RunFolder, stop: GracefulStop, on_epoch: Sequence[OnEpoch]
+) -> Summary:
+    """The epochs that are left, each with its checkpoint and evaluation, then the results."""
+    config, position = setup.config, setup.training.position
+    folder.trim_history(position.epoch)
+    if position.epoch < config.training.epochs:
+        folder.forget_results()
+    logger.info(
+        "training on %s: %d images, %d classes, %d epochs of %d updates",
+        setup.device,
+        setup.class_counts.total,
+        setup.class_counts.num_classes,
+        config.training.epochs,
+        setup.updates_per_epoch,
     )
+    watched: Predictions | None = None
+    while position.epoch < config.training.epochs or folder.recorded_epochs() < position.epoch:
+        if folder.recorded_epochs() == position.epoch:
+            train_epoch(setup.training, setup.train_loader, config.training, setup.device, stop)
+            save_training_state(folder.state, setup.training.state_dict())
+            folder.forget_previous()
+        if folder.recorded_epochs() < position.epoch:
+            _save(setup, folder.last)
+            watched, record = _record(setup, folder)
+            for tell in on_epoch:
+                tell(record)
+        if stop.requested:
+            logger.warning("stopped; --resume continues the run in %s", folder.path)
+            raise KeyboardInterrupt
+    if watched is None:  # nothing to train, or a finished run resumed
+        if not folder.last.exists():  # a finished one may have been tuned meanwhile
+            _save(setup, folder.last)
+        watched = _predict_watched(setup)
+    predictions = watched
+    if setup.validation_loader is not None:
+        watched.save(folder.validation)
+        predictions = _predict(setup, setup.test_loader)
+    summary = summarize(predictions, setup.class_counts.limits)
+    write_results(folder.path, summary, predictions)
+    _report_skipped(setup)
+    logger.info("results are in %s", folder.path)
+    return summary
+
+
+def _report_skipped(setup: Setup) -> None:
+    loaders = {
+        "training": setup.train_loader,
+        "validation": setup.validation_loader,
+        "test": setup.test_loader,
+    }
+    for part, loader in loaders.items():
+        if loader is not None and loader.skipped:
+            logger.warning("%d %s images could not be read and were skipped", loader.skipped, part)
+
+
+@contextmanager
+def _workers_may_end(stop: GracefulStop) -> Iterator[None]:
+    """Take it as an interruption when the loader's workers end after a signal to all processes."""
+    try:
+        yield
+    except RuntimeError as error:
+        if stop.requested and str(error).startswith("DataLoader worker"):
+            logger.warning("the processes that load images were ended too")
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _record(setup: Setup, folder: RunFolder) -> tuple[Predictions | None, dict[str, Any]]:
+    """Evaluate the epoch just completed if it is due, write its line, keep it if it is the best.
+
+    Returns:
+        Predictions of the watched images if the evaluation was due, and the line.
+    """
+    config, position = setup.config, setup.training.position
+    last = position.epoch == config.training.epochs
+    every = config.evaluation.every
+    due = last or (every > 0 and position.epoch % every == 0)
+    predictions = _predict_watched(setup) if due else None
+    means: dict[str, float | None] = {}
+    if predictions is not None:
+        means = summarize(predictions, setup.class_counts.limits, details=False).to_json()["mAP"]
+        if (means["total"] or 0.0) > folder.best_total():
+            _save(setup, folder.best)
+    record = {
+        "epoch": position.epoch,
+        "updates": position.updates,
+        "loss": position.last_loss,
+        "lr": max(group["lr"] for group in setup.training.optimizer.param_groups),
+        "mAP": means or None,
+    }
+    folder.append_history(record)
+    scores = " ".join(f"{k} {100 * v:.2f}" for k, v in means.items() if v is not None)
+    part = "" if setup.validation_loader is None else "validation "
+    loss = math.nan if position.last_loss is None else position.last_loss
+    logger.info(
+        "epoch %d/%d: loss %.4f%s",
+        position.epoch,
+        config.training.epochs,
+        loss,
+        f", {part}mAP {scores}" if scores else "",
+    )
+    return predictions, record
+
+
+def _predict_watched(setup: Setup) -> Predictions:
+    """Predict the images that training is watched on: the validation images, or the test images."""
+    loader = setup.test_loader if setup.validation_loader is None else setup.validation_loader
+    return _predict(setup, loader)
+
+
+def _predict(setup: Setup, loader: Loader) -> Predictions:
+    return predict(
+        setup.training.evaluated_model,
+        loader,
+        setup.class_counts.counts,
+        len(setup.data.train),
+        setup.device,
+        mirror=setup.config.evaluation.mirror,
+    )
+
+
+def _save(setup: Setup, path: Path) -> None:
+    info = CheckpointInfo(
+        class_names=setup.class_counts.names,
+        class_counts=tuple(int(n) for n in setup.class_counts.counts),
+        num_train_images=len(setup.data.train),
+        model=_model_of(setup),
+        preprocessing={} if setup.loads_tensors else setup.preprocessing.to_dict(),
+        epoch=setup.training.position.epoch,
+    )
+    save_checkpoint(path, setup.training.evaluated_model.state_dict(), info)
+
+
+def _model_of(setup: Setup) -> dict[str, Any]:
+    """The model as a checkpoint says it: the configuration's section, or the name of a class."""
+    if setup.own.model is None:
+        return setup.config.model.model_dump(mode="json")
+    return {OWN_MODEL: setup.own.describe()["model"]}
+
+
+def _check_same(config: Config, folder: RunFolder) -> None:
+    """Refuse to resume under another configuration, but for a longer training or a new place."""
+    changed = changed_keys(load_config(folder.config), config)
+    allowed = (*MAY_CHANGE, "evaluation.", "training.epochs")
+    refused = [key for key in changed if not key.startswith(allowed)]
+    if refused:
+        raise ConfigError(
+            f"--resume: {', '.join(refused)} differ from the run in {folder.path} "
+            f"(see {folder.config}); start a new run for a new configuration"
+        )
+
+
+def _check_same_own(own: Own, folder: RunFolder) -> None:
+    """Refuse to resume with other things handed over than the run began with."""
+    earlier, now = folder.read_handed_over(), own.describe()
+    for key in ("data", "model", "loss"):
+        if earlier.get(key) == now.get(key):
+            continue
+        then = (
+            f"was handed its {key} ({earlier.get(key)})" if key in earlier else f"built its {key}"
+        )
+        raise ConfigError(
+            f"resume: the run in {folder.path} {then} when it began, and is now "
+            f"{f'handed {now[key]}' if key in now else 'handed none'}; make the same call as then, "
+            f"mlt.train({', '.join(['config', *(f'{k}=...' for k in earlier)])}, resume=True)"
+        )
+
+
+def _check_same_split(setup: Setup, folder: RunFolder) -> None:
+    """Refuse to resume on other images or labels than the run began with."""
+    earlier, now = Split.load(folder.split), setup.data.split
+    same_images = earlier.sha256_sorted_ids == now.sha256_sorted_ids
+    if not same_images or earlier.class_counts != now.class_counts:
+        raise DataError(
+            f"--resume: the training data has changed since the run in {folder.path} began: "
+            f"{earlier.num_images} images then, {now.num_images} now"
+            f"{'' if same_images else ', not the same ones'}. Start a new run, or train on the "
+            f"earlier images with data.split={folder.split} if the annotations still have them"
+        )

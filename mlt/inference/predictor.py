@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mlt.data.images import load_image
 from mlt.data.loader import default_workers, leave_interrupts_to_the_main_process
 from mlt.data.transforms import Preprocessing, Transform, eval_transform
-from mlt.errors import ConfigError, DataError, UserError
+from mlt.errors import CheckpointError, ConfigError, DataError, UserError
 from mlt.metrics.decision import Decision
-from mlt.models import Classifier
 from mlt.models.checkpoint import load_checkpoint
 from mlt.runtime.device import pick_device
 from mlt.runtime.progress import Progress
@@ -71,7 +71,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: Classifier,
+        model: nn.Module,
         class_names: Sequence[str],
         preprocessing: Preprocessing,
         decision: Decision | None = None,
@@ -85,14 +85,28 @@ class Predictor:
         self._transform = eval_transform(preprocessing)
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, device: str = "auto") -> Predictor:
+    def from_checkpoint(
+        cls, path: str | Path, device: str = "auto", *, model: nn.Module | None = None
+    ) -> Predictor:
         """Make one from a ``.safetensors`` file of a run, which is all that is needed.
+
+        Args:
+            path: The checkpoint.
+            device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            model: The model, where the run was handed one of its own.
 
         Raises:
             MissingFileError: If there is no such file.
-            CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+            CheckpointError: If it is not a checkpoint of mlt, is damaged, or was trained on tensors
+                whose preprocessing mlt does not know.
         """
-        model, info = load_checkpoint(path)
+        model, info = load_checkpoint(path, model)
+        if not info.preprocessing:
+            raise CheckpointError(
+                f"{path} was trained on tensors of a data set of your own, so mlt does not know "
+                "how to make them from image files; make a Predictor(model, class_names, "
+                "preprocessing), with mlt.data.transforms.Preprocessing"
+            )
         decision = None if info.decision is None else Decision.from_json(info.decision)
         form = Preprocessing.from_dict(info.preprocessing)
         return cls(model, info.class_names, form, decision, device)

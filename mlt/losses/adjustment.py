@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import part_settings
-from mlt.losses.class_weights import ClassCounts, class_margins, log_odds
+from mlt.losses.class_weights import class_margins, required
 from mlt.losses.one_pass import belongs
 from mlt.losses.schedule import ScheduledPart
 
@@ -174,15 +175,15 @@ def build_adjustment(
             return Adjustment()
         case part_settings.Margin():
             return Margin(torch.tensor(part.margin, dtype=torch.float64), 1.0, part.start_epoch)
-    counts = ClassCounts.required(counts, needing)
+    counts = required(counts, needing)
     match part:
         case part_settings.PriorShift():
-            odds = log_odds(counts.counts, counts.images(needing))
-            return PriorShift(torch.from_numpy(part.tau * odds), part.start_epoch)
+            counts.examples(needing)
+            return PriorShift(torch.from_numpy(part.tau * counts.log_odds), part.start_epoch)
         case part_settings.NegativeTolerant():
-            odds = log_odds(counts.counts, counts.images(needing))
-            shift = torch.from_numpy(part.init_bias / part.neg_scale * odds)
+            counts.examples(needing)
+            shift = torch.from_numpy(part.init_bias / part.neg_scale * counts.log_odds)
             return NegativeTolerant(shift, part.neg_scale, part.start_epoch)
         case part_settings.ClassMargin():
-            margins = torch.from_numpy(class_margins(counts.counts, part.max_margin))
+            margins = torch.from_numpy(class_margins(counts.clamped, part.max_margin))
             return Margin(margins, part.scale, part.start_epoch)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from mlt.losses.class_weights import ClassCounts
+from mlt.class_counts import ClassCounts
 from mlt.losses.reduce import check_reduction
 from mlt.losses.schedule import Float32Fallback, ScheduledPart
 from mlt.losses.settings import Reduction

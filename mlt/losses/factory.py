@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import torch
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError
 from mlt.losses import settings
 from mlt.losses.adjustment import build_adjustment
 from mlt.losses.base import Loss
-from mlt.losses.class_weights import ClassCounts
+from mlt.losses.class_weights import required, warn_of_clamped
 from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
 from mlt.losses.elementwise import ElementwiseLoss
 from mlt.losses.focusing import build_focusing
@@ -27,9 +28,6 @@ from mlt.losses.softmax_classes import (
     SeesawLoss,
 )
 from mlt.losses.stateful import EqualizationLossV2, SelfPacedLoss
-
-if TYPE_CHECKING:
-    from mlt.data.stats import ClassStats
 
 __all__ = ["build_from_counts", "build_loss", "create_loss", "element_parts", "list_losses"]
 
@@ -57,7 +55,7 @@ def list_losses(kind: settings.Activation | None = None) -> list[str]:
 
 def create_loss(
     name: str,
-    class_counts: Sequence[float] | ClassStats | None = None,
+    class_counts: Sequence[float] | ClassCounts | None = None,
     num_images: int | None = None,
     *,
     reduction: settings.Reduction = "mean",
@@ -72,10 +70,10 @@ def create_loss(
 
     Args:
         name: One of :func:`list_losses`.
-        class_counts: Positives of each class in the training split, or the split's `ClassStats`;
+        class_counts: Positives of each class in the training split, or the split's `ClassCounts`;
             losses without weights or margins do without.
         num_images: Images the counts were taken over; only needed where the formula has it, and
-            known to `ClassStats`.
+            known to `ClassCounts`.
         reduction: `none`, `mean`, `sum` or `batchmean`.
         class_names: Names for warnings.
         generator: Source of the draw of the federated loss.
@@ -136,36 +134,28 @@ def create_loss(
     """
     part = resolve_preset(name, {"reduction": check_reduction(reduction), **options})
     counts = None
-    if isinstance(getattr(class_counts, "num_images", None), int):
-        if num_images is not None:
-            raise ConfigError("num_images: the ClassStats given know it; leave it out.")
-        counts = ClassCounts.from_stats(cast("ClassStats", class_counts))
-    elif class_counts is not None:
-        sequence = cast("Sequence[float]", class_counts)
-        counts = ClassCounts.from_counts(sequence, num_images, class_names=class_names)
+    if class_counts is not None:
+        counts = ClassCounts.from_counts(class_counts, num_images, names=class_names)
     return build_from_counts(part, counts, generator, f"The loss {name!r}")
 
 
-def build_loss(part: settings.AnyLoss | PresetLoss, stats: ClassStats) -> Loss:
+def build_loss(part: settings.AnyLoss | PresetLoss, class_counts: ClassCounts) -> Loss:
     """Build the loss that a configuration describes for a training split.
 
     Args:
         part: A validated `mlt.losses.loss_config.LossConfig`.
-        stats: Statistics of the split that is trained on; nothing is loaded from a file.
+        class_counts: Of the split that is trained on; nothing is loaded from a file.
 
     Raises:
-        ConfigError: If the statistics do not allow the loss.
+        ConfigError: If the counts do not allow the loss.
 
     Example:
-        >>> from types import SimpleNamespace
-        >>> stats = SimpleNamespace(
-        ...     counts=[90, 10], num_images=100, known_counts=None, class_names=("cat", "axolotl")
-        ... )
+        >>> counts = ClassCounts.from_counts([90, 10], 100, names=("cat", "axolotl"))
         >>> part = settings.Composition.model_validate({"weighting": {"name": "inverse"}})
-        >>> build_loss(part, stats).weighting.weight
+        >>> build_loss(part, counts).weighting.weight
         tensor([0.2000, 1.8000], dtype=torch.float64)
     """
-    return build_from_counts(part, ClassCounts.from_stats(stats))
+    return build_from_counts(part, class_counts)
 
 
 def build_from_counts(
@@ -188,6 +178,8 @@ def build_from_counts(
     if isinstance(part, PresetLoss):
         asked_for = asked_for or f"The loss {part.preset!r}"
         part = part.resolve()
+    if counts is not None and part.activation == "sigmoid":  # the others say so themselves
+        warn_of_clamped(counts)
     loss = _build(part, counts, generator, asked_for)
     loss.class_counts = counts
     return loss
@@ -225,7 +217,7 @@ def _build(
             return ZLPRLoss(reduction=part.reduction)
         case settings.SelfPaced():
             return SelfPacedLoss(**_options(part))
-    counts = ClassCounts.required(counts, asked_for or f"The loss {part.name!r}")
+    counts = required(counts, asked_for or f"The loss {part.name!r}")
     match part:
         case settings.EqualizationV2():
             return EqualizationLossV2(counts.num_classes, **_options(part))

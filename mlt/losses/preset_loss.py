@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from mlt.losses.class_weights import ClassCounts
+from mlt.class_counts import ClassCounts
+from mlt.losses.class_weights import warn_of_clamped
 from mlt.losses.elementwise import ElementwiseLoss
 from mlt.losses.factory import element_parts
 from mlt.losses.loss_config import resolve_preset
@@ -38,7 +39,9 @@ class BalancedLoss(PublishedLoss):
     """A loss from class counts and the options of its preset."""
 
     def __init__(self, class_counts: Counts, num_images: int | None, **options: Any) -> None:
-        super().__init__(ClassCounts.of(class_counts, num_images), **options)
+        counts = ClassCounts.from_counts(class_counts, num_images)
+        warn_of_clamped(counts)
+        super().__init__(counts, **options)
 
     @classmethod
     def from_counts(

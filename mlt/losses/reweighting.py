@@ -13,13 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import part_settings
 from mlt.losses.class_weights import (
     Array,
-    ClassCounts,
     effective_number_weights,
     inverse_frequency_weights,
+    num_samples,
     positive_weights,
+    required,
     resolve_beta,
     sum_to_classes,
     warn_if_equal,
@@ -251,34 +253,34 @@ def build_weighting(
     if isinstance(part, part_settings.NoWeighting):
         return Weighting()
     needing = asked_for or f"The weighting {part.name!r}"
-    counts = ClassCounts.required(counts, needing)
+    counts = required(counts, needing)
     match part:
         case part_settings.Inverse():
-            images = counts.images(needing)
-            weights = inverse_frequency_weights(counts.counts, images, part.power)
+            images = counts.examples(needing)
+            weights = inverse_frequency_weights(counts.clamped, images, part.power)
             weights = sum_to_classes(weights, counts.is_class) if part.normalise else weights
             return _by_scheme(part, weights + part.offset, counts)
         case part_settings.PositiveWeight():
             weights = positive_weights(
-                counts.counts, counts.images(needing), part.power, part.max_weight
+                counts.clamped, counts.examples(needing), part.power, part.max_weight
             )
             return PositiveWeighting(torch.from_numpy(weights), part.start_epoch)
         case part_settings.EffectiveNumber():
-            weights = effective_number_weights(counts.counts, part.beta, counts.num_samples)
+            weights = effective_number_weights(counts.clamped, part.beta, num_samples(counts))
             if part.beta != "auto":
-                warn_if_equal(weights, counts.counts)
+                warn_if_equal(weights, counts.clamped)
             classes = weights if counts.is_class is None else weights[counts.is_class]
             factor = len(classes) / classes.sum() if part.normalise else 1.0
             if part.scheme == "average_n":
-                beta = resolve_beta(part.beta, counts.num_samples)
+                beta = resolve_beta(part.beta, num_samples(counts))
                 return MeanCountWeighting(
-                    torch.from_numpy(counts.counts), beta, factor, part.start_epoch
+                    torch.from_numpy(counts.clamped), beta, factor, part.start_epoch
                 )
             return _by_scheme(part, factor * weights, counts)
         case part_settings.Rebalance():
-            return Rebalance(torch.from_numpy(1 / counts.counts), part)
+            return Rebalance(torch.from_numpy(1 / counts.clamped), part)
         case part_settings.Equalization():
-            share = counts.counts / counts.images(needing)
+            share = counts.clamped / counts.examples(needing)
             if (share >= part.threshold).all():
                 warnings.warn(
                     f"Equalization changes nothing: no class is rarer than the threshold of "
@@ -296,7 +298,7 @@ def build_weighting(
                     UserWarning,
                     stacklevel=6,
                 )
-            sampling = torch.from_numpy(counts.counts**part.power)
+            sampling = torch.from_numpy(counts.clamped**part.power)
             return Federated(sampling, part.num_classes, generator, part.start_epoch)
 
 
@@ -312,4 +314,4 @@ def _by_scheme(
         case "instance" | "average_w":
             return InstanceWeighting(tensor, part.start_epoch)
         case _:
-            return RarestWeighting(tensor, torch.from_numpy(counts.counts), part.start_epoch)
+            return RarestWeighting(tensor, torch.from_numpy(counts.clamped), part.start_epoch)

@@ -14,13 +14,15 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError
 from mlt.losses.base import Loss
 from mlt.losses.class_weights import (
-    ClassCounts,
     class_margins,
     effective_number_weights,
+    num_samples,
     sum_to_classes,
+    warn_of_clamped,
 )
 from mlt.losses.part_settings import Beta
 from mlt.losses.reduce import reduce_rows
@@ -52,7 +54,8 @@ class _RowLoss(Loss):
 
     def __init__(self, class_counts: Counts, num_images: int | None, reduction: Reduction) -> None:
         super().__init__(reduction)
-        self.class_counts = ClassCounts.of(class_counts, num_images)
+        self.class_counts = ClassCounts.from_counts(class_counts, num_images)
+        warn_of_clamped(self.class_counts)
         self.num_columns = self.class_counts.num_classes
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -90,7 +93,7 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
     ) -> None:
         super().__init__(class_counts, num_images, reduction)
         weights = effective_number_weights(
-            self.class_counts.counts, beta, self.class_counts.num_samples
+            self.class_counts.clamped, beta, num_samples(self.class_counts)
         )
         self.register_buffer("weight", torch.from_numpy(sum_to_classes(weights)))
 
@@ -120,7 +123,7 @@ class LogitAdjustedSoftmaxLoss(_RowLoss):
         self, class_counts: Counts, *, tau: float = 1.0, reduction: Reduction = "mean"
     ) -> None:
         super().__init__(class_counts, None, reduction)
-        share = torch.from_numpy(self.class_counts.counts / self.class_counts.counts.sum())
+        share = torch.from_numpy(self.class_counts.clamped / self.class_counts.clamped.sum())
         self.register_buffer("shift", tau * share.log())
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
@@ -171,7 +174,7 @@ class LDAMSoftmaxLoss(_RowLoss):
     ) -> None:
         super().__init__(class_counts, None, reduction)
         self.register_buffer(
-            "margin", torch.from_numpy(class_margins(self.class_counts.counts, max_m))
+            "margin", torch.from_numpy(class_margins(self.class_counts.clamped, max_m))
         )
         self.scale = s
 

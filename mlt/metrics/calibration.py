@@ -12,8 +12,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from mlt.errors import ConfigError, DataError
-from mlt.metrics.inputs import Ranking, check_ranking
-from mlt.metrics.reliability import Reliability, reliability
+from mlt.metrics.calibration_error import Reliability, reliability
+from mlt.metrics.inputs import ScoredLabels, check_scores
 
 __all__ = ["Calibration", "CalibrationCheck", "check_calibration", "fit_calibration"]
 
@@ -157,7 +157,7 @@ def fit_calibration(
     _method(method)
     if shrinkage < 0:
         raise ConfigError(f"shrinkage is a number of positives, at least 0; got {shrinkage}")
-    ranking = check_ranking(targets, logits, known)
+    ranking = check_scores(targets, logits, known)
     c = ranking.targets.shape[1]
     names = tuple(map(str, range(c))) if class_names is None else tuple(class_names)
     if len(names) != c:
@@ -221,7 +221,7 @@ def check_calibration(
         >>> check.after.ece < check.before.ece
         True
     """
-    ranking = check_ranking(targets, logits, known)
+    ranking = check_scores(targets, logits, known)
     n = len(ranking.targets)
     if not 2 <= folds <= n:
         raise ConfigError(f"folds must be from 2 to the number of images, {n}; got {folds}")
@@ -244,7 +244,7 @@ def check_calibration(
     )
 
 
-def _labels(ranking: Ranking, k: int | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _labels(ranking: ScoredLabels, k: int | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     part: Any = slice(None) if k is None else np.s_[:, k]
     keep = slice(None) if ranking.known is None else ranking.known[part]
     scores = ranking.scores[part][keep].reshape(-1).astype(np.float64)

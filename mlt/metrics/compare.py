@@ -4,59 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
-from mlt.data.stats import ClassStats, GroupLimits
-from mlt.errors import DataError
-from mlt.metrics.confidence.gather import Groups, gather
-from mlt.metrics.confidence.intervals import percentile_interval
-from mlt.metrics.confidence.resampling import bootstrap_average_precision, fill_vanished
+from mlt.class_groups import GroupLimits
+from mlt.metrics.confidence.estimates import Groups, gather
+from mlt.metrics.confidence.interval import percentile_interval
+from mlt.metrics.confidence.multi_seed import groups_of
+from mlt.metrics.confidence.rank_groups import bootstrap_average_precision, fill_vanished
+from mlt.metrics.confidence.significance import UNTESTED, Difference, t_test
 from mlt.metrics.inputs import check_targets
-from mlt.predictions import Predictions
+from mlt.predictions import Predictions, align
 
-__all__ = [
-    "FEW",
-    "UNTESTED",
-    "Comparison",
-    "Difference",
-    "align",
-    "compare_predictions",
-    "compare_scores",
-    "groups_of",
-    "holm",
-    "t_test",
-]
+__all__ = ["FEW", "Comparison", "compare_predictions", "compare_scores"]
 
 FEW = 20
 """Positives of a class below which its resamples alone are not trusted."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference of two values in average precision; NaN where undefined.
-
-    Attributes:
-        value: The first minus the second.
-        low: Lower bound of its interval.
-        high: Upper bound.
-        p_value: Probability of a difference at least this large if there were none.
-    """
-
-    value: float
-    low: float
-    high: float
-    p_value: float
-
-    def to_json(self) -> dict[str, float] | None:
-        """Plain values, None if undefined."""
-        if math.isnan(self.p_value):
-            return None
-        return {"value": self.value, "low": self.low, "high": self.high, "p_value": self.p_value}
 
 
 @dataclass(frozen=True)
@@ -181,89 +147,6 @@ def compare_predictions(
     return compare_scores(
         first.targets, first.logits, second.logits, first.known, groups, **options
     )
-
-
-def groups_of(predictions: Predictions, limits: GroupLimits | None) -> dict[str, NDArray[np.intp]]:
-    """Class indices of head, medium and tail."""
-    return ClassStats.from_counts(
-        predictions.class_counts, predictions.num_train_images, limits=limits
-    ).groups
-
-
-def align(first: Predictions, second: Predictions) -> Predictions:
-    """The second predictions with their images in the order of the first.
-
-    Raises:
-        DataError: If the images, classes, targets or known labels are not the same.
-    """
-    if first.class_names != second.class_names:
-        raise DataError("the two predictions are over different classes, or in another order")
-    rows = {image: i for i, image in enumerate(second.image_ids.tolist())}
-    missing = [image for image in first.image_ids.tolist() if image not in rows]
-    if missing or len(first) != len(second):
-        named = f": {missing[0]!r} is only in the first" if missing else ""
-        raise DataError(
-            f"the two predictions are of different images ({len(first)} and {len(second)}){named}; "
-            f"evaluate both runs on the same test split"
-        )
-    order = np.array([rows[image] for image in first.image_ids.tolist()], dtype=np.intp)
-    moved = replace(
-        second,
-        image_ids=second.image_ids[order],
-        logits=second.logits[order],
-        targets=second.targets[order],
-        known=None if second.known is None else second.known[order],
-    )
-    everything = np.ones(1, bool)
-    known = everything if first.known is None else first.known
-    same = np.array_equal(
-        np.broadcast_to(known, first.targets.shape),
-        np.broadcast_to(everything if moved.known is None else moved.known, first.targets.shape),
-    )
-    if not same or not np.array_equal(first.targets & known, moved.targets & known):
-        raise DataError("the two predictions have different targets for the same images")
-    return moved
-
-
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """P-values corrected for being several, by Holm's step-down method.
-
-    Calling significant what is then below 0.05 makes a single false claim among all of them in at
-    most 5 % of cases, whatever their dependence.
-
-    Args:
-        p_values: (M,) in [0, 1]; NaN ones are left out and stay.
-
-    Returns:
-        (M,) corrected values, at most 1.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03]).tolist()
-        [0.03, 0.06, 0.06]
-    """
-    given = np.asarray(p_values, dtype=np.float64)
-    result = np.full(given.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(given))
-    order = tested[np.argsort(given[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    result[order] = np.minimum(np.maximum.accumulate(given[order] * factors), 1.0)
-    return result
-
-
-UNTESTED = Difference(math.nan, math.nan, math.nan, math.nan)
-"""Of a class or group that is undefined."""
-
-
-def t_test(value: float, variance: float, freedom: float, level: float) -> Difference:
-    """Student's test and interval of a difference whose variance is known so well."""
-    if math.isnan(value) or math.isnan(variance):
-        return Difference(value, math.nan, math.nan, math.nan)
-    if variance == 0:
-        return Difference(value, value, value, 1.0 if value == 0 else 0.0)
-    error = math.sqrt(variance)
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    p_value = float(2 * stats.t.sf(abs(value) / error, freedom))
-    return Difference(value, value - half, value + half, p_value)
 
 
 def _difference(

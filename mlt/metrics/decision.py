@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from mlt.errors import DataError
 from mlt.metrics.calibration import Calibration, CalibrationCheck, fit_calibration
 from mlt.metrics.calibration import Method as CalibrationMethod
+from mlt.metrics.calibration_error import reliability
 from mlt.metrics.held_out import HeldOut
-from mlt.metrics.precision_recall import decide, decision_rates
-from mlt.metrics.reliability import reliability
+from mlt.metrics.precision_recall import decide, precision_recall_f1
 from mlt.metrics.thresholds import Objective, Thresholds, tune_thresholds
 from mlt.predictions import Predictions
 
@@ -156,9 +156,9 @@ def tune_decision(
     return TunedDecision(
         decision,
         HeldOut(
-            tuned=decision_rates(targets, tuned, known),
-            pooled=decision_rates(targets, pooled, known),
-            fixed=decision_rates(targets, plain.labels(logits), known),
+            tuned=precision_recall_f1(targets, tuned, known),
+            pooled=precision_recall_f1(targets, pooled, known),
+            fixed=precision_recall_f1(targets, plain.labels(logits), known),
             images=n,
         ),
         CalibrationCheck(

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlt.errors import ConfigError
-from mlt.metrics.inputs import check_ranking
-from mlt.metrics.precision_recall import Rates, decide, decision_rates
+from mlt.metrics.inputs import check_scores
+from mlt.metrics.precision_recall import PrecisionRecallF1, decide, precision_recall_f1
 from mlt.metrics.thresholds import tune_thresholds
 
 __all__ = ["HeldOut", "check_thresholds"]
@@ -18,7 +18,7 @@ __all__ = ["HeldOut", "check_thresholds"]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rates on images that the thresholds were not tuned on.
+    """PrecisionRecallF1 on images that the thresholds were not tuned on.
 
     Attributes:
         tuned: With the threshold of each class.
@@ -27,9 +27,9 @@ class HeldOut:
         images: Images that each was measured on.
     """
 
-    tuned: Rates
-    pooled: Rates
-    fixed: Rates
+    tuned: PrecisionRecallF1
+    pooled: PrecisionRecallF1
+    fixed: PrecisionRecallF1
     images: int
 
     def to_json(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def check_thresholds(
         >>> held_out.tuned.cf1 > held_out.fixed.cf1
         True
     """
-    ranking = check_ranking(targets, scores, known)
+    ranking = check_scores(targets, scores, known)
     n = len(ranking.targets)
     if not 2 <= folds <= n:
         raise ConfigError(f"folds must be from 2 to the number of images, {n}; got {folds}")
@@ -90,8 +90,8 @@ def check_thresholds(
         tuned[inside] = rule.decide(ranking.scores[inside])
         pooled[inside] = decide(ranking.scores[inside], rule.pooled)
     return HeldOut(
-        tuned=decision_rates(ranking.targets, tuned, ranking.known),
-        pooled=decision_rates(ranking.targets, pooled, ranking.known),
-        fixed=decision_rates(ranking.targets, decide(ranking.scores, fixed), ranking.known),
+        tuned=precision_recall_f1(ranking.targets, tuned, ranking.known),
+        pooled=precision_recall_f1(ranking.targets, pooled, ranking.known),
+        fixed=precision_recall_f1(ranking.targets, decide(ranking.scores, fixed), ranking.known),
         images=n,
     )

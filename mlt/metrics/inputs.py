@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import DataError
 
-__all__ = ["Ranking", "check_ranking", "check_targets"]
+__all__ = ["ScoredLabels", "check_scores", "check_targets"]
 
 _ROWS = 4096  # images looked at together, so that a check needs no second array of (N, C)
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
+class ScoredLabels:
     """Targets and scores of N images and C classes, as the metrics work on them.
 
     Attributes:
@@ -76,12 +76,12 @@ def check_targets(
     return result, mask
 
 
-def check_ranking(
+def check_scores(
     targets: ArrayLike,
     scores: ArrayLike,
     known: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
-) -> Ranking:
+) -> ScoredLabels:
     """The four arrays in the form the metrics need.
 
     Args:
@@ -115,4 +115,4 @@ def check_ranking(
                 raise DataError(f"scores hold NaN, first at image {start + row}, class {column}")
     elif values.dtype.kind not in "iub":
         raise DataError(f"scores must be real numbers; got {values.dtype}")
-    return Ranking(truth, values, mask, weight)
+    return ScoredLabels(truth, values, mask, weight)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import ConfigError
-from mlt.metrics.inputs import check_ranking
+from mlt.metrics.inputs import check_scores
 
-__all__ = ["Rates", "decide", "decision_rates", "top_k"]
+__all__ = ["PrecisionRecallF1", "decide", "precision_recall_f1", "top_k"]
 
 _CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
-class Rates:
+class PrecisionRecallF1:
     """Precision, recall and F1 in [0, 1], NaN where nothing is defined.
 
     The names are those of the field (Wang et al., CNN-RNN, CVPR 2016).
@@ -118,9 +118,9 @@ def top_k(scores: ArrayLike, k: int = 3, known: ArrayLike | None = None) -> NDAr
     return chosen
 
 
-def decision_rates(
+def precision_recall_f1(
     targets: ArrayLike, decisions: ArrayLike, known: ArrayLike | None = None
-) -> Rates:
+) -> PrecisionRecallF1:
     """Precision, recall and F1 of decisions.
 
     The means over classes are over those with a known positive image, the means over images over
@@ -137,11 +137,11 @@ def decision_rates(
         All of them.
 
     Example:
-        >>> rates = decision_rates([[1, 0], [1, 1]], [[True, True], [True, False]])
+        >>> rates = precision_recall_f1([[1, 0], [1, 1]], [[True, True], [True, False]])
         >>> rates.cp, rates.cr, round(rates.of1, 3), rates.never_predicted
         (0.5, 0.5, 0.667, 0)
     """
-    ranking = check_ranking(targets, np.asarray(decisions, dtype=bool), known)
+    ranking = check_scores(targets, np.asarray(decisions, dtype=bool), known)
     truth, chosen = ranking.positives, np.asarray(ranking.scores, dtype=bool)
     if ranking.known is not None:
         chosen = chosen & ranking.known
@@ -150,7 +150,7 @@ def decision_rates(
     by_image = _rates(*(a.sum(axis=1) for a in (right, chosen, truth)))
     overall = _rates(*(np.array([a.sum()]) for a in (right, chosen, truth)))
     cp, cr, macro_f1 = (_mean(values) for values in by_class)
-    return Rates(
+    return PrecisionRecallF1(
         cp=cp,
         cr=cr,
         cf1=2 * cp * cr / (cp + cr) if cp + cr > 0 else cp + cr,

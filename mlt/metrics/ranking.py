@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.metrics.inputs import check_ranking
+from mlt.metrics.inputs import check_scores
 
-__all__ = ["LabelOrder", "label_order"]
+__all__ = ["RankingMetrics", "ranking_metrics"]
 
 _CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
-class LabelOrder:
+class RankingMetrics:
     """Means over images of how their labels are ordered, NaN where no image counts.
 
     Attributes:
@@ -39,9 +39,9 @@ class LabelOrder:
         return {k: None if np.isnan(v) else v for k, v in asdict(self).items()}
 
 
-def label_order(
+def ranking_metrics(
     targets: ArrayLike, scores: ArrayLike, known: ArrayLike | None = None
-) -> LabelOrder:
+) -> RankingMetrics:
     """Ranking loss, coverage and one-error (Tsoumakas et al., Mining multi-label data, 2010).
 
     Ranking loss and coverage are scikit-learn's ``label_ranking_loss`` and ``coverage_error``, but
@@ -54,10 +54,10 @@ def label_order(
         known: (N, C) booleans; a label that is not known is not in the order. None: all are known.
 
     Example:
-        >>> label_order([[1, 0, 1], [0, 0, 0]], [[3, 2, 1], [1, 2, 3]])
-        LabelOrder(ranking_loss=0.5, coverage=3.0, one_error=0.0, num_images=1)
+        >>> ranking_metrics([[1, 0, 1], [0, 0, 0]], [[3, 2, 1], [1, 2, 3]])
+        RankingMetrics(ranking_loss=0.5, coverage=3.0, one_error=0.0, num_images=1)
     """
-    ranking = check_ranking(targets, scores, known)
+    ranking = check_scores(targets, scores, known)
     positives, c = ranking.positives, ranking.targets.shape[1]
     rows = np.flatnonzero(positives.any(axis=1))
     step = max(_CELLS // max(c, 1), 1)
@@ -73,7 +73,7 @@ def label_order(
         np.concatenate([part[i] for part in parts]) if parts else np.array([]) for i in range(3)
     )
     loss = loss[~np.isnan(loss)]
-    return LabelOrder(_mean(loss), _mean(coverage), _mean(error), len(rows))
+    return RankingMetrics(_mean(loss), _mean(coverage), _mean(error), len(rows))
 
 
 def _of_rows(

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.metrics.average_precision import average_precision
-from mlt.metrics.inputs import Ranking, check_ranking
+from mlt.metrics.ap import average_precision
+from mlt.metrics.inputs import ScoredLabels, check_scores
 
 __all__ = ["CheckedPrecision", "checked_average_precision", "reference_average_precision"]
 
@@ -73,7 +73,7 @@ def reference_average_precision(
     """
     from sklearn.metrics import average_precision_score
 
-    ranking = check_ranking(targets, scores, known, sample_weight)
+    ranking = check_scores(targets, scores, known, sample_weight)
     result = np.full(ranking.targets.shape[1], np.nan)
     for c in range(len(result)) if classes is None else classes:
         rows = np.ones(len(ranking.targets), bool)
@@ -119,7 +119,7 @@ def checked_average_precision(
         (array([0.83333333]), True)
     """
     own = average_precision(targets, scores, known)
-    asked = _spread(check_ranking(targets, scores, known), budget)
+    asked = _spread(check_scores(targets, scores, known), budget)
     reference = reference_average_precision(targets, scores, known, classes=asked)[asked]
     gap = np.abs(reference - own[asked])
     # Where both are undefined there is nothing to compare; where one is, the gap is as wide as any.
@@ -137,7 +137,7 @@ def checked_average_precision(
     return CheckedPrecision(own, asked, difference)
 
 
-def _spread(ranking: Ranking, budget: int) -> NDArray[np.intp]:
+def _spread(ranking: ScoredLabels, budget: int) -> NDArray[np.intp]:
     """The classes that scikit-learn is asked for."""
     n, c = ranking.targets.shape
     count = min(c, max(budget // max(n, 1), 1))

@@ -9,13 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from mlt.data.stats import GROUPS, ClassStats, GroupLimits
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GROUPS, GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.average_precision import average_precision, micro_average_precision
-from mlt.metrics.confidence.intervals import UNDEFINED, Interval
-from mlt.metrics.confidence.uncertainty import Uncertainty, average_precision_intervals
-from mlt.metrics.precision_recall import Rates, decide, decision_rates, top_k
-from mlt.metrics.ranking import LabelOrder, label_order
+from mlt.metrics.ap import average_precision, micro_average_precision
+from mlt.metrics.confidence.ap_intervals import (
+    AveragePrecisionIntervals,
+    average_precision_intervals,
+)
+from mlt.metrics.confidence.interval import UNDEFINED, Interval
+from mlt.metrics.precision_recall import PrecisionRecallF1, decide, precision_recall_f1, top_k
+from mlt.metrics.ranking import RankingMetrics, ranking_metrics
 from mlt.metrics.reference import CheckedPrecision, checked_average_precision
 from mlt.metrics.thresholds import plain_threshold
 from mlt.predictions import Predictions
@@ -60,18 +64,18 @@ class Details:
         micro_ap: Average precision of all (image, class) pairs in one ranking.
         rates: Of the decisions at ``threshold``.
         top_rates: Of the three highest labels of each image.
-        order: Ranking loss, coverage, one-error.
+        ranking: Ranking loss, coverage, one-error.
         threshold: The logit, or the logits of the classes, at and above which a label is given.
-        uncertainty: Intervals.
+        intervals: Of each average precision and each mean.
         checked: How scikit-learn and our own average precision agree.
     """
 
     micro_ap: float
-    rates: Rates
-    top_rates: Rates
-    order: LabelOrder
+    rates: PrecisionRecallF1
+    top_rates: PrecisionRecallF1
+    ranking: RankingMetrics
     threshold: float | tuple[float, ...]
-    uncertainty: Uncertainty
+    intervals: AveragePrecisionIntervals
     checked: CheckedPrecision
 
 
@@ -150,16 +154,16 @@ def summarize(
     """
     if len(predictions) == 0:
         raise DataError("there is no image to evaluate: the test split is empty")
-    stats = ClassStats.from_counts(
+    stats = ClassCounts.from_counts(
         predictions.class_counts,
         predictions.num_train_images,
-        class_names=predictions.class_names,
-        limits=limits or GroupLimits(),
+        names=predictions.class_names,
+        limits=limits,
     )
     targets, logits, known = predictions.targets, predictions.logits, predictions.known
     more = _details(predictions, stats, threshold, level) if details else None
     ap = average_precision(targets, logits, known) if more is None else more.checked.values
-    intervals = [UNDEFINED] * len(ap) if more is None else more.uncertainty.per_class
+    intervals = [UNDEFINED] * len(ap) if more is None else more.intervals.per_class
     n_known = np.full(len(ap), len(targets)) if known is None else known.sum(axis=0)
     n_test = (targets if known is None else targets & known).sum(axis=0)
     means = {group: _mean(ap[members]) for group, members in stats.groups.items()}
@@ -188,7 +192,7 @@ def summarize(
 
 def _details(
     predictions: Predictions,
-    stats: ClassStats,
+    stats: ClassCounts,
     threshold: float | Sequence[float],
     level: float,
 ) -> Details:
@@ -196,22 +200,22 @@ def _details(
     targets, logits, known = arrays
     return Details(
         micro_ap=micro_average_precision(*arrays),
-        rates=decision_rates(targets, decide(logits, threshold), known),
-        top_rates=decision_rates(targets, top_k(logits, TOP, known), known),
-        order=label_order(*arrays),
+        rates=precision_recall_f1(targets, decide(logits, threshold), known),
+        top_rates=precision_recall_f1(targets, top_k(logits, TOP, known), known),
+        ranking=ranking_metrics(*arrays),
         threshold=threshold if isinstance(threshold, (int, float)) else tuple(threshold),
-        uncertainty=average_precision_intervals(*arrays, stats.groups, level=level),
+        intervals=average_precision_intervals(*arrays, stats.groups, level=level),
         checked=checked_average_precision(*arrays),
     )
 
 
 def _details_to_json(details: Details) -> dict[str, Any]:
     return {
-        "intervals": details.uncertainty.to_json(),
+        "intervals": details.intervals.to_json(),
         "micro_AP": _number(details.micro_ap),
         "rates": {"threshold": _plain(details.threshold), **details.rates.to_json()},
         f"rates_top{TOP}": details.top_rates.to_json(),
-        "label_order": details.order.to_json(),
+        "label_order": details.ranking.to_json(),
         "average_precision_check": details.checked.to_json(),
     }
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from mlt.data.stats import GROUPS
-from mlt.metrics.confidence.intervals import Interval
+from mlt.class_groups import GROUPS
+from mlt.metrics.confidence.interval import Interval
 from mlt.metrics.decision import Decision, TunedDecision
-from mlt.metrics.precision_recall import Rates
+from mlt.metrics.precision_recall import PrecisionRecallF1
 from mlt.metrics.summary import TOP, Summary
 
 __all__ = ["class_table", "decision_table", "rates_table", "result_table", "tuned_table"]
@@ -36,7 +36,7 @@ def result_table(summary: Summary, part: str = "test") -> str:
     lines = [f"{n:6}  {images:22}{size:>7}{_percent(m):>8}" for n, images, size, m in rows]
     note = f"mAP in percent over {summary.num_images} {part} images"
     if summary.details is not None:
-        of = summary.details.uncertainty
+        of = summary.details.intervals
         heading += f"{'interval':>17}"
         lines = [
             f"{line}{_interval(of.means[row[0]]):>17}"
@@ -69,8 +69,8 @@ def rates_table(summary: Summary) -> str:
     lines.append(_rates_line(f"the {TOP} highest an image", more.top_rates))
     lines.append(_by_image(more.rates, rule))
     lines.append(
-        f"micro AP {_percent(more.micro_ap)}, ranking loss {_percent(more.order.ranking_loss)}, "
-        f"one-error {_percent(more.order.one_error)}, coverage {more.order.coverage:.2f} labels"
+        f"micro AP {_percent(more.micro_ap)}, ranking loss {_percent(more.ranking.ranking_loss)}, "
+        f"one-error {_percent(more.ranking.one_error)}, coverage {more.ranking.coverage:.2f} labels"
     )
     if more.rates.never_predicted:
         lines.append(f"classes that are never given {rule}: {more.rates.never_predicted}")
@@ -158,12 +158,12 @@ def _rates_heading(title: str) -> str:
     return f"{title:30}" + "".join(f"{name:>8}" for name in _RATES)
 
 
-def _rates_line(label: str, rates: Rates) -> str:
+def _rates_line(label: str, rates: PrecisionRecallF1) -> str:
     values = (rates.cp, rates.cr, rates.cf1, rates.op, rates.or_, rates.of1)
     return f"{label:30}" + "".join(f"{_percent(value):>8}" for value in values)
 
 
-def _by_image(rates: Rates, label: str) -> str:
+def _by_image(rates: PrecisionRecallF1, label: str) -> str:
     return (
         f"mean over images {label}: precision {_percent(rates.sample_precision)}, "
         f"recall {_percent(rates.sample_recall)}, F1 {_percent(rates.sample_f1)}"

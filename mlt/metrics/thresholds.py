@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import ConfigError, DataError
-from mlt.metrics.inputs import Ranking, check_ranking
+from mlt.metrics.inputs import ScoredLabels, check_scores
 from mlt.metrics.precision_recall import decide
 
 __all__ = [
@@ -145,7 +145,7 @@ def tune_thresholds(
         (2.5,)
     """
     _check_goal(goal, target, shrinkage)
-    ranking = check_ranking(targets, scores, known)
+    ranking = check_scores(targets, scores, known)
     c = ranking.targets.shape[1]
     names = tuple(map(str, range(c))) if class_names is None else tuple(class_names)
     if len(names) != c:
@@ -167,7 +167,7 @@ def tune_thresholds(
     )  # fmt: skip
 
 
-def _best(ranking: Ranking, k: int | None, goal: Objective, target: float) -> float:
+def _best(ranking: ScoredLabels, k: int | None, goal: Objective, target: float) -> float:
     """The best threshold of column ``k``, or of all columns together."""
     column: Any = slice(None) if k is None else np.s_[:, k]
     truth, scores = ranking.targets[column], ranking.scores[column]

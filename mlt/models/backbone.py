@@ -6,6 +6,7 @@ import difflib
 from typing import Any
 
 import timm
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from mlt.errors import CheckpointError, ConfigError
@@ -65,10 +66,11 @@ def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Mod
 def input_normalisation(
     backbone: nn.Module, config: ModelConfig | None = None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of the input that a backbone's weights expect.
+    """Mean and standard deviation of the input that a model's weights expect.
 
     Args:
-        backbone: A timm model.
+        backbone: A model; those of timm and :class:`mlt.models.Classifier` say so themselves, for
+            any other the statistics of ImageNet are taken.
         config: Where ``mean`` and ``std`` may override the backbone's own.
 
     Returns:
@@ -78,9 +80,9 @@ def input_normalisation(
         >>> input_normalisation(timm.create_model("test_vit"))
         ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     """
-    own: dict[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
-    mean = config.mean if config and config.mean else own["mean"]
-    std = config.std if config and config.std else own["std"]
+    own: Any = getattr(backbone, "pretrained_cfg", None) or vars(backbone)
+    mean = config.mean if config and config.mean else own.get("mean", IMAGENET_DEFAULT_MEAN)
+    std = config.std if config and config.std else own.get("std", IMAGENET_DEFAULT_STD)
     return tuple(map(float, mean)), tuple(map(float, std))
 
 

@@ -26,7 +26,7 @@ def build_model(
         config: The model section.
         num_classes: C.
         prior: (C,) probability that each class starts with, mostly its share of the training
-            images (:attr:`mlt.data.stats.ClassStats.prior`), used if ``config.prior_bias``. None
+            images (:attr:`mlt.class_counts.ClassCounts.prior`), used if ``config.prior_bias``. None
             leaves the bias 0.
         image_size: Height and width of the input, for backbones made for one size.
 

@@ -14,17 +14,18 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlt import __version__
-from mlt.config.problems import problems_of
 from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, MissingFileError
 from mlt.files import atomic_write, write_json_atomic
-from mlt.models import Classifier, build_model
+from mlt.models import build_model
 from mlt.models.settings import ModelConfig
+from mlt.problems import problems_of
 
 __all__ = [
+    "OWN_MODEL",
     "CheckpointInfo",
     "check_class_names",
     "checkpoint_digest",
@@ -40,6 +41,9 @@ __all__ = [
 
 FORMAT = "mlt.checkpoint/1"
 
+OWN_MODEL = "own"
+"""Key of `CheckpointInfo.model` that names the class of a model that mlt did not build."""
+
 
 @dataclass(frozen=True)
 class CheckpointInfo:
@@ -49,8 +53,10 @@ class CheckpointInfo:
         class_names: C names in column order.
         class_counts: C positives in the training split.
         num_train_images: Images of the training split.
-        model: The `model` section of the configuration, as plain values.
-        preprocessing: How an image becomes the model's input.
+        model: The `model` section of the configuration, as plain values; `own` and the name of a
+            class for a model that was handed over.
+        preprocessing: How an image becomes the model's input; empty where a data set of the
+            user's own gave tensors.
         epoch: Epochs trained.
         decision: What :meth:`mlt.metrics.TunedDecision.to_json` gave; None if nothing was tuned.
     """
@@ -84,35 +90,41 @@ def save_checkpoint(
     decision_copy(path).unlink(missing_ok=True)  # it belonged to the weights replaced here
 
 
-def load_checkpoint(path: str | Path) -> tuple[Classifier, CheckpointInfo]:
+def load_checkpoint(
+    path: str | Path, model: nn.Module | None = None
+) -> tuple[nn.Module, CheckpointInfo]:
     """Build the model of a checkpoint and load its weights; needs nothing but the file.
 
     Args:
         path: A ``.safetensors`` file of a run.
+        model: The model to load the weights into, where the run was handed one of its own.
 
     Returns:
         The model on the CPU in evaluation mode, and what the file says about itself.
 
     Raises:
         MissingFileError: If there is no such file.
-        CheckpointError: If it is not a checkpoint of mlt, is damaged, or describes a model that
-            this version of mlt does not know.
+        CheckpointError: If it is not a checkpoint of mlt, is damaged, describes a model that this
+            version of mlt does not know, or belongs to a model that was not given.
     """
     path = Path(path)
     state_dict, metadata = _read(path)
     info = _info(path, metadata)
-    config = _model_config(path, info)
-    model = build_model(config, len(info.class_names), image_size=info.preprocessing.get("size"))
+    if model is None:
+        config = _model_config(path, info)
+        name = config.backbone
+        size = info.preprocessing.get("size")
+        model = build_model(config, len(info.class_names), image_size=size)
+    else:
+        name = type(model).__name__
     try:
         missing, unexpected = model.load_state_dict(state_dict, strict=False)
     except RuntimeError as error:  # tensors of other shapes
         reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{path} does not fit its own model ({config.backbone}): {reason}"
-        ) from error
+        raise CheckpointError(f"{path} does not fit its model ({name}): {reason}") from error
     if missing or unexpected:
         raise CheckpointError(
-            f"{path} does not fit its own model ({config.backbone}); missing: "
+            f"{path} does not fit its model ({name}); missing: "
             f"{', '.join(missing) or 'none'}; left over: {', '.join(unexpected) or 'none'}"
         )
     return model.eval(), info
@@ -144,6 +156,13 @@ def _info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
 
 def _model_config(path: Path, info: CheckpointInfo) -> ModelConfig:
     """The model that a checkpoint describes."""
+    if OWN_MODEL in info.model:
+        raise CheckpointError(
+            f"{path} has the weights of a model of your own, {info.model[OWN_MODEL]}, which mlt "
+            "cannot build; give the model: load_checkpoint(path, model), "
+            "Predictor.from_checkpoint(path, model=model) or mlt.evaluate(config, path, "
+            "model=model)"
+        )
     # The weights are all in this file: what the backbone started from does not matter any more.
     try:
         return ModelConfig.model_validate(info.model | {"weights": "none"})

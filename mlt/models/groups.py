@@ -13,7 +13,7 @@ __all__ = ["parameter_groups"]
 
 
 def parameter_groups(
-    model: Classifier,
+    model: nn.Module,
     weight_decay: float = 0.0,
     *,
     lr: float | None = None,
@@ -27,7 +27,7 @@ def parameter_groups(
     Frozen parameters are left out, so group before a freeze that will be lifted again.
 
     Args:
-        model: The classifier.
+        model: A classifier, or a model of one's own, which is taken for all backbone.
         weight_decay: Weight decay of the parameters that have any.
         lr: Base learning rate. Given, each group has its final rate as ``lr``. None: each group
             has its multiple of the base rate as ``lr_scale``, which timm's schedulers apply.
@@ -51,21 +51,23 @@ def parameter_groups(
         head 1.0 0.01 1
         head.no_decay 1.0 0.0 1
     """
-    exempt = _exempt_names(model.backbone)
-    depths = _depths(model.backbone) if layer_decay is not None else {}
+    whole = not isinstance(model, Classifier)
+    backbone: nn.Module = model if not isinstance(model, Classifier) else model.backbone
+    exempt = _exempt_names(backbone)
+    depths = _depths(backbone) if layer_decay is not None else {}
     deepest = max(depths.values(), default=0)
     groups: dict[str, dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        part, _, inner = name.partition(".")
+        part, _, inner = ("model", "", name) if whole else name.partition(".")
         scale = head_lr_scale if part == "head" else backbone_lr_scale
         if not parameter.requires_grad or scale == 0:
             continue
         label = part
-        if part == "backbone" and layer_decay is not None:
+        if part != "head" and layer_decay is not None:
             depth = depths[inner]
             scale *= layer_decay ** (deepest - depth)
-            label = f"backbone.layer{depth:02d}"
-        spared = parameter.ndim <= 1 or (part == "backbone" and inner in exempt)
+            label = f"{part}.layer{depth:02d}"
+        spared = parameter.ndim <= 1 or (part != "head" and inner in exempt)
         decay = weight_decay if decay_norm_and_bias or not spared else 0.0
         if decay != weight_decay:
             label += ".no_decay"

@@ -11,7 +11,6 @@ from PIL import Image
 
 from mlt.config.load import parse_config
 from mlt.data.images import load_image
-from mlt.data.sources import read_test
 from mlt.errors import UserError
 from mlt.report.runs import Run
 
@@ -47,7 +46,7 @@ def find_images(run: Run) -> Images:
         if not Path(data.root).is_dir():
             return Images({}, f"The images are not at hand: there is no folder {data.root}.")
         names = run.predictions.class_names
-        table = read_test(data, class_names=names)
+        table = data.source().test(names)
         rows = table.find(run.predictions.image_ids.tolist()).tolist()
     except UserError as error:
         return Images({}, f"The images are not at hand: {str(error).splitlines()[0]}")

@@ -138,7 +138,7 @@ def damage(root: Path, kind: str) -> None:
     ("kind", "expected"),
     [
         ("truncated", "is cut off"),
-        ("not coco", "is not a COCO instances file: it has no images and no annotations"),
+        ("not coco", "is not a COCO or LVIS instances file: it has no images and no annotations"),
         ("absent image", "1 of 48 training images are listed in the annotations but absent"),
         ("zero bytes", "0003.png"),
         ("other classes", "different classes: only in training: robot; only in test: person"),

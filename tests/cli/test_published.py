@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlt.cli import main
-from mlt.data.published import COCO_CLASSES, VOC_CLASSES
+from mlt.data.published import COCO_CLASSES
 
-
-def read_labels(file: Path) -> dict[str, list[int]]:
-    """Image id to class indices, in the order of the file."""
-    lines = [line.split() for line in file.read_text().splitlines()]
-    return {image: [int(c) for c in classes] for image, *classes in lines}
-
-
-@pytest.fixture(scope="module")
-def voc_root(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A VOCdevkit tree with one XML file an image of VOC2012 trainval; no photographs."""
-    root = tmp_path_factory.mktemp("VOCdevkit")
-    annotations = root / "VOC2012" / "Annotations"
-    annotations.mkdir(parents=True)
-    labels = read_labels(shared / "data" / "published-splits" / "voc2012_trainval_labels.txt")
-    for image, classes in labels.items():
-        objects = "".join(
-            f"<object><name>{VOC_CLASSES[c]}</name><difficult>1</difficult></object>"
-            for c in classes
-        )
-        (annotations / f"{image}.xml").write_text(
-            f"<annotation><filename>{image}.jpg</filename>{objects}</annotation>"
-        )
-    sets = root / "VOC2012" / "ImageSets" / "Main"
-    sets.mkdir(parents=True)
-    (sets / "trainval.txt").write_text("\n".join(labels) + "\n")
-    return root
+Labels = Callable[[str], dict[str, list[int]]]
 
 
 @pytest.mark.slow
 def test_voc_mlt_comes_out_id_by_id(
-    shared: Path, voc_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    published: Path,
+    published_labels: Labels,
+    voc_devkit: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = tmp_path / "voc_mlt.json"
-    assert main(["build-split", "voc-mlt", "--root", str(voc_root), "--output", str(output)]) == 0
+    assert main(["build-split", "voc-mlt", "--root", str(voc_devkit), "--output", str(output)]) == 0
     printed = capsys.readouterr().out
     content = json.loads(output.read_text())
-    published = shared / "data" / "published-splits"
-    assert content["image_ids"] == (published / "voc_mlt_train_ids.txt").read_text().split()
+    assert content["image_ids"] == list(published_labels("voc_mlt_train_ids"))
     checks = json.loads((published / "checks.json").read_text())["voc_mlt"]
     assert content["num_images"] == checks["num_images"] == 1142
     assert content["class_counts"] == checks["class_counts"]
@@ -60,9 +39,9 @@ def test_voc_mlt_comes_out_id_by_id(
 
 
 @pytest.fixture
-def coco_root(shared: Path, tmp_path: Path) -> Path:
+def coco_root(published_labels: Labels, tmp_path: Path) -> Path:
     """COCO-format annotations of the images of the published COCO-MLT, and as many others."""
-    labels = read_labels(shared / "data" / "published-splits" / "coco_mlt_train_labels.txt")
+    labels = published_labels("coco_mlt_train_labels")
     others = {str(9_000_000 + n): [n % 80] for n in range(len(labels))}
     categories = [{"id": c + 1, "name": name} for c, name in enumerate(COCO_CLASSES)]
     images, annotations = [], []
@@ -89,9 +68,9 @@ def coco_root(shared: Path, tmp_path: Path) -> Path:
 
 
 def test_coco_mlt_comes_out_of_the_published_ids(
-    shared: Path, coco_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    published_labels: Labels, coco_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    labels = read_labels(shared / "data" / "published-splits" / "coco_mlt_train_labels.txt")
+    labels = published_labels("coco_mlt_train_labels")
     ids, output = tmp_path / "img_id.pkl", tmp_path / "coco_mlt.json"
     ids.write_text("\n".join(labels) + "\n")
     arguments = ["build-split", "coco-mlt", "--root", str(coco_root), "--output", str(output)]

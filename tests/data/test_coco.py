@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from mlt.data import LabelTable, read_coco
-from mlt.errors import DataError, MissingFileError
+from mlt.errors import ConfigError, DataError, MissingFileError
 
 # Two images, two categories (ids not in order), one annotation with all the fields labels need.
 PLAIN: dict[str, Any] = {
@@ -129,7 +132,7 @@ def test_lenient_about_what_public_files_leave_out(tmp_path: Path) -> None:
         ("<html>404</html>", r"is not JSON: .*\(byte 0\)"),
         (json.dumps(PLAIN) + "}", "is not JSON: .*trailing"),
         ([{"image_id": 1, "category_id": 1, "score": 0.5}], "holds a list, as files of detection"),
-        ("7", "not a COCO instances file: Expected `object`, got `int`"),
+        ("7", "not a COCO or LVIS instances file: Expected `object`, got `int`"),
         ({"shapes": []}, "no images and no annotations and no categories; its keys are shapes"),
         ({}, "its keys are none"),
         (
@@ -184,16 +187,14 @@ def same(a: LabelTable, b: LabelTable) -> bool:
 
 
 def test_takes_a_loaded_coco(tmp_path: Path) -> None:
-    coco_module = pytest.importorskip("pycocotools.coco")
     content = changed(annotations=[{**PLAIN["annotations"][0], "iscrowd": 1}])
-    loaded = coco_module.COCO(str(write(tmp_path, content)))
+    loaded = COCO(str(write(tmp_path, content)))
     table = read_coco(tmp_path / "instances.json", tmp_path)
     assert same(read_coco(loaded, tmp_path), table) and table.labels.nnz == 1
 
     # COCOeval marks the crowd regions of the object it evaluates as ignored. They still count.
-    evaluation = pytest.importorskip("pycocotools.cocoeval").COCOeval
     box = {"image_id": 40, "category_id": 90, "bbox": [0, 0, 10, 10], "score": 0.5}
-    evaluation(loaded, loaded.loadRes([box]), "bbox").evaluate()
+    COCOeval(loaded, loaded.loadRes([box]), "bbox").evaluate()
     assert loaded.dataset["annotations"][0]["ignore"]
     assert same(read_coco(loaded, tmp_path), table)
 
@@ -203,23 +204,22 @@ def test_takes_a_loaded_coco(tmp_path: Path) -> None:
 
 
 def test_a_wrong_object_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a loaded pycocotools COCO, got int"):
+    with pytest.raises(ConfigError, match="a loaded COCO or LVIS object, got int"):
         read_coco(7, tmp_path)  # type: ignore[arg-type]
 
     class Loaded:
         dataset = with_annotation(image_id="x")
 
-    with pytest.raises(DataError, match="the loaded COCO object is not like"):
+    with pytest.raises(DataError, match="the loaded Loaded object is not like"):
         read_coco(Loaded(), tmp_path)
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_equals_pycocotools_on_real_photographs(shared: Path, part: str) -> None:
-    coco_module = pytest.importorskip("pycocotools.coco")
     folder = shared / "data" / "coco-mini"
     file = folder / "annotations" / f"instances_{part}2017.json"
     table = read_coco(file, folder / f"{part}2017")
-    oracle = coco_module.COCO(str(file))
+    oracle = COCO(str(file))
     category_ids = oracle.getCatIds()
     assert table.class_names == tuple(c["name"] for c in oracle.loadCats(category_ids))
     assert table.image_ids.tolist() == oracle.getImgIds()
@@ -234,14 +234,12 @@ def test_equals_pycocotools_on_real_photographs(shared: Path, part: str) -> None
     assert same(read_coco(oracle, folder / f"{part}2017"), table)
 
 
-def test_equals_the_published_labels_of_val2017(shared: Path) -> None:
-    published = {}
-    lines = (shared / "data/published-splits/coco_val2017_labels.txt").read_text().splitlines()
-    for line in lines:
-        image_id, *classes = map(int, line.split())
-        published[image_id] = classes
+def test_equals_the_published_labels_of_val2017(
+    shared: Path, published_labels: Callable[[str], dict[str, list[int]]]
+) -> None:
+    published = published_labels("coco_val2017_labels")
     folder = shared / "data" / "coco-mini"
     table = read_coco(folder / "annotations" / "instances_val2017.json", folder / "val2017")
     assert len(table) == 210
     for row, image_id in enumerate(table.image_ids.tolist()):
-        assert np.flatnonzero(table.targets([row])[0]).tolist() == published[image_id]
+        assert np.flatnonzero(table.targets([row])[0]).tolist() == published[str(image_id)]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from mlt.data import ClassStats, build_pareto_split, read_coco
+from mlt.data import build_pareto_split, read_coco
 from mlt.data.digits import DIGITS_CLASSES, DIGITS_LONGTAIL, _glyphs, write_digits
 from mlt.errors import OutputExistsError
 
@@ -144,7 +144,7 @@ def test_the_long_tail_of_the_default_pool(tmp_path: Path) -> None:
     root = write_digits(tmp_path / "digits", test_scenes=1)
     pool = read_coco(root / "annotations" / "instances_train.json", root / "train")
     split = build_pareto_split(pool, "digits_mlt", **DIGITS_LONGTAIL)
-    stats = ClassStats.from_table(split.apply(pool))
+    stats = split.apply(pool).class_counts()
     assert 700 < split.num_images < 1200
     assert {name: len(group) for name, group in stats.groups.items()} == {
         "head": 5,

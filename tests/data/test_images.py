@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
+import tempfile
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -214,12 +216,33 @@ def test_truncated(tmp_path: Path, suffix: str) -> None:
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may read everything")
-def test_unreadable(tmp_path: Path) -> None:
-    Image.fromarray(COLOURS).save(tmp_path / "a.png")
-    (tmp_path / "a.png").chmod(0)
+@pytest.fixture
+def plain_user() -> Iterator[None]:
+    """Be a user who may not read everything, as root may."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+@pytest.fixture(params=["file", "folder"])
+def unreadable(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """An image without the right to read it, or to enter its folder."""
+    with tempfile.TemporaryDirectory() as name:  # not tmp_path, which other users cannot enter
+        folder = Path(name)
+        folder.chmod(0o755)
+        file = folder / "a.png"
+        Image.fromarray(COLOURS).save(file)
+        (file if request.param == "file" else folder).chmod(0)
+        yield file
+        folder.chmod(0o755)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not have these permissions")
+def test_unreadable(unreadable: Path, plain_user: None) -> None:
     with pytest.raises(DataError, match="permission"):
-        load_image(tmp_path / "a.png")
+        load_image(unreadable)
 
 
 def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

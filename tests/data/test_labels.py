@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array
 
 from mlt.data import LabelTable
-from mlt.data.strings import StringColumn
+from mlt.data.columns import StringColumn
 from mlt.errors import DataError, MissingFileError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
 from scipy.stats import pareto
 
-from mlt.data import ClassStats, LabelTable
+from mlt.data import LabelTable
 from mlt.data.longtail import class_order, pareto_profile, select_pareto, select_published
 from mlt.data.published import VOC_CLASSES
-from mlt.errors import ConfigError, DataError
+from mlt.errors import ConfigError
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 20, 80, 1000])
@@ -37,11 +37,11 @@ def test_impossible_profiles(bad: Any) -> None:
         pareto_profile(*bad)
 
 
-def stats_of(labels: np.ndarray) -> ClassStats:
+def table_of(labels: np.ndarray) -> LabelTable:
     rows = range(len(labels))
     names = [f"class {c}" for c in range(labels.shape[1])]
     indices = [np.flatnonzero(row).tolist() for row in labels]
-    return ClassStats.from_table(LabelTable.from_lists(rows, map(str, rows), names, indices))
+    return LabelTable.from_lists(rows, map(str, rows), names, indices)
 
 
 # Integers 0 or 1 with at least one label in each row.
@@ -57,21 +57,16 @@ def test_order_equals_the_dense_formula(labels: np.ndarray) -> None:
     conditional = np.zeros(pairs.shape)
     conditional[occurs] = pairs[occurs] / np.diag(pairs)[occurs, None]
     score = conditional.sum(axis=0)
-    order = class_order(stats_of(labels))
+    order = class_order(table_of(labels))
     assert sorted(order.tolist()) == list(range(labels.shape[1]))
     assert np.array_equal(order, np.argsort(-score, kind="stable"))
-
-
-def test_order_needs_cooccurrence() -> None:
-    with pytest.raises(DataError, match="class_order needs co-occurrence"):
-        class_order(ClassStats.from_counts([1, 2], 3))
 
 
 @given(labelled, st.integers(0, 10), st.integers(0, 2), st.integers(0, 3), st.sampled_from([1, 6]))
 def test_laws_of_the_selection(
     labels: np.ndarray, largest: int, smallest: int, seed: int, b: float
 ) -> None:
-    order = class_order(stats_of(labels))
+    order = class_order(table_of(labels))
     profile = pareto_profile(labels.shape[1], b, largest + smallest, smallest)
     rows = select_pareto(csr_array(labels), order, profile, seed)
     # Distinct rows, ascending, the same every time, whatever the type of the labels.
@@ -90,7 +85,7 @@ def test_laws_of_the_selection(
 def test_single_labels_follow_the_profile_exactly(classes: list[int], largest: int) -> None:
     # Without co-occurrence nothing disturbs the targets: min(target, available), at least one.
     labels = np.eye(4, dtype=bool)[classes]
-    order = class_order(stats_of(labels))
+    order = class_order(table_of(labels))
     profile = pareto_profile(4, 6, largest, 0)
     available = labels.sum(axis=0)[order]
     counts = labels[select_pareto(csr_array(labels), order, profile)].sum(axis=0)[order]
@@ -114,29 +109,26 @@ def test_a_class_that_lost_its_last_image_gets_one_back() -> None:
     assert len(select_pareto(labels, order, profile)) == 1
 
 
-def voc_table(shared: Path) -> tuple[list[str], LabelTable]:
-    text = (shared / "data/published-splits/voc2012_trainval_labels.txt").read_text()
-    ids, indices = [], []
-    for line in text.splitlines():
-        image_id, *classes = line.split()
-        ids.append(image_id)
-        indices.append([int(c) for c in classes])
-    table = LabelTable.from_lists(ids, ids, VOC_CLASSES, indices)
-    return ids, table
+Labels = Callable[[str], dict[str, list[int]]]
 
 
-def test_voc_mlt_comes_out_bit_for_bit(shared: Path) -> None:
-    ids, table = voc_table(shared)
-    published = (shared / "data/published-splits/voc_mlt_train_ids.txt").read_text().split()
+@pytest.fixture(scope="module")
+def voc_table(published_labels: Labels) -> LabelTable:
+    labels = published_labels("voc2012_trainval_labels")
+    return LabelTable.from_lists(list(labels), list(labels), VOC_CLASSES, list(labels.values()))
+
+
+def test_voc_mlt_comes_out_bit_for_bit(voc_table: LabelTable, published_labels: Labels) -> None:
+    published = list(published_labels("voc_mlt_train_ids"))
     profile = pareto_profile(20, b=6, max=800, min=1)
-    rows = select_published(table.labels, class_order(ClassStats.from_table(table)), profile)
-    assert [ids[row] for row in rows] == published and len(published) == 1142
+    order = class_order(voc_table)
+    rows = select_published(voc_table.labels, order, profile)
+    assert voc_table.take(rows).image_ids.tolist() == published and len(published) == 1142
 
 
-def test_the_clean_variant_gives_a_like_split(shared: Path) -> None:
-    _, table = voc_table(shared)
+def test_the_clean_variant_gives_a_like_split(voc_table: LabelTable) -> None:
     profile = pareto_profile(20, b=6, max=800, min=1)
-    rows = select_pareto(table.labels, class_order(ClassStats.from_table(table)), profile)
-    groups = ClassStats.from_table(table.take(rows)).groups
+    rows = select_pareto(voc_table.labels, class_order(voc_table), profile)
+    groups = voc_table.take(rows).class_counts().groups
     assert [len(groups[g]) for g in ("head", "medium", "tail")] == [6, 6, 8]
     assert 1000 < len(rows) < 1300

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from mlt.data.samplers import (
     repeat_factors,
 )
 from mlt.data.samplers.settings import SamplerConfig
-from mlt.data.stats import ClassStats
 from mlt.errors import ConfigError, DataError
 
 CONFIGS = [
@@ -55,7 +55,7 @@ def long_tailed_table(num_images: int = 61, seed: int = 0) -> LabelTable:
 
 def make(values: dict[str, Any], table: LabelTable, **share: int) -> EpochSampler:
     config = TypeAdapter(SamplerConfig).validate_python(values)
-    return build_sampler(config, table, ClassStats.from_table(table), **share)
+    return build_sampler(config, table, table.class_counts(), **share)
 
 
 def epoch(sampler: EpochSampler, number: int, start: int = 0) -> list[int]:
@@ -143,23 +143,24 @@ def test_shuffle_is_a_permutation_and_sequential_is_in_order() -> None:
 # --- class-aware ----------------------------------------------------------------------------------
 
 
-def test_published_class_aware_draws(shared: Path) -> None:
-    golden = np.load(shared / "golden" / "class_aware_sampler.npz", allow_pickle=False)
-    images_of_class = json.loads(str(golden["images_of_class"]))
+def test_published_class_aware_draws(golden: Path) -> None:
+    numbers = np.load(golden / "class_aware_sampler.npz", allow_pickle=False)
+    images_of_class = json.loads(str(numbers["images_of_class"]))
     labels = np.zeros((1 + max(map(max, images_of_class)), len(images_of_class)), bool)
     for column, images in enumerate(images_of_class):
         labels[images, column] = True
     sampler = ClassAwareSampler(csr_array(labels), seed=0)
-    assert sampler.num_draws == int(golden["length"])
-    assert epoch(sampler, 0) == golden["epoch1"].tolist()
-    assert epoch(sampler, 1) == golden["epoch2"].tolist()
+    assert sampler.num_draws == int(numbers["length"])
+    assert epoch(sampler, 0) == numbers["epoch1"].tolist()
+    assert epoch(sampler, 1) == numbers["epoch2"].tolist()
     fresh = ClassAwareSampler(csr_array(labels), seed=0)
-    assert epoch(fresh, 1) == golden["epoch2"].tolist(), "without the first having been drawn"
+    assert epoch(fresh, 1) == numbers["epoch2"].tolist(), "without the first having been drawn"
 
 
-def test_published_epoch_length_on_coco_mlt(shared: Path) -> None:
-    file = shared / "data" / "published-splits" / "coco_mlt_train_labels.txt"
-    lists = [list(map(int, line.split()[1:])) for line in file.read_text().splitlines()]
+def test_published_epoch_length_on_coco_mlt(
+    published_labels: Callable[[str], dict[str, list[int]]],
+) -> None:
+    lists = list(published_labels("coco_mlt_train_labels").values())
     table = LabelTable.from_lists(
         range(len(lists)), [str(i) for i in range(len(lists))], map(str, range(80)), lists
     )
@@ -253,7 +254,7 @@ def test_weights_are_those_of_the_losses() -> None:
 def test_rarest_class_decides_with_min_n() -> None:
     table = long_tailed_table()
     values = {"name": "weighted", "weighting": {"name": "inverse", "scheme": "min_n"}}
-    counts = ClassStats.from_table(table).counts
+    counts = table.class_counts().counts
     rarest = np.where(table.labels.toarray(), counts, 10**9).min(1)
     expected = (1 / rarest) / (1 / rarest).sum() * len(table)
     np.testing.assert_allclose(make(values, table).image_draws(), expected)

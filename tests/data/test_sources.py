@@ -12,11 +12,11 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from mlt.config import parse_config
-from mlt.data import Split, sources
-from mlt.data.load import load_data, training_split
+from mlt.data import Split
+from mlt.data.formats import coco
+from mlt.data.run_data import load_data, training_split
 from mlt.data.settings import DataConfig
-from mlt.data.sources import read_test, read_train, read_validation
-from mlt.engine.run import train_run
+from mlt.engine.train import train
 from mlt.errors import DataError, MissingFileError
 
 
@@ -121,9 +121,9 @@ def test_csv_with_class_columns_and_unknown_labels_trains(
         "name": "csv", "root": str(images), "train": "train.csv", "test": "test.csv",
         "labels_column": None, "blank": "negative", "uncertain": "unknown",
     }  # fmt: skip
-    table = read_train(data_config(**data))
+    table = data_config(**data).source().train()
     assert table.known_mask(range(8))[:, 2].tolist() == [n % 4 == 0 for n in range(8)]
-    summary = train_run(parse_config({**tiny_values, "data": data}))
+    summary = train(parse_config({**tiny_values, "data": data}))
     # Where the yeti is known at all, it is there: of two known test images both are positive.
     assert summary.per_class[2].n_test == 2
     assert summary.per_class[2].ap == 1.0
@@ -132,7 +132,7 @@ def test_csv_with_class_columns_and_unknown_labels_trains(
 def test_the_order_of_test_classes_is_that_of_training(images: Path) -> None:
     (images / "test.csv").write_text("path,labels\n8.png,dog\n9.png,")
     config = data_config(name="csv", root=str(images), train="train.csv", test="test.csv")
-    assert read_test(config).class_names == ("cat", "dog")
+    assert config.source().test().class_names == ("cat", "dog")
     (images / "test.csv").write_text("path,labels\n8.png,robot")
     with pytest.raises(DataError, match="robot"):
         load_data(config)
@@ -154,9 +154,9 @@ def test_voc_of_ones_own(tmp_path: Path, tiny_values: dict[str, Any]) -> None:
     assert loaded.train.class_names == ("dent", "scratch")
     assert list(loaded.test.image_ids) == ["5", "6", "7"]
     assert loaded.validation is None
-    validation = read_validation(data_config(**data, validation_set="test"))
+    validation = data_config(**data, validation_set="test").source().validation()
     assert validation is not None and validation.digest() == loaded.test.digest()
-    assert 0 < train_run(parse_config({**tiny_values, "data": data})).total <= 1
+    assert 0 < train(parse_config({**tiny_values, "data": data})).total <= 1
 
 
 def test_the_second_start_reads_the_cache_and_a_change_is_noticed(
@@ -170,7 +170,7 @@ def test_the_second_start_reads_the_cache_and_a_change_is_noticed(
         raise AssertionError("the annotations were read again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "read_coco", refuse)
+        patch.setattr(coco, "read_coco", refuse)
         second = load_data(config, cache)
     assert second.train.digest() == first.train.digest()
     file = tiny_root / "annotations" / "instances_train.json"
@@ -192,7 +192,7 @@ def test_a_long_tail_cut_out_of_own_data(tiny_values: dict[str, Any]) -> None:
 
 
 def test_a_saved_split_is_used_and_must_fit(tiny_values: dict[str, Any], tmp_path: Path) -> None:
-    table = read_train(data_config(**tiny_values["data"]))
+    table = data_config(**tiny_values["data"]).source().train()
     part = table.take([3, 1])
     counts = tuple(int(n) for n in part.targets([0, 1]).sum(0))
     split = Split(
@@ -224,6 +224,6 @@ def test_voc_2007_is_asked_for_when_only_2012_is_there(tmp_path: Path) -> None:
             "<annotation><object><name>cat</name></object></annotation>"
         )
     config = data_config(name="voc_mlt", root=str(tmp_path))
-    assert len(read_train(config)) == 3
+    assert len(config.source().train()) == 3
     with pytest.raises(MissingFileError, match="no VOC2007/Annotations"):
         load_data(config)

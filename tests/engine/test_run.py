@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from mlt.config import load_config, parse_config
 from mlt.data import Split
-from mlt.engine import run as run_module
+from mlt.engine import loop as loop_module
 from mlt.engine import train as train_module
 from mlt.engine.evaluate import evaluate_checkpoint
-from mlt.engine.run import train_run
+from mlt.engine.train import train
 from mlt.errors import (
     CheckpointError,
     ConfigError,
@@ -53,7 +53,7 @@ def weights(file: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def finished(tiny_values: dict[str, Any]) -> RunFolder:
     """The folder of a finished run."""
-    train_run(parse_config(tiny_values))
+    train(parse_config(tiny_values))
     return RunFolder(tiny_values["output"])
 
 
@@ -61,6 +61,7 @@ def test_a_run_leaves_everything_that_is_needed(
     finished: RunFolder, tiny_values: dict[str, Any], tiny_names: list[str]
 ) -> None:
     others = {"last.decision.json", "best.decision.json", "validation.npz"}
+    others |= {"handed_over.json", "loggers.json", "tensorboard"}
     assert {f.name for f in finished.existing} == set(RunFolder.FILES) - others
     metrics = json.loads(finished.metrics.read_text())
     assert set(metrics["mAP"]) == {"total", "head", "medium", "tail"}
@@ -89,7 +90,7 @@ def test_validation_images_are_watched_and_test_images_are_only_tested(
     parts = {"validation": data["test"], "test": data["train"]}
     config = parse_config(changed(tiny_values, data=parts))
     caplog.set_level("INFO", logger="mlt")
-    summary = train_run(config)
+    summary = train(config)
     assert "validation mAP total" in caplog.text
     assert "48 of 48 test images are training images too" in caplog.text
 
@@ -107,7 +108,7 @@ def test_validation_images_are_watched_and_test_images_are_only_tested(
     with pytest.raises(ConfigError, match=r"data\.validation: the configuration names no"):
         evaluate_checkpoint(parse_config(tiny_values), folder.last, "validation")
 
-    train_run(config, resume=True)  # of a finished run: both are evaluated again
+    train(config, resume=True)  # of a finished run: both are evaluated again
     np.testing.assert_array_equal(Predictions.load(folder.validation).logits, watched.logits)
 
 
@@ -140,11 +141,11 @@ def test_the_same_seed_gives_the_same_weights_whatever_loads_the_images(
     finished: RunFolder, tiny_values: dict[str, Any], tmp_path: Path
 ) -> None:
     other = changed(tiny_values, output=str(tmp_path / "other"), training={"workers": 1})
-    train_run(parse_config(other))
+    train(parse_config(other))
     for name, tensor in weights(tmp_path / "other" / "last.safetensors").items():
         assert torch.equal(tensor, weights(finished.last)[name]), name
     third = changed(tiny_values, output=str(tmp_path / "third"), seed=1)
-    train_run(parse_config(third))
+    train(parse_config(third))
     different = weights(tmp_path / "third" / "last.safetensors")
     assert not torch.equal(different["head.1.weight"], weights(finished.last)["head.1.weight"])
 
@@ -161,10 +162,10 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
     """Ctrl-C in the middle of an epoch, then --resume: weights and history are the same."""
     training = {"ema_decay": 0.9, "accumulate": accumulate}
     whole = changed(tiny_values, output=str(tmp_path / "whole"), training=training)
-    train_run(parse_config(whole))
+    train(parse_config(whole))
 
     values = changed(tiny_values, training=training)
-    original = train_module._update
+    original = loop_module._update
 
     def interrupting(training: Any, config: Any) -> None:
         original(training, config)
@@ -172,13 +173,13 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "_update", interrupting)
+        patch.setattr(loop_module, "_update", interrupting)
         with pytest.raises(KeyboardInterrupt):
-            train_run(parse_config(values))
+            train(parse_config(values))
     folder = RunFolder(values["output"])
     assert folder.state.exists()
     assert not folder.metrics.exists()
-    train_run(parse_config(values), resume=True)
+    train(parse_config(values), resume=True)
 
     for name, tensor in weights(tmp_path / "whole" / "last.safetensors").items():
         assert torch.equal(tensor, weights(folder.last)[name]), name
@@ -196,11 +197,11 @@ def test_workers_ended_by_the_same_signal_are_an_interruption(
             os.kill(os.getpid(), signal.SIGTERM)
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
 
-    monkeypatch.setattr(run_module, "predict", die)
+    monkeypatch.setattr(train_module, "predict", die)
     with pytest.raises(KeyboardInterrupt if signalled else RuntimeError):
-        train_run(parse_config(tiny_values))
+        train(parse_config(tiny_values))
     monkeypatch.undo()
-    train_run(parse_config(tiny_values), resume=True)
+    train(parse_config(tiny_values), resume=True)
     assert len(RunFolder(tiny_values["output"]).read_history()) == 3
 
 
@@ -209,7 +210,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_changes_nothing(
 ) -> None:
     before = {file: file.read_bytes() for file in finished.existing}
     with pytest.raises(OutputExistsError, match="--resume continues it, --overwrite replaces it"):
-        train_run(parse_config(tiny_values))
+        train(parse_config(tiny_values))
     assert {file: file.read_bytes() for file in finished.existing} == before
 
 
@@ -219,11 +220,11 @@ def test_overwriting_touches_nothing_before_the_new_run_is_sound(
     before = {file: file.read_bytes() for file in finished.existing}
     broken = changed(tiny_values, data={"root": "/nowhere"})
     with pytest.raises(MissingFileError, match="no annotation file /nowhere"):
-        train_run(parse_config(broken), overwrite=True)
+        train(parse_config(broken), overwrite=True)
     assert {file: file.read_bytes() for file in finished.existing} == before
     foreign = finished.path / "notes.txt"
     foreign.write_text("mine")
-    train_run(parse_config(changed(tiny_values, training={"epochs": 1})), overwrite=True)
+    train(parse_config(changed(tiny_values, training={"epochs": 1})), overwrite=True)
     assert len(finished.read_history()) == 1
     assert foreign.read_text() == "mine"
 
@@ -236,22 +237,22 @@ def test_an_earlier_run_survives_a_new_one_that_fails_in_its_first_epoch(
     def fail(*arguments: Any) -> None:
         raise DataError("an image is broken")
 
-    monkeypatch.setattr(train_module, "_backward", fail)
+    monkeypatch.setattr(loop_module, "_backward", fail)
     with pytest.raises(DataError, match="broken"):
-        train_run(parse_config(tiny_values), overwrite=True)
+        train(parse_config(tiny_values), overwrite=True)
     assert {file: file.read_bytes() for file in finished.existing} == before
     assert not (finished.path / ".previous").exists()
 
 
 def test_resuming_on_other_data_is_refused(tiny_root: Path, tiny_values: dict[str, Any]) -> None:
     values = changed(tiny_values, data={"root": str(tiny_root)})
-    train_run(parse_config(values))
+    train(parse_config(values))
     file = tiny_root / "annotations" / "instances_train.json"
     content = json.loads(file.read_text())
     content["annotations"] = content["annotations"][1:]
     file.write_text(json.dumps(content))
     with pytest.raises(DataError, match="the training data has changed"):
-        train_run(parse_config(changed(values, training={"epochs": 4})), resume=True)
+        train(parse_config(changed(values, training={"epochs": 4})), resume=True)
 
 
 def test_a_run_that_died_before_its_first_checkpoint_does_not_stand_in_the_way(
@@ -260,12 +261,12 @@ def test_a_run_that_died_before_its_first_checkpoint_does_not_stand_in_the_way(
     def die(*arguments: object) -> None:
         raise DataError("a broken image")
 
-    monkeypatch.setattr(run_module, "train_epoch", die)
+    monkeypatch.setattr(train_module, "train_epoch", die)
     with pytest.raises(DataError):
-        train_run(parse_config(tiny_values))
+        train(parse_config(tiny_values))
     monkeypatch.undo()
     assert RunFolder(tiny_values["output"]).config.exists()
-    train_run(parse_config(tiny_values))
+    train(parse_config(tiny_values))
 
 
 def test_images_in_training_and_test_are_pointed_out(
@@ -273,7 +274,7 @@ def test_images_in_training_and_test_are_pointed_out(
 ) -> None:
     data = {**tiny_values["data"], "test": tiny_values["data"]["train"]}
     values = changed({**tiny_values, "data": data}, training={"epochs": 0})
-    train_run(parse_config(values))
+    train(parse_config(values))
     assert "48 of 48 test images are training images too" in caplog.text
 
 
@@ -284,7 +285,7 @@ def test_an_epoch_without_a_readable_image_is_an_error(
         image.write_bytes(b"")
     values = changed(tiny_values, data={"root": str(tiny_root), "on_image_error": "skip"})
     with pytest.raises(DataError, match="not one training image could be read"):
-        train_run(parse_config(values))
+        train(parse_config(values))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +302,7 @@ def test_what_cannot_work_is_found_before_training(
     tiny_values: dict[str, Any], section: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        train_run(parse_config(changed(tiny_values, **section)))
+        train(parse_config(changed(tiny_values, **section)))
     assert not Path(tiny_values["output"]).exists()
 
 
@@ -311,7 +312,7 @@ def test_resuming_a_finished_run_only_evaluates(
     before = weights(finished.last)
     total = json.loads(finished.metrics.read_text())["mAP"]["total"]
     finished.metrics.unlink()
-    assert train_run(parse_config(tiny_values), resume=True).total == pytest.approx(total)
+    assert train(parse_config(tiny_values), resume=True).total == pytest.approx(total)
     assert all(torch.equal(t, before[n]) for n, t in weights(finished.last).items())
 
 
@@ -320,9 +321,9 @@ def test_resuming_under_another_configuration_is_refused(
 ) -> None:
     other = changed(tiny_values, optimizer={"lr": 0.1}, seed=3)
     with pytest.raises(ConfigError, match=r"seed, optimizer.lr differ from the run"):
-        train_run(parse_config(other), resume=True)
+        train(parse_config(other), resume=True)
     longer = changed(tiny_values, training={"epochs": 4})
-    train_run(parse_config(longer), resume=True)
+    train(parse_config(longer), resume=True)
     assert [record["epoch"] for record in finished.read_history()] == [1, 2, 3, 4]
     assert load_config(finished.config).training.epochs == 4
     assert len(json.loads(finished.environment.read_text())["earlier"]) == 1
@@ -330,13 +331,13 @@ def test_resuming_under_another_configuration_is_refused(
 
 def test_there_must_be_something_to_resume(tiny_values: dict[str, Any]) -> None:
     with pytest.raises(MissingFileError, match="nothing to resume"):
-        train_run(parse_config(tiny_values), resume=True)
+        train(parse_config(tiny_values), resume=True)
 
 
 def test_a_damaged_state_is_named(finished: RunFolder, tiny_values: dict[str, Any]) -> None:
     finished.state.write_bytes(finished.state.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"training_state.pt is damaged"):
-        train_run(parse_config(tiny_values), resume=True)
+        train(parse_config(tiny_values), resume=True)
 
 
 def altered(checkpoint: Path, file: Path, metadata: dict[str, str | None]) -> Path:
@@ -383,12 +384,12 @@ def test_a_checkpoint_whose_model_is_not_known_is_explained(tiny_run: Path, tmp_
         load_checkpoint(file)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the lock needs a POSIX system")
 def test_two_processes_cannot_share_a_folder(
     finished: RunFolder, tiny_values: dict[str, Any]
 ) -> None:
-    pytest.importorskip("fcntl", reason="the lock needs a POSIX system")
     with finished.locked(), pytest.raises(OutputExistsError, match="another process"):
-        train_run(parse_config(tiny_values), overwrite=True)
+        train(parse_config(tiny_values), overwrite=True)
     assert finished.metrics.exists()
 
 
@@ -397,11 +398,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(
 ) -> None:
     values = changed(tiny_values, optimizer={"name": "sgd", "lr": 1e30})
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf) in epoch 1, batch \d \(rows"):
-        train_run(parse_config(values))
+        train(parse_config(values))
 
 
 def test_zero_epochs_evaluate_the_initial_model(tiny_values: dict[str, Any]) -> None:
-    summary = train_run(parse_config(changed(tiny_values, training={"epochs": 0})))
+    summary = train(parse_config(changed(tiny_values, training={"epochs": 0})))
     assert 0 < summary.total < 1
     folder = RunFolder(tiny_values["output"])
     assert folder.last.exists()
@@ -412,7 +413,7 @@ def test_zero_epochs_evaluate_the_initial_model(tiny_values: dict[str, Any]) -> 
 
 
 def test_evaluation_may_be_left_to_the_end(tiny_values: dict[str, Any]) -> None:
-    train_run(parse_config(changed(tiny_values, evaluation={"every": 0})))
+    train(parse_config(changed(tiny_values, evaluation={"every": 0})))
     history = RunFolder(tiny_values["output"]).read_history()
     assert [record["mAP"] is None for record in history] == [True, True, False]
 
@@ -420,7 +421,7 @@ def test_evaluation_may_be_left_to_the_end(tiny_values: dict[str, Any]) -> None:
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = run_module.save_checkpoint
+    original = train_module.save_checkpoint
     calls = []
 
     def full(path: Path, *rest: Any) -> None:
@@ -429,13 +430,13 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
             raise OSError(28, "No space left on device", str(path))
         original(path, *rest)
 
-    monkeypatch.setattr(run_module, "save_checkpoint", full)
+    monkeypatch.setattr(train_module, "save_checkpoint", full)
     with pytest.raises(OSError, match="No space"):
-        train_run(parse_config(tiny_values))
+        train(parse_config(tiny_values))
     folder = RunFolder(tiny_values["output"])
     monkeypatch.undo()
     assert load_checkpoint(folder.last)[1].epoch >= 1
-    assert train_run(parse_config(tiny_values), resume=True).total > 0.5
+    assert train(parse_config(tiny_values), resume=True).total > 0.5
 
 
 @pytest.mark.parametrize(
@@ -465,16 +466,16 @@ def test_every_option_trains(tiny_values: dict[str, Any], section: dict[str, Any
             values[name] = part if name != "transforms" else {**part, "size": 32}
         else:
             values = changed(values, **{name: part})
-    summary = train_run(parse_config(changed(values, training={"epochs": 2})))
+    summary = train(parse_config(changed(values, training={"epochs": 2})))
     assert 0 < summary.total <= 1
 
 
 def test_head_only_epochs_leave_the_backbone_alone(tiny_values: dict[str, Any]) -> None:
     values = changed(tiny_values, training={"epochs": 0})
-    train_run(parse_config(values))
+    train(parse_config(values))
     before = weights(RunFolder(values["output"]).last)
     values = changed(tiny_values, training={"epochs": 1, "head_only_epochs": 1})
-    train_run(parse_config(values), overwrite=True)
+    train(parse_config(values), overwrite=True)
     after = weights(RunFolder(values["output"]).last)
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert moved

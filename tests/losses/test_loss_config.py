@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError
 from mlt.losses import ClassBalancedFocalLoss, build_loss, create_loss, list_losses
 from mlt.losses.loss_config import LossConfig, loss_options, resolve_preset
 from mlt.losses.settings import Composition
 
 ADAPTER = TypeAdapter(LossConfig)
-STATS = SimpleNamespace(
-    counts=[90, 30, 4], num_images=100, known_counts=[100, 100, 100], class_names=("a", "b", "c")
-)
+COUNTS = ClassCounts.from_counts([90, 30, 4], 100, names=("a", "b", "c"))
 
 
 def read(text: str):
@@ -42,7 +39,7 @@ def test_every_preset_survives_the_yaml(name: str) -> None:
     part = read(f"{{preset: {name}}}")
     again = ADAPTER.validate_python(yaml.safe_load(yaml.safe_dump(part.model_dump())))
     assert again == part
-    loss = build_loss(part, STATS)
+    loss = build_loss(part, COUNTS)
     value = loss(torch.zeros(2, 3), torch.tensor([[1, 0, 0], [0, 1, 1]]))
     assert value.isfinite()
 
@@ -54,7 +51,7 @@ def test_defaults_are_cross_entropy() -> None:
 def test_label_smoothing_is_a_key_of_the_loss_and_an_option_of_a_preset() -> None:
     written_out = read("{focusing: {name: focal}, label_smoothing: 0.1}")
     assert written_out == read("{preset: focal, options: {label_smoothing: 0.1}}")
-    assert build_loss(written_out, STATS).label_smoothing == 0.1
+    assert build_loss(written_out, COUNTS).label_smoothing == 0.1
     assert read("{name: splc, label_smoothing: 0.1}").label_smoothing == 0.1
 
 
@@ -110,7 +107,9 @@ def test_the_schema_knows_presets_and_parts() -> None:
 def test_create_loss_explains_itself() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'db_focal'"):
         create_loss("dbfocal")
-    with pytest.raises(ConfigError, match="It takes: gamma, alpha, scale, label_smoothing, reduction"):
+    with pytest.raises(
+        ConfigError, match="It takes: gamma, alpha, scale, label_smoothing, reduction"
+    ):
         create_loss("focal", beta=0.9)
     with pytest.raises(ConfigError, match="reduction must be one of"):
         create_loss("focal", reduction="average")
@@ -126,13 +125,13 @@ def test_options_of_every_preset() -> None:
 
 
 def test_named_classes_are_the_presets() -> None:
-    by_class = ClassBalancedFocalLoss.from_counts(STATS.counts, beta=0.99, scheme="instance")
-    by_name = create_loss("cb_focal", STATS.counts, beta=0.99, scheme="instance")
+    by_class = ClassBalancedFocalLoss.from_counts(COUNTS.counts, beta=0.99, scheme="instance")
+    by_name = create_loss("cb_focal", COUNTS.counts, beta=0.99, scheme="instance")
     logits, targets = torch.randn(5, 3), torch.ones(5, 3)
     torch.testing.assert_close(by_class(logits, targets), by_name(logits, targets))
 
 
 def test_partly_known_labels_shift_the_prior() -> None:
-    partly = SimpleNamespace(**{**vars(STATS), "known_counts": [100, 60, 8]})
+    partly = ClassCounts.from_counts(COUNTS, known=[100, 60, 8])
     shift = build_loss(resolve_preset("logit_adjusted"), partly).adjustment.shift
     torch.testing.assert_close(shift, torch.logit(torch.tensor([0.9, 0.5, 0.5]).double()))

@@ -10,7 +10,7 @@ from mlt.losses import EqualizationLossV2, Loss, create_loss, list_losses
 
 COUNTS = [60, 30, 9, 2]
 COUPLED = {"zlpr": "row", "two_way": "batch"}
-WITHOUT_CLASS_VECTORS = "bce focal asl ral hill poly splc two_way zlpr".split()
+WITHOUT_CLASS_VECTORS = ["bce", "focal", "asl", "ral", "hill", "poly", "splc", "two_way", "zlpr"]
 
 
 def none_shape(loss: Loss, targets: torch.Tensor) -> tuple[int, ...]:

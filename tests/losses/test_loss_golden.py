@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mlt.class_counts import ClassCounts
 from mlt.losses import (
     BalancedSoftmaxLoss,
     ClassBalancedSoftmaxLoss,
@@ -22,7 +23,6 @@ from mlt.losses import (
 )
 from mlt.losses.adjustment import NegativeTolerant
 from mlt.losses.factory import build_from_counts
-from mlt.losses.class_weights import ClassCounts
 from mlt.losses.focusing import Focal
 from mlt.losses.reweighting import ColumnWeighting
 from mlt.losses.settings import Composition
@@ -119,20 +119,20 @@ def assert_close(got: Tensor, expected: np.ndarray, what: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("data_set", ["voc", "coco"])
 @pytest.mark.parametrize("as_bool", [False, True])
-def test_published_losses(shared: Path, data_set: str, dtype: torch.dtype, as_bool: bool) -> None:
-    golden = np.load(shared / "golden" / f"{data_set}.npz", allow_pickle=False)
-    targets = torch.from_numpy(golden["targets"]).to(torch.bool if as_bool else dtype)
-    keys = [key.removesuffix(".value") for key in golden.files if key.endswith(".value")]
+def test_published_losses(golden: Path, data_set: str, dtype: torch.dtype, as_bool: bool) -> None:
+    numbers = np.load(golden / f"{data_set}.npz", allow_pickle=False)
+    targets = torch.from_numpy(numbers["targets"]).to(torch.bool if as_bool else dtype)
+    keys = [key.removesuffix(".value") for key in numbers.files if key.endswith(".value")]
     assert len(keys) == 35
     for key in keys:
-        loss = make(key, data_set, golden["class_counts"], int(golden["num_images"]))
-        logits = torch.from_numpy(golden["logits"]).to(dtype).requires_grad_()
+        loss = make(key, data_set, numbers["class_counts"], int(numbers["num_images"]))
+        logits = torch.from_numpy(numbers["logits"]).to(dtype).requires_grad_()
         value = loss(logits, targets)
         value.sum().backward()
-        assert_close(value, golden[f"{key}.value"], key)
-        assert_close(logits.grad, golden[f"{key}.grad"], f"gradient of {key}")
+        assert_close(value, numbers[f"{key}.value"], key)
+        assert_close(logits.grad, numbers[f"{key}.grad"], f"gradient of {key}")
         with torch.no_grad():  # the plain formula
-            assert_close(loss(logits, targets), golden[f"{key}.value"], f"{key}, plain")
+            assert_close(loss(logits, targets), numbers[f"{key}.value"], f"{key}, plain")
 
 
 def extreme_losses() -> dict[str, Loss]:
@@ -167,15 +167,15 @@ def extreme_losses() -> dict[str, Loss]:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("name", list(extreme_losses()))
 @pytest.mark.parametrize("target", [0, 1])
-def test_extreme_logits(shared: Path, name: str, target: int, dtype: torch.dtype) -> None:
-    golden = np.load(shared / "golden" / "extreme.npz", allow_pickle=False)
-    logits = torch.from_numpy(golden["logits"]).to(dtype)[:, None].requires_grad_()
+def test_extreme_logits(golden: Path, name: str, target: int, dtype: torch.dtype) -> None:
+    numbers = np.load(golden / "extreme.npz", allow_pickle=False)
+    logits = torch.from_numpy(numbers["logits"]).to(dtype)[:, None].requires_grad_()
     value = extreme_losses()[name](logits, torch.full_like(logits, target, dtype=torch.bool))
     value.sum().backward()
     # float32 has no numbers below 1e-45; the file has lost its digits below 1e-76 here and there.
     smallest = {torch.float64: 1e-75, torch.float32: 1e-44}[dtype]
     for what, got in (("value", value), ("grad", logits.grad)):
-        expected = golden[f"{name}.target{target}.{what}"]
+        expected = numbers[f"{name}.target{target}.{what}"]
         np.testing.assert_allclose(
             got.detach().double().numpy()[:, 0], expected, TOLERANCE[dtype], smallest, err_msg=what
         )
@@ -183,22 +183,22 @@ def test_extreme_logits(shared: Path, name: str, target: int, dtype: torch.dtype
 
 @pytest.mark.filterwarnings("ignore:All class weights")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_single_label_losses(shared: Path, dtype: torch.dtype) -> None:
-    golden = np.load(shared / "golden" / "single_label.npz", allow_pickle=False)
-    counts, labels = golden["class_counts"], torch.from_numpy(golden["labels"])
+def test_single_label_losses(golden: Path, dtype: torch.dtype) -> None:
+    numbers = np.load(golden / "single_label.npz", allow_pickle=False)
+    counts, labels = numbers["class_counts"], torch.from_numpy(numbers["labels"])
     one_hot = torch.nn.functional.one_hot(labels, 10)
 
     def check(key: str, loss, targets: Tensor = labels) -> None:
-        logits = torch.from_numpy(golden["logits"]).to(dtype).requires_grad_()
+        logits = torch.from_numpy(numbers["logits"]).to(dtype).requires_grad_()
         value = loss(logits, targets)
         value.backward()
-        assert_close(value, golden[key], key)
-        if f"{key}.grad" in golden.files:
-            assert_close(logits.grad, golden[f"{key}.grad"], f"gradient of {key}")
+        assert_close(value, numbers[key], key)
+        if f"{key}.grad" in numbers.files:
+            assert_close(logits.grad, numbers[f"{key}.grad"], f"gradient of {key}")
 
     for beta in (0.9, 0.99, 0.999, 0.9999):
         balanced = ClassBalancedSoftmaxLoss(counts, beta=beta)
-        np.testing.assert_allclose(balanced.weight, golden[f"weights_beta{beta}"], 1e-12)
+        np.testing.assert_allclose(balanced.weight, numbers[f"weights_beta{beta}"], 1e-12)
         check(f"cb_softmax_beta{beta}", balanced)
         options = {"scheme": "instance", "beta": beta, "reduction": "batchmean"}
         check(f"cb_sigmoid_beta{beta}", create_loss("cb_bce", counts, **options), one_hot)
@@ -211,17 +211,19 @@ def test_single_label_losses(shared: Path, dtype: torch.dtype) -> None:
     check("seesaw_p0.8_q2", lambda z, y: seesaw(z, y, torch.from_numpy(counts)).mean())
 
     # Background rows (label 10) have no positive among the ten classes.
-    foreground = torch.nn.functional.one_hot(torch.from_numpy(golden["eql_labels"]), 11)[:, :10]
-    eql = create_loss("eql", golden["eql_frequency"] * 10_000, 10_000, reduction="batchmean", threshold=0.08)
+    foreground = torch.nn.functional.one_hot(torch.from_numpy(numbers["eql_labels"]), 11)[:, :10]
+    eql = create_loss(
+        "eql", numbers["eql_frequency"] * 10_000, 10_000, reduction="batchmean", threshold=0.08
+    )
     check("eql_lambda0.08_background0_15", eql, foreground)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_eqlv2_over_three_steps(shared: Path, dtype: torch.dtype) -> None:
-    golden = np.load(shared / "golden" / "single_label.npz", allow_pickle=False)
-    targets = torch.nn.functional.one_hot(torch.from_numpy(golden["eqlv2_labels"]), 11)
+def test_eqlv2_over_three_steps(golden: Path, dtype: torch.dtype) -> None:
+    numbers = np.load(golden / "single_label.npz", allow_pickle=False)
+    targets = torch.nn.functional.one_hot(torch.from_numpy(numbers["eqlv2_labels"]), 11)
     loss = EqualizationLossV2(num_classes=11, background=True, reduction="batchmean")
     for step in range(3):
-        value = loss(torch.from_numpy(golden["eqlv2_logits"][step]).to(dtype), targets)
-        assert_close(value, golden[f"eqlv2_step{step}"], f"step {step}")
-        assert_close(loss.ratio.to(dtype), golden[f"eqlv2_ratio_after{step}"], f"ratio {step}")
+        value = loss(torch.from_numpy(numbers["eqlv2_logits"][step]).to(dtype), targets)
+        assert_close(value, numbers[f"eqlv2_step{step}"], f"step {step}")
+        assert_close(loss.ratio.to(dtype), numbers[f"eqlv2_ratio_after{step}"], f"ratio {step}")

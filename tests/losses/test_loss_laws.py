@@ -11,9 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError, DataError
 from mlt.losses import SeesawLoss, create_loss, list_losses
-from mlt.losses.class_weights import ClassCounts, effective_number_weights, sum_to_classes
+from mlt.losses.class_weights import effective_number_weights, sum_to_classes
 
 COUNTS = [60, 30, 9, 2]
 NUM_IMAGES = 80

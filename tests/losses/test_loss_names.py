@@ -34,11 +34,8 @@ OTHERS = {
     "seesaw": losses.SeesawLoss,
 }
 WITHOUT_CLASS = {"sqrt_inverse", "pos_weight", "ntr_bce", "balanced_asl", "federated"}
-NEED_COUNTS = sorted(
-    set(list_losses())
-    - set("bce focal asl ral hill poly splc two_way zlpr ldam".split())
-    | {"ldam"}
-)
+WITHOUT_COUNTS = {"bce", "focal", "asl", "ral", "hill", "poly", "splc", "two_way", "zlpr"}
+NEED_COUNTS = sorted(set(list_losses()) - WITHOUT_COUNTS)
 NEED_IMAGES = "inverse sqrt_inverse pos_weight ntr_bce db db_focal balanced_asl logit_adjusted eql"
 
 

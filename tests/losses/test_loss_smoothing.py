@@ -35,7 +35,7 @@ def test_every_loss_per_element_can_be_smoothed() -> None:
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 def test_costs_are_taken_at_the_smoothed_target(name: str, soft: bool, masked: bool) -> None:
-    """y (1 - e) + e / 2, weights of rows and columns being those of y."""
+    """Y (1 - e) + e / 2, weights of rows and columns being those of y."""
     logits, targets = batch(soft)
     known = torch.rand(logits.shape) < 0.8 if masked else None
     if known is not None:

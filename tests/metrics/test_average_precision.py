@@ -20,7 +20,7 @@ from mlt.metrics import (
     reference_average_precision,
 )
 
-module = importlib.import_module("mlt.metrics.average_precision")
+module = importlib.import_module("mlt.metrics.ap")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from mlt.errors import ConfigError, DataError
 from mlt.metrics import average_precision
 from mlt.metrics.calibration import Calibration, check_calibration, fit_calibration
-from mlt.metrics.reliability import reliability, reliability_curve
+from mlt.metrics.calibration_error import reliability, reliability_curve
 
 
 def labels(slope: np.ndarray | float, intercept: np.ndarray | float, n: int = 20_000) -> tuple:

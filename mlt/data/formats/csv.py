@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import csr_array
 
+from mlt.data.columns import StringColumn, duplicates
 from mlt.data.labels import LabelTable
 from mlt.data.sparse import csr_from_runs
-from mlt.data.strings import StringColumn
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 __all__ = ["Meaning", "csv_rows", "read_csv"]
@@ -195,7 +195,7 @@ class _ImageColumns:
 
     def _distinct(self, kind: str, values: list[str]) -> StringColumn:
         column = StringColumn.from_iterable(values)
-        if twice := column.duplicates():
+        if twice := duplicates(column):
             lines = [line for value, line in zip(values, self.lines) if value == twice[0]]
             raise DataError(
                 f"{self.file}: {len(twice)} {kind}s occur more than once, "

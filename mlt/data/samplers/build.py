@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from mlt.class_counts import ClassCounts
 from mlt.data.labels import LabelTable
 from mlt.data.samplers import settings as config
 from mlt.data.samplers.base import EpochSampler, ShuffleSampler
 from mlt.data.samplers.class_aware import ClassAwareSampler
 from mlt.data.samplers.repeat_factor import RepeatFactorSampler
 from mlt.data.samplers.weighted import WeightedSampler
-from mlt.data.stats import ClassStats
-from mlt.losses.class_weights import ClassCounts
+from mlt.losses.class_weights import warn_of_clamped
 from mlt.losses.reweighting import Weighting, build_weighting
 
 __all__ = ["build_sampler", "expected_draws", "image_weights"]
@@ -23,7 +23,7 @@ _DENSE_ELEMENTS = 1 << 22
 def build_sampler(
     settings: config.SamplerConfig,
     table: LabelTable,
-    stats: ClassStats,
+    class_counts: ClassCounts,
     seed: int = 0,
     num_replicas: int = 1,
     rank: int = 0,
@@ -33,7 +33,7 @@ def build_sampler(
     Args:
         settings: The sampler section.
         table: The training images.
-        stats: Their counts.
+        class_counts: Their counts.
         seed: Fixes the draws, together with the epoch.
         num_replicas: Processes that share an epoch.
         rank: Which of them this is, from 0.
@@ -45,7 +45,7 @@ def build_sampler(
     Example:
         >>> table = LabelTable.from_lists([1, 2], ["a", "b"], ["cat", "dog"], [[0], [0, 1]])
         >>> settings = config.ClassAwareSampler(name="class_aware")
-        >>> len(build_sampler(settings, table, ClassStats.from_table(table)))
+        >>> len(build_sampler(settings, table, table.class_counts()))
         1
     """
     share = {"seed": seed, "num_replicas": num_replicas, "rank": rank}
@@ -63,7 +63,8 @@ def build_sampler(
         case config.RepeatFactorSampler():
             return RepeatFactorSampler(table.labels, settings.threshold, **share)
         case config.WeightedSampler():
-            weighting = build_weighting(settings.weighting, ClassCounts.from_stats(stats))
+            warn_of_clamped(class_counts)
+            weighting = build_weighting(settings.weighting, class_counts)
             return WeightedSampler(image_weights(weighting, table), settings.draws, **share)
 
 

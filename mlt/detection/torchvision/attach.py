@@ -13,13 +13,12 @@ from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.ssd import SSD
 
-from mlt.detection.contract import (
+from mlt.detection.loss_checks import (
     DetectionLoss,
     check_loss,
     check_softmax_loss,
-    class_vector_length,
-    counts_of,
     is_softmax_loss,
+    num_columns,
     unwrap_hint,
 )
 from mlt.detection.prior import prior_logit
@@ -45,8 +44,8 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
     weights still load, but its scores mean little until it has been fine-tuned. With a new head
     call :func:`set_prior` first.
 
-    ``torch.nn.CrossEntropyLoss(reduction="none")`` and the losses of `mlt.losses.softmax_classes` keep
-    such a head a softmax head; their classes are all C columns, the background first.
+    ``torch.nn.CrossEntropyLoss(reduction="none")`` and the losses of `mlt.losses.softmax_classes`
+    keep such a head a softmax head; their classes are all C columns, the background first.
 
     The state dict keeps its keys, so weights load before and after. The loss goes along with the
     model to other devices, but is not in its state dict: save ``loss.state_dict()`` of a loss with
@@ -82,12 +81,12 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
     softmax_head = isinstance(head, (RoIHeads, SSD))
     if softmax_head and is_softmax_loss(loss):
         if num_classes is not None:
-            check_softmax_loss(loss, num_classes)  # type: ignore[arg-type]
+            check_softmax_loss(loss, num_classes, device)
         extension = SoftmaxRegions if isinstance(head, RoIHeads) else SoftmaxSSD
     else:
         # The loss of a softmax head made sigmoid may leave out the background.
         if num_classes is not None:
-            without = softmax_head and class_vector_length(loss) in (None, num_classes - 1)
+            without = softmax_head and num_columns(loss) in (None, num_classes - 1)
             check_loss(loss, num_classes - without, device)
             if softmax_head and not without:
                 _check_background(loss, num_classes)
@@ -189,14 +188,15 @@ def _head(model: Any) -> Any:
 
 def _check_background(loss: DetectionLoss, num_classes: int) -> None:
     """Refuse counts in which label 0 is a class; it would be out of use without a word."""
-    counts = counts_of(loss)
-    if counts is None or counts.unit != "boxes":
+    counts: Any = getattr(loss, "class_counts", None)
+    if getattr(counts, "unit", None) != "boxes":
         return
     if counts.is_class is None or counts.is_class[0]:
         raise ConfigError(
             "Label 0 is the background in this head, but a class in the counts of the loss, and "
             "would never be learned. torchvision's labels start at 1. If yours do too, give "
-            f"BoxCounts.of(counts, labels=range(1, {num_classes}), num_classes={num_classes})."
+            f"ClassCounts.at_columns(counts, columns=range(1, {num_classes}), "
+            f"num_columns={num_classes})."
         )
 
 

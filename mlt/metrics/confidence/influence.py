@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.metrics.confidence.resampling import RankGroups
+from mlt.metrics.confidence.rank_groups import RankGroups
 
-__all__ = ["Expansion", "MeanExpansion", "average", "expand"]
+__all__ = ["ClassInfluence", "MeanInfluence", "class_influence", "mean_over_models"]
 
 
 @dataclass(frozen=True, eq=False)
-class Expansion:
+class ClassInfluence:
     """Average precision of one class as a function of the weights of the N images, near weight 1.
 
     Attributes:
@@ -38,9 +38,9 @@ class Expansion:
     influence: NDArray[np.float64]
     positives: int
 
-    def minus(self, other: Expansion) -> Expansion:
+    def minus(self, other: ClassInfluence) -> ClassInfluence:
         """The difference of two models on one class of the same images."""
-        return Expansion(
+        return ClassInfluence(
             self.value - other.value,
             self.unbiased - other.unbiased,
             self.influence - other.influence,
@@ -48,9 +48,9 @@ class Expansion:
         )
 
 
-def average(models: Sequence[Expansion]) -> Expansion:
+def mean_over_models(models: Sequence[ClassInfluence]) -> ClassInfluence:
     """The mean of several models on one class of the same images."""
-    return Expansion(
+    return ClassInfluence(
         float(np.mean([m.value for m in models])),
         float(np.mean([m.unbiased for m in models])),
         np.mean([m.influence for m in models], axis=0),
@@ -59,7 +59,7 @@ def average(models: Sequence[Expansion]) -> Expansion:
 
 
 @dataclass(eq=False)
-class MeanExpansion:
+class MeanInfluence:
     """The mean over some classes, gathered class by class so that no (N, C) array is needed.
 
     Attributes:
@@ -77,7 +77,7 @@ class MeanExpansion:
     influence: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, classes: Iterable[Expansion]) -> MeanExpansion:
+    def of(cls, classes: Iterable[ClassInfluence]) -> MeanInfluence:
         """The mean over these classes."""
         mean = cls()
         for expansion in classes:
@@ -87,7 +87,7 @@ class MeanExpansion:
     def __len__(self) -> int:
         return len(self.values)
 
-    def add(self, expansion: Expansion) -> None:
+    def add(self, expansion: ClassInfluence) -> None:
         """Take one more class into the mean."""
         self.values.append(expansion.value)
         self.unbiased.append(expansion.unbiased)
@@ -131,7 +131,7 @@ class MeanExpansion:
         return variance, float((scaled.sum() + singles * of_single) ** 2 / parts)
 
 
-def expand(groups: RankGroups) -> Expansion:
+def class_influence(groups: RankGroups) -> ClassInfluence:
     """Derivatives of the average precision of one class by the weights of the images.
 
     With T positives and A images scored at least as high as a positive, average precision is the
@@ -145,9 +145,9 @@ def expand(groups: RankGroups) -> Expansion:
         Value, value without self-counting, and the influence of each image.
 
     Example:
-        >>> from mlt.metrics.confidence.resampling import rank_groups
+        >>> from mlt.metrics.confidence.rank_groups import rank_groups
         >>> groups = rank_groups(np.array([True, False, True]), np.array([3, 2, 1]))
-        >>> expansion = expand(groups)
+        >>> expansion = class_influence(groups)
         >>> round(expansion.value, 4), expansion.unbiased, expansion.influence.round(4).tolist()
         (0.8333, 0.75, [0.1389, -0.1111, -0.0278])
     """
@@ -167,4 +167,4 @@ def expand(groups: RankGroups) -> Expansion:
         np.append(of_positive, 0.0)[groups.group],
         np.append(of_negative, 0.0)[groups.group],
     )
-    return Expansion(value, float(hits @ others / n), influence, int(n))
+    return ClassInfluence(value, float(hits @ others / n), influence, int(n))

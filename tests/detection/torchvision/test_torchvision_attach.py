@@ -6,6 +6,7 @@ import copy
 import io
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,8 +16,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from mlt.data.stats import ClassStats
-from mlt.detection import BoxCounts
+from mlt.class_counts import ClassCounts
 from mlt.detection.torchvision import attach, attached_loss, detach, set_prior
 from mlt.errors import ConfigError
 from mlt.losses import EqualizationLossV2, build_loss, create_loss
@@ -65,11 +65,12 @@ def test_detaching_leaves_no_trace(kind: str, detector: Callable, batch: Callabl
 def test_boxes_with_the_label_of_the_background(kind: str, detector: Callable) -> None:
     model = detector(kind)
     options = {"beta": 0.9, "scheme": "column", "reduction": "none"}
+    boxes = partial(ClassCounts.from_counts, unit="boxes")
     with pytest.raises(ConfigError, match="Label 0 is the background"):
-        attach(model, create_loss("cb_focal", BoxCounts([40, 9, 5, 3, 2]), **options))
-    counts = BoxCounts.of([40, 9, 5, 3], labels=range(1, 5), num_classes=5)
+        attach(model, create_loss("cb_focal", boxes([40, 9, 5, 3, 2]), **options))
+    counts = ClassCounts.at_columns([40, 9, 5, 3], columns=range(1, 5), num_columns=5)
     attach(model, create_loss("cb_focal", counts, **options))
-    attach(model, create_loss("cb_focal", BoxCounts([40, 9, 5, 3]), **options))  # without column 0
+    attach(model, create_loss("cb_focal", boxes([40, 9, 5, 3]), **options))  # without column 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -274,7 +275,9 @@ def test_wrong_losses_are_refused(kind: str, detector: Callable) -> None:
     model = detector(kind)
     whole = parts(model)
     part = Composition.model_validate({"weighting": {"name": "inverse"}, "reduction": "none"})
-    by_image = build_loss(part, ClassStats.from_counts([4, 2, 1, 1, 1], num_images=9))
+    by_image = build_loss(
+        part, ClassCounts.from_counts([4, 2, 1, 1, 1], num_images=9, unit="images")
+    )
     wrong = [
         (create_loss("focal"), 'reduction="none"'),
         (create_loss("zlpr", reduction="none"), "compares the labels of a row"),
@@ -286,7 +289,10 @@ def test_wrong_losses_are_refused(kind: str, detector: Callable) -> None:
         wrong += [
             (nn.CrossEntropyLoss(reduction="none"), "softmax loss"),
             # Without column 0, which a dense head trains.
-            (create_loss("cb_focal", [9, 5, 3, 1], scheme="column", reduction="none"), "BoxCounts"),
+            (
+                create_loss("cb_focal", [9, 5, 3, 1], scheme="column", reduction="none"),
+                "ClassCounts",
+            ),
         ]
     else:
         wrong += [(nn.CrossEntropyLoss(), 'reduction="none"')]

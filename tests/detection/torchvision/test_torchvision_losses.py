@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import roi_heads
 from torchvision.ops import sigmoid_focal_loss
 
-from mlt.detection import BoxCounts
+from mlt.class_counts import ClassCounts
 from mlt.detection.torchvision import attach, attached_loss
 from mlt.errors import DataError
 from mlt.losses import EqualizationLossV2, Loss, SeesawLoss, create_loss
@@ -232,7 +232,7 @@ def test_counts_with_and_without_the_background_are_the_same(
     options = {"beta": 0.9, "scheme": "column", "reduction": "none"}
     values = [
         losses(attach(model, create_loss("cb_focal", counts, **options)), images)
-        for counts in ([40, 9, 5, 2], BoxCounts.of([40, 9, 5, 2], range(1, 5), 5))
+        for counts in ([40, 9, 5, 2], ClassCounts.at_columns([40, 9, 5, 2], range(1, 5), 5))
     ]
     torch.testing.assert_close(values[0], values[1])
 
@@ -243,10 +243,10 @@ def test_counts_with_and_without_the_background_are_the_same(
 def test_losses_of_every_sort_train(
     kind: str, name: str, detector: Callable, batch: Callable
 ) -> None:
-    counts = BoxCounts.of([40, 9, 5, 2], range(1, 5), 5)
+    counts = ClassCounts.at_columns([40, 9, 5, 2], range(1, 5), 5)
     options: dict[str, Any] = {"cb_focal": {"scheme": "column"}, "federated": {"num_classes": 3}}
     loss = create_loss(
-        name, counts, num_images=counts.num_boxes, reduction="none", **options.get(name, {})
+        name, counts, num_images=counts.total, reduction="none", **options.get(name, {})
     )
     model = attach(detector(kind), loss)
     values = losses(model, batch([1, 3], []))
@@ -303,7 +303,7 @@ def test_softmax_losses_of_ours_keep_the_head_a_softmax_head(
 
 
 def test_the_epoch_reaches_an_attached_loss(detector: Callable, batch: Callable) -> None:
-    counts = BoxCounts.of([40, 9, 5, 2], range(1, 5), 5)
+    counts = ClassCounts.at_columns([40, 9, 5, 2], range(1, 5), 5)
     loss = create_loss(
         "cb_focal", counts, beta=0.9, scheme="column", start_epoch=3, reduction="none"
     )

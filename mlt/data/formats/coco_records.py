@@ -1,0 +1,177 @@
+"""COCO and LVIS annotation files as typed records: the one parser behind labels and boxes.
+
+Only the fields that are used are decoded, by msgspec into typed structs; polygons, which are most
+of a file, are skipped over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeAlias
+
+import msgspec
+
+from mlt.errors import ConfigError, DataError, MissingFileError
+
+__all__ = [
+    "CocoAnnotation",
+    "CocoAnnotations",
+    "CocoCategory",
+    "CocoImage",
+    "CocoRecords",
+    "LoadedCoco",
+    "read_coco_records",
+]
+
+
+class LoadedCoco(Protocol):
+    """What is used of a ``pycocotools.coco.COCO`` or a ``lvis.LVIS``: its parsed file."""
+
+    dataset: dict[str, Any]
+
+
+CocoAnnotations: TypeAlias = str | Path | Mapping[str, Any] | LoadedCoco
+"""A COCO or LVIS file, its parsed content, or the loaded ``COCO`` or ``LVIS`` object."""
+
+_Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class CocoImage(msgspec.Struct, gc=False):
+    """An image; LVIS gives no ``file_name``."""
+
+    id: _Id
+    file_name: str | None = None
+    width: int | float | None = None
+    height: int | float | None = None
+
+
+class CocoAnnotation(msgspec.Struct, gc=False):
+    """An object in an image; ``bbox`` is x, y, width, height in pixels, ``area`` square pixels."""
+
+    image_id: _Id
+    category_id: _Id
+    area: int | float | None = None
+    bbox: tuple[float, ...] | None = None
+    ignore: bool | int | None = None
+    iscrowd: bool | int | None = None
+
+
+class CocoCategory(msgspec.Struct, gc=False):
+    """A category; LVIS says how frequent it is in its training set: r, c or f, and counts."""
+
+    id: _Id
+    name: str | None = None
+    frequency: str | None = None
+    image_count: int | None = None
+    instance_count: int | None = None
+
+
+class CocoRecords(msgspec.Struct):
+    """What a file holds, in its order. ``source`` names it in messages."""
+
+    source: str
+    images: list[CocoImage]
+    annotations: list[CocoAnnotation]
+    categories: list[CocoCategory]
+
+    def category_ids(self) -> list[int]:
+        """The ids in ascending order, in which contiguous labels 0 to C - 1 are counted."""
+        return sorted(category.id for category in self.categories)
+
+
+class _File(msgspec.Struct):
+    # Optional here so that a file without them gets a better message than msgspec's.
+    images: list[CocoImage] | None = None
+    annotations: list[CocoAnnotation] | None = None
+    categories: list[CocoCategory] | None = None
+
+
+def read_coco_records(annotations: CocoAnnotations) -> CocoRecords:
+    """Read a COCO or LVIS file, or take over what was read of one already.
+
+    Args:
+        annotations: The JSON file, its parsed content, or a loaded ``pycocotools.coco.COCO`` or
+            ``lvis.LVIS``.
+
+    Raises:
+        ConfigError: If it is none of these.
+        MissingFileError: If the file does not exist.
+        DataError: If it is not JSON, or neither COCO nor LVIS; the message says where.
+
+    Example:
+        >>> records = read_coco_records({
+        ...     "images": [{"id": 4}], "categories": [{"id": 9, "name": "dog"}],
+        ...     "annotations": [{"image_id": 4, "category_id": 9, "bbox": [0, 0, 5, 2]}],
+        ... })
+        >>> records.annotations[0].bbox, records.category_ids()
+        ((0.0, 0.0, 5.0, 2.0), [9])
+    """
+    if isinstance(annotations, (str, Path)):
+        return _from_file(Path(annotations))
+    content = getattr(annotations, "dataset", annotations)
+    if not isinstance(content, Mapping):
+        raise ConfigError(
+            "expected an annotation file, its parsed content or a loaded COCO or LVIS object, got "
+            f"{type(annotations).__name__}"
+        )
+    kind = "content" if content is annotations else f"loaded {type(annotations).__name__} object"
+    return _from_content(dict(content), f"the {kind}")
+
+
+def _from_file(path: Path) -> CocoRecords:
+    if not path.is_file():
+        raise MissingFileError(f"there is no annotation file {path}")
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")  # the byte order mark
+    start = data[:100].lstrip()
+    if not start:
+        raise DataError(f"{path} is empty; is the download complete?")
+    if start.startswith(b"["):
+        raise DataError(
+            f"{path} is not a COCO or LVIS instances file: it holds a list, as files of detection "
+            f"results do, where an object with images, annotations and categories was expected"
+        )
+    try:
+        file = msgspec.json.decode(data, type=_File)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{path} is not a COCO or LVIS instances file: {_explain(error)}") from None
+    except msgspec.DecodeError as error:
+        if "truncated" in str(error):
+            raise DataError(
+                f"{path} is cut off: its JSON has not ended after {len(data):,} bytes; "
+                f"is the download complete?"
+            ) from None
+        raise DataError(f"{path} is not JSON: {error}") from None
+    return _records(file, str(path), lambda: list(msgspec.json.decode(data, type=dict[str, Any])))
+
+
+def _from_content(content: dict[str, Any], source: str) -> CocoRecords:
+    try:
+        file = msgspec.convert(content, type=_File)
+    except msgspec.ValidationError as error:
+        raise DataError(
+            f"{source} is not like a COCO or LVIS instances file: {_explain(error)}"
+        ) from None
+    for record in file.annotations or ():
+        # COCOeval writes ignore = iscrowd into what it evaluates; the file did not say so.
+        if record.iscrowd:
+            record.ignore = None
+    return _records(file, source, lambda: list(content))
+
+
+def _records(file: _File, source: str, keys: Callable[[], list[str]]) -> CocoRecords:
+    if file.images is None or file.annotations is None or file.categories is None:
+        found = keys()
+        absent = [k for k in ("images", "annotations", "categories") if k not in found]
+        raise DataError(
+            f"{source} is not a COCO or LVIS instances file: it has no {' and no '.join(absent)}; "
+            f"its keys are {', '.join(found[:10]) or 'none'}. Labels are in instances_*.json"
+        )
+    return CocoRecords(source, file.images, file.annotations, file.categories)
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    text = str(error)
+    if "_id`" in text or ".id`" in text:
+        text += "; ids must be 64-bit integers, and an annotation needs image_id and category_id"
+    return text

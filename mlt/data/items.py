@@ -1,0 +1,128 @@
+"""What an item of a data set of one's own must be, and targets and masks as checked arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlt.errors import DataError
+
+__all__ = ["check_item", "known_array", "target_array"]
+
+
+def check_item(item: Any, class_names: Sequence[str], where: str) -> tuple[Tensor, Tensor, Any]:
+    """Take an item apart and refuse what training could not use.
+
+    Args:
+        item: ``(image, target)`` or ``(image, target, known)``.
+        class_names: C names; a target has one number for each.
+        where: What the item is, for messages.
+
+    Returns:
+        The image, a tensor as it came; the target, (C,) float32 in [0, 1]; which labels were
+        annotated, (C,) bool, or None.
+
+    Raises:
+        DataError: If it is anything else; says what it is and what to give instead.
+
+    Example:
+        >>> image, target, known = check_item((torch.zeros(3, 8, 8), [0, 1]), ["a", "b"], "item 0")
+        >>> target, known
+        (tensor([0., 1.]), None)
+    """
+    if isinstance(item, Mapping):
+        raise DataError(
+            f"{where} is a dictionary with the keys {', '.join(map(str, item))}; expected a tuple "
+            "(image, target) or (image, target, known)"
+        )
+    if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+        amount = f" of {len(item)}" if isinstance(item, (tuple, list)) else ""
+        raise DataError(
+            f"{where} is a {type(item).__name__}{amount}; expected a tuple (image, target) or "
+            "(image, target, known)"
+        )
+    image = item[0]
+    if not isinstance(image, Tensor):
+        raise DataError(
+            f"{where}: the image is a {type(image).__module__}.{type(image).__name__}, expected a "
+            "tensor, because images are used as they come. In the data set's transform, convert "
+            "it, for example with torchvision.transforms.v2.Compose([ToImage(), "
+            "ToDtype(torch.float32, scale=True), Normalize(mean, std)])"
+        )
+    shape = (len(class_names),)
+    target = target_array(item[1], shape, class_names, f"{where}: the target")
+    known = item[2] if len(item) == 3 else None
+    if known is not None:
+        known = torch.from_numpy(known_array(known, shape, f"{where}: known"))
+    return image, torch.from_numpy(target), known
+
+
+def target_array(
+    values: Any, shape: tuple[int, ...], class_names: Sequence[str], what: str
+) -> np.ndarray:
+    """Targets as float32 of this shape, whose last axis is the classes; all are in [0, 1].
+
+    Args:
+        values: A tensor, an array or nested lists.
+        shape: ``(C,)`` for an item, ``(N, C)`` for a data set.
+        class_names: C names.
+        what: Begins the messages.
+
+    Raises:
+        DataError: If the shape is another, or a value is NaN or outside [0, 1]; names the first.
+    """
+    targets = _array(values, what)
+    if targets.shape != shape:
+        expected = "one number a class, 1 where the image has it" if len(shape) == 1 else (
+            "one row an image and one column a class, 1 where the image has it"
+        )  # fmt: skip
+        raise DataError(
+            f"{what} has the shape {targets.shape}, but {shape} is expected for the "
+            f"{len(class_names)} class_names: {expected}"
+        )
+    if targets.dtype.kind not in "biuf":
+        raise DataError(f"{what} must be numbers in [0, 1], got an array of {targets.dtype}")
+    wrong = np.argwhere(~((targets >= 0) & (targets <= 1)))  # NaN is neither
+    if len(wrong):
+        place = tuple(wrong[0])
+        row = f" of item {place[0]}" if len(shape) == 2 else ""
+        raise DataError(
+            f"{what}{row} is {targets[place]} for {class_names[place[-1]]!r}, expected 0 to 1; for "
+            "a label that was not annotated give 0, and False in known"
+        )
+    return targets.astype(np.float32)
+
+
+def known_array(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
+    """A mask of annotated labels as bool of this shape.
+
+    Args:
+        values: A tensor, an array or nested lists of True and False, or 1 and 0.
+        shape: ``(C,)`` for an item, ``(N, C)`` for a data set.
+        what: Begins the messages.
+
+    Raises:
+        DataError: If the shape is another, or a value is something else.
+    """
+    known = _array(values, what)
+    if known.shape != shape:
+        raise DataError(
+            f"{what} has the shape {known.shape}, but {shape} is expected, that of the targets"
+        )
+    if known.dtype.kind not in "biuf" or not bool(np.isin(known, (0, 1)).all()):
+        raise DataError(f"{what} must be True where a label was annotated and False where not")
+    return known.astype(bool)
+
+
+def _array(values: Any, what: str) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        return (values.float() if values.is_floating_point() else values).numpy()
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise DataError(f"{what} cannot be made into an array: {error}") from None

@@ -1,0 +1,115 @@
+"""The images of a run: its training split, its test images, and whether they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from mlt.data.image_files import count_shared
+from mlt.data.labels import LabelTable
+from mlt.data.settings import (
+    DataConfig,
+)
+from mlt.data.split import Split
+
+__all__ = ["Data", "fit_together", "load_data", "training_split"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run.
+
+    Attributes:
+        train: The training split.
+        test: The test images, with the same classes.
+        validation: Images to watch training on, with the same classes; None where there are none.
+        split: How the training split came about.
+        notes: What a user should know about the data.
+    """
+
+    train: LabelTable
+    test: LabelTable
+    validation: LabelTable | None
+    split: Split
+    notes: tuple[str, ...]
+
+
+def load_data(config: DataConfig, cache: Path | None = None) -> Data:
+    """Read the annotations, make or load the split, and check that it all fits together.
+
+    Args:
+        config: Where the data is.
+        cache: Folder for label tables, so that the next start is instant; None: no cache.
+
+    Raises:
+        MissingFileError: If annotations or images are absent; says what to put where.
+        DataError: If training and test data have different classes, or a part has no image.
+    """
+    source = config.source(cache)
+    split, train = training_split(config, cache)
+    test = source.test(train.class_names)
+    validation = source.validation(train.class_names)
+    for name, part in (("training", train), ("validation", validation), ("test", test)):
+        if part is not None:
+            source.check(part, name)
+    return fit_together(train, test, validation, split)
+
+
+def fit_together(
+    train: LabelTable, test: LabelTable, validation: LabelTable | None, split: Split
+) -> Data:
+    """Put the parts together, with notes on what a user should know about them.
+
+    Args:
+        train: The training split.
+        test: The test images, with the same classes.
+        validation: Images to watch training on; None where there are none.
+        split: How the training split came about.
+    """
+    parts = {"training": train, "validation": validation, "test": test}
+    present = {name: table for name, table in parts.items() if table is not None}
+    return Data(train, test, validation, split, (*_notes(split, train), *_shared(present)))
+
+
+def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
+    """Read the training annotations, make or load the split, and cut it out of them.
+
+    Args:
+        config: Where the data is.
+        cache: Folder for label tables.
+    """
+    source = config.source(cache)
+    table = source.train()
+    split = Split.load(config.split) if config.split else source.build_split(table)
+    return split, split.apply(table)
+
+
+def _shared(parts: Mapping[str, LabelTable]) -> Iterator[str]:
+    """A warning for each two parts, in the order of training and testing, that share images."""
+    for earlier, later in combinations(parts, 2):
+        both = count_shared(parts[earlier], parts[later])
+        if both:
+            yield (
+                f"warning: {both} of {len(parts[later])} {later} images are {earlier} images too; "
+                "results on them look better than they are"
+            )
+
+
+def _notes(split: Split, train: LabelTable) -> tuple[str, ...]:
+    notes = []
+    if split.matches_published is True:
+        notes.append(f"{split.name}: the training split is the published one")
+    elif split.matches_published is False:
+        notes.append(
+            f"{split.name}: the training split is NOT the published one: "
+            f"{'; '.join(split.mismatches)}"
+        )
+    counts = np.bincount(train.labels.indices, minlength=train.num_classes)
+    without = [train.class_names[c] for c in np.flatnonzero(counts == 0)]
+    if without:
+        notes.append(f"classes without a training image: {', '.join(without)}")
+    return tuple(notes)

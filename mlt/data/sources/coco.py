@@ -1,0 +1,100 @@
+"""Data of one's own in COCO's format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from pydantic import Field
+
+from mlt.data.sources.base import DataSettings, DataSource, OwnDataSettings, Part
+from mlt.errors import MissingFileError
+from mlt.settings import Settings
+
+if TYPE_CHECKING:
+    from mlt.data.labels import LabelTable
+
+__all__ = ["CocoData", "CocoPart", "CocoSource", "InstancesSource"]
+
+
+class CocoPart(Settings):
+    """One COCO annotation file and the folder of its images, both relative to the root."""
+
+    annotations: str
+    images: str
+
+
+class CocoData(OwnDataSettings):
+    """Your own data in COCO's format."""
+
+    name: Literal["coco"]
+    train: CocoPart
+    test: CocoPart
+    validation: CocoPart | None = None
+    """Images to watch training on and to choose the best epoch by; null watches the test images."""
+    min_image_size: int = Field(0, ge=0)
+    """Training images with a side shorter than this many pixels are left out."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether validation images are named."""
+        return self.validation is not None
+
+    def source(self, cache: Path | None = None) -> CocoSource:
+        """What reads this data."""
+        return CocoSource(self, cache)
+
+
+S = TypeVar("S", bound=DataSettings)
+
+
+class InstancesSource(DataSource[S]):
+    """Parts that are a COCO annotation file and a folder of images each."""
+
+    min_image_size = 0
+    """Training images with a side shorter than this many pixels are left out."""
+
+    def coco_part(self, part: Part) -> CocoPart:
+        """The file and the folder of a part; here, the published names of ``instances_*.json``."""
+        return CocoPart(annotations=f"annotations/instances_{part}.json", images=part)
+
+    def part_file(self, part: Part) -> Path:
+        """The annotation file of a part."""
+        return self.root / self.coco_part(part).annotations
+
+    def files(self) -> list[Path]:
+        """The annotation file of the training part."""
+        return [self.part_file("train")]
+
+    def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
+        """Read a part; its file names all classes."""
+        from mlt.data.formats.coco import read_coco
+
+        file, images = self.part_file(part), self.root / self.coco_part(part).images
+        if not file.is_file():
+            raise MissingFileError(
+                f"data: there is no annotation file {file} (data.root: {self.root})"
+            )
+        size = self.min_image_size if part == "train" else 0
+        return self._through_cache(
+            f"{self.settings.name}_{part}",  # type: ignore[attr-defined]
+            [file],
+            {"root": str(images), "min_image_size": size},
+            partial(read_coco, file, images, min_image_size=size),
+        )
+
+
+class CocoSource(InstancesSource[CocoData]):
+    """Reads the files that a configuration names."""
+
+    def __init__(self, settings: CocoData, cache: Path | None = None) -> None:
+        super().__init__(settings, cache)
+        self.min_image_size = settings.min_image_size
+
+    def coco_part(self, part: Part) -> CocoPart:
+        """The file and the folder of a part."""
+        named = getattr(self.settings, part)
+        assert isinstance(named, CocoPart)  # the validation part is asked for only if it is named
+        return named

@@ -1,0 +1,182 @@
+"""Build a split: the published ones by their recipe, a long tail out of any data, or all images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlt.data.digests import source_digest
+from mlt.data.labels import LabelTable
+from mlt.data.longtail import class_order, pareto_profile, select_pareto, select_published
+from mlt.data.names import name_difference
+from mlt.data.published import PUBLISHED, mismatches_with
+from mlt.data.split import Split
+from mlt.errors import ConfigError, DataError, MissingFileError
+
+__all__ = ["build_pareto_split", "build_published_split", "full_split", "read_image_ids"]
+
+log = logging.getLogger(__name__)
+
+
+def build_published_split(
+    name: str,
+    table: LabelTable,
+    image_ids: Sequence[int] | Sequence[str] | None = None,
+    sources: Iterable[str | Path] = (),
+) -> Split:
+    """Build COCO-MLT or VOC-MLT and say whether it is the published one.
+
+    Args:
+        name: ``"coco_mlt"`` or ``"voc_mlt"``.
+        table: All of VOC2012 trainval, or all of COCO train2017 read with ``min_image_size=32``.
+        image_ids: The published ids, from :func:`read_image_ids`; None draws them by the recipe.
+            Digits are taken as integers if the ids of ``table`` are integers.
+        sources: Annotation files or folders to note in the split, with their SHA-256.
+
+    Returns:
+        A split with ``matches_published`` True or False and the ``mismatches``.
+
+    Raises:
+        ConfigError: If there is no published split of that name.
+        DataError: If an id is not in the table, or no image has a label.
+
+    Example:
+        >>> table = LabelTable.from_lists(["a"], ["a.jpg"], ["cat"], [[0]])
+        >>> build_published_split("voc_mlt", table).mismatches[0]
+        '1 images, but the published split has 1,142'
+    """
+    if name not in PUBLISHED:
+        raise ConfigError(
+            f"there is no published split {name!r}; there are {', '.join(sorted(PUBLISHED))}"
+        )
+    published = PUBLISHED[name]
+    recipe: dict[str, Any] = {"name": name}
+    if image_ids is not None:
+        recipe |= {"selection": "given ids"}
+        rows = table.find(_like_ids_of(table, image_ids))
+    else:
+        # The original numbered the images that have an annotation, and the draw depends on it.
+        labelled = np.flatnonzero(np.diff(table.labels.indptr))
+        profile = pareto_profile(table.num_classes, published.b, published.max, published.min)
+        order = class_order(table)
+        rows = labelled[select_published(table.labels[labelled], order, profile, seed=0)]
+        recipe |= _parameters("published", published.b, published.max, published.min, seed=0)
+    difference = name_difference(
+        published.class_names, table.class_names, published.name, "the annotations"
+    )
+    if difference:
+        log.warning("the classes are not named as in %s: %s", published.annotations, difference)
+    part = table.take(rows)
+    mismatches = mismatches_with(published, part)
+    return _split(name, part, recipe, sources, not mismatches, mismatches)
+
+
+def build_pareto_split(
+    table: LabelTable,
+    name: str = "pareto",
+    *,
+    b: float = 6.0,
+    max: int = 1200,
+    min: int = 1,
+    seed: int = 0,
+    sources: Iterable[str | Path] = (),
+) -> Split:
+    """Cut a long-tailed split out of any table; every class that has an image keeps one.
+
+    Args:
+        table: All images there are to choose from.
+        name: What to call the split.
+        b: Shape of the Pareto profile, see :func:`mlt.data.longtail.pareto_profile`.
+        max: Target of the most frequent class, in images.
+        min: What the targets fall towards, in images.
+        seed: Of the draw. NumPy may draw otherwise in another version; a saved split stays.
+        sources: Annotation files or folders to note in the split, with their SHA-256.
+
+    Raises:
+        ConfigError: If a parameter is out of range.
+        DataError: If no image has a label.
+
+    Example:
+        >>> table = LabelTable.from_lists(range(9), map(str, range(9)), ["cat"], [[0]] * 9)
+        >>> build_pareto_split(table, max=4).num_images
+        4
+    """
+    profile = pareto_profile(table.num_classes, b, max, min)
+    order = class_order(table)
+    part = table.take(select_pareto(table.labels, order, profile, seed))
+    recipe = {"name": "pareto", **_parameters("generator", b, max, min, seed)}
+    return _split(name, part, recipe, sources, None, [])
+
+
+def full_split(table: LabelTable, name: str = "full", sources: Iterable[str | Path] = ()) -> Split:
+    """The split of all images of a table, labelled or not, in its order.
+
+    Raises:
+        DataError: If the table has no image.
+
+    Example:
+        >>> table = LabelTable.from_lists([4, 2], ["4.jpg", "2.jpg"], ["cat"], [[0], []])
+        >>> full_split(table).image_ids
+        (4, 2)
+    """
+    return _split(name, table, {"name": "full", "selection": "all"}, sources, None, [])
+
+
+def read_image_ids(file: str | Path) -> list[str]:
+    """Read a text file of image ids, one a line; blank lines are skipped.
+
+    Raises:
+        MissingFileError: If the file does not exist.
+        DataError: If it is empty or not text.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise MissingFileError(f"there is no file of image ids {file}")
+    try:
+        ids = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError:
+        raise DataError(f"{file} is not text; expected one image id a line") from None
+    ids = [image_id for image_id in ids if image_id]
+    if not ids:
+        raise DataError(f"{file} has no image id; expected one a line")
+    return ids
+
+
+def _parameters(selection: str, b: float, max: int, min: int, seed: int) -> dict[str, Any]:
+    return {"selection": selection, "b": b, "max": max, "min": min, "seed": seed}
+
+
+def _split(
+    name: str,
+    part: LabelTable,
+    recipe: Mapping[str, Any],
+    sources: Iterable[str | Path],
+    matches: bool | None,
+    mismatches: Sequence[str],
+) -> Split:
+    counts = part.class_counts().counts
+    return Split(
+        name=name,
+        image_ids=tuple(part.image_ids.tolist()),
+        class_names=part.class_names,
+        class_counts=tuple(counts.tolist()),
+        recipe=recipe,
+        sources=tuple({"file": Path(s).name, "sha256": source_digest(s)} for s in sources),
+        matches_published=matches,
+        mismatches=tuple(mismatches),
+    )
+
+
+def _like_ids_of(table: LabelTable, image_ids: Sequence[int] | Sequence[str]) -> list[Any]:
+    """Ids from a text file are strings; COCO's are integers."""
+    if table.has_string_ids:
+        return [str(i) for i in image_ids]
+    # int() would read "2008_000002" as a number.
+    wrong = next((i for i in image_ids if not str(i).lstrip("-").isdecimal()), None)
+    if wrong is not None:
+        raise DataError(f"the image ids of this data set are integers, but {wrong!r} is none")
+    return [int(i) for i in image_ids]

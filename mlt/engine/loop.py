@@ -1,0 +1,213 @@
+"""The training loop: one epoch, and everything that changes while it runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+
+from mlt.config.training import TrainingConfig
+from mlt.data.loader import Batch, Loader
+from mlt.engine.own import OwnLoss
+from mlt.errors import DataError, TrainingError
+from mlt.losses import Loss
+from mlt.models import Classifier
+from mlt.runtime.device import autocast
+from mlt.runtime.interrupt import GracefulStop
+from mlt.runtime.progress import Progress
+
+__all__ = ["Position", "Training", "train_epoch"]
+
+
+@dataclass
+class Position:
+    """How far training is.
+
+    Attributes:
+        epoch: Epochs that are complete.
+        batch: Batches done of the epoch that follows.
+        updates: Optimizer updates since the start.
+        loss_sum: Sum over those batches of loss times images.
+        images: Images of those batches.
+        last_loss: Mean loss of the epoch that was completed last; None before the first.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    updates: int = 0
+    loss_sum: float = 0.0
+    images: int = 0
+    last_loss: float | None = None
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss of the epoch so far; NaN before its first image."""
+        return self.loss_sum / self.images if self.images else math.nan
+
+    def next_epoch(self) -> None:
+        """The epoch is complete."""
+        self.last_loss = self.mean_loss if self.images else None
+        self.epoch += 1
+        self.batch, self.loss_sum, self.images = 0, 0.0, 0
+
+
+@dataclass
+class Training:
+    """Everything that changes while training; what a resumed run needs back.
+
+    Attributes:
+        model: The model in training.
+        loss: The loss; some carry state.
+        optimizer: Updates the model.
+        scheduler: A timm scheduler, stepped after every update.
+        scaler: Scales gradients under fp16; does nothing otherwise.
+        ema: The moving average of the weights, or None.
+        position: How far it is.
+    """
+
+    model: nn.Module
+    loss: Loss | OwnLoss
+    optimizer: torch.optim.Optimizer
+    scheduler: Any
+    scaler: torch.amp.GradScaler
+    ema: ModelEmaV3 | None
+    position: Position
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The model to evaluate and save: the moving average if there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+    def state_dict(self) -> dict[str, Any]:
+        """All state, in types that load without unpickling objects."""
+        return {
+            "model": self.model.state_dict(),
+            "loss": self.loss.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": None if self.ema is None else self.ema.module.state_dict(),
+            "position": asdict(self.position),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where :meth:`state_dict` was taken."""
+        self.model.load_state_dict(state["model"])
+        self.loss.load_state_dict(state["loss"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.ema is not None:
+            self.ema.module.load_state_dict(state["ema"])
+        self.position = Position(**state["position"])
+        self.scheduler.step_update(self.position.updates)
+        torch.set_rng_state(state["rng"].cpu())
+        if torch.cuda.is_available() and len(state["cuda_rng"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda_rng"]])
+
+
+def train_epoch(
+    training: Training,
+    loader: Loader,
+    config: TrainingConfig,
+    device: torch.device,
+    stop: GracefulStop,
+) -> None:
+    """Train one epoch, or what an interruption left of it.
+
+    Args:
+        training: What is trained; its position says where to begin and is kept up to date.
+        loader: Batches of the training images.
+        config: Epochs, accumulation, clipping, precision.
+        device: Where to compute.
+        stop: Asked after every update; when a stop is requested, the epoch is left incomplete.
+
+    Raises:
+        TrainingError: If the loss is not finite; names the batch and its images.
+        DataError: If not one image of the epoch could be read.
+    """
+    position = training.position
+    if isinstance(training.model, Classifier):
+        training.model.train_backbone(position.epoch >= config.head_only_epochs)
+    training.model.train()
+    training.loss.set_epoch(position.epoch)
+    loader.set_epoch(position.epoch, start_batch=position.batch)
+    batches = position.batch + len(loader)
+    title = f"epoch {position.epoch + 1}/{config.epochs}"
+    with Progress(title, batches, done=position.batch) as progress:
+        for batch in loader:
+            group_start = position.batch - position.batch % config.accumulate
+            group_size = min(config.accumulate, batches - group_start)
+            value = _backward(training, batch, config, device, group_size)
+            position.batch += 1
+            position.loss_sum += value * len(batch.indices)
+            position.images += len(batch.indices)
+            progress.step(
+                len(batch.indices),
+                loss=position.mean_loss,
+                lr=max(group["lr"] for group in training.optimizer.param_groups),
+            )
+            if position.batch == group_start + group_size:
+                _update(training, config)
+                if stop.requested:
+                    return
+    if position.images == 0:
+        raise DataError("not one training image could be read; see the messages above")
+    position.next_epoch()
+
+
+def _backward(
+    training: Training, batch: Batch, config: TrainingConfig, device: torch.device, group_size: int
+) -> float:
+    """Add the gradient of one batch; give its loss."""
+    # Images that cannot be read may leave none, or one, over which batch norm cannot normalise.
+    if len(batch.indices) < min(2, config.batch_size):
+        return 0.0
+    channels_last = config.channels_last and batch.images.ndim == 4
+    layout = torch.channels_last if channels_last else torch.preserve_format
+    images = batch.images.to(device, non_blocking=True, memory_format=layout)
+    targets = batch.targets.to(device, non_blocking=True)
+    known = None if batch.known is None else batch.known.to(device, non_blocking=True)
+    with autocast(device, config.autocast):
+        logits = training.model(images)
+        loss = training.loss(logits, targets, known)
+    value = loss.item()
+    if not math.isfinite(value):
+        raise TrainingError(_not_finite(training.position, batch, logits, value))
+    training.scaler.scale(loss / group_size).backward()
+    return value
+
+
+def _update(training: Training, config: TrainingConfig) -> None:
+    """One step of the optimizer with the gradients that were added up, if there are any."""
+    groups = training.optimizer.param_groups
+    if any(parameter.grad is not None for group in groups for parameter in group["params"]):
+        _step(training, config)
+    training.position.updates += 1
+    training.scheduler.step_update(training.position.updates)
+
+
+def _step(training: Training, config: TrainingConfig) -> None:
+    if config.clip_grad_norm is not None:
+        training.scaler.unscale_(training.optimizer)
+        nn.utils.clip_grad_norm_(training.model.parameters(), config.clip_grad_norm)
+    training.scaler.step(training.optimizer)
+    training.scaler.update()
+    training.optimizer.zero_grad(set_to_none=True)
+    if training.ema is not None:
+        training.ema.update(training.model, step=training.position.updates + 1)
+
+
+def _not_finite(position: Position, batch: Batch, logits: Tensor, value: float) -> str:
+    finite = logits.detach().float()
+    return (
+        f"the loss is {value} in epoch {position.epoch + 1}, batch {position.batch + 1} "
+        f"(rows {batch.indices.tolist()} of the training split; logits from "
+        f"{finite.min().item():.4g} to {finite.max().item():.4g}). A lower optimizer.lr, a "
+        "longer schedule.warmup_updates or training.clip_grad_norm usually helps; the checkpoints "
+        "of earlier epochs are in the run folder"
+    )

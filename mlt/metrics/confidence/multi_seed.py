@@ -1,0 +1,171 @@
+"""Several runs of one method that differ in their seed, and two methods compared over them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
+from mlt.errors import DataError
+from mlt.metrics.confidence.estimates import Gathered, Group, Groups, gather
+from mlt.metrics.confidence.influence import ClassInfluence, mean_over_models
+from mlt.metrics.confidence.interval import Interval, add_variances, analytic_interval
+from mlt.metrics.confidence.significance import Difference, t_test
+from mlt.predictions import Predictions, align
+
+__all__ = ["SeedMean", "aggregate_seeds", "compare_seeds"]
+
+
+@dataclass(frozen=True)
+class SeedMean:
+    """The mAP of a method over its seeds; NaN where undefined.
+
+    Attributes:
+        mean: Mean over the seeds.
+        sd: Standard deviation over the seeds (of a single run, so with S - 1); NaN for one seed.
+        interval: For other seeds and other test images. Of one seed: for other images alone.
+        seeds: S, the number of seeds.
+    """
+
+    mean: float
+    sd: float
+    interval: Interval
+    seeds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, None where undefined."""
+        return {
+            "mean": None if math.isnan(self.mean) else self.mean,
+            "sd": None if math.isnan(self.sd) else self.sd,
+            "interval": self.interval.to_json(),
+            "seeds": self.seeds,
+        }
+
+
+def aggregate_seeds(
+    runs: Sequence[Predictions],
+    limits: GroupLimits | None = None,
+    *,
+    groups: Groups | None = None,
+    level: float = 0.95,
+) -> dict[str, SeedMean]:
+    """Mean, spread and interval of the mAP of one method over its seeds.
+
+    The interval carries two sources of chance: which images were tested, by the influence of each
+    image on the mean over the seeds, and which seeds were drawn, by their variance over S. Their
+    degrees of freedom are combined by Welch and Satterthwaite, so that three seeds make a wide
+    interval where seeds matter and a narrow one where they do not. The variance over seeds contains
+    a part of the other (how images and seeds interact), which errs on the wide side.
+
+    Args:
+        runs: One predictions a seed, on the same images. The training counts of the first make
+            head, medium and tail; where they differ from those of what this is set beside, give
+            the same ``groups`` to both.
+        limits: Where head, medium and tail begin.
+        groups: Class indices of named groups, to be averaged in place of head, medium and tail:
+            single classes, for example.
+        level: Confidence.
+
+    Returns:
+        One for "total", "head", "medium" and "tail", or "total" and those groups.
+
+    Raises:
+        DataError: If there is no run or they are not of the same images, classes and targets.
+    """
+    if not runs:
+        raise DataError("there is no run to aggregate")
+    gathered = _gather(runs, groups or groups_of(runs[0], limits), mean_over_models)
+    result = {}
+    for name, group in gathered.groups.items():
+        means = _means(gathered, group)
+        variance, freedom = _variance_of_mean(means)
+        interval = analytic_interval(
+            group.mean, level, extra_variance=variance, extra_freedom=freedom
+        )
+        sd = float(np.std(means, ddof=1)) if len(means) > 1 else math.nan
+        result[name] = SeedMean(float(means.mean()), sd, interval, len(means))
+    return result
+
+
+def compare_seeds(
+    first: Sequence[Predictions],
+    second: Sequence[Predictions],
+    limits: GroupLimits | None = None,
+    *,
+    groups: Groups | None = None,
+    level: float = 0.95,
+) -> dict[str, Difference]:
+    """The difference in mAP of two methods, each over its own seeds, on the same images.
+
+    The test-set part of the variance is paired: what makes an image hard for both methods cancels.
+    The seeds are not, since seed 1 of one method has nothing in common with seed 1 of another.
+    Test and interval are Student's t with the degrees of freedom of :func:`aggregate_seeds`. With
+    one seed a side only the test images vary, and the answer is about these two models.
+
+    Args:
+        first: Predictions of the one method, a seed each. The training counts of the first of
+            them make head, medium and tail, for both sides.
+        second: Predictions of the other, a seed each.
+        limits: Where head, medium and tail begin.
+        groups: Class indices of named groups, to be compared in place of head, medium and tail:
+            single classes, for example.
+        level: Confidence.
+
+    Returns:
+        First minus second for "total", "head", "medium" and "tail", or "total" and those groups.
+
+    Raises:
+        DataError: If a side has no run or they are not of the same images, classes and targets.
+    """
+    count = len(first)
+    if not count or not second:
+        raise DataError("there is no run to compare on one of the sides")
+
+    def difference(runs: Sequence[ClassInfluence]) -> ClassInfluence:
+        return mean_over_models(runs[:count]).minus(mean_over_models(runs[count:]))
+
+    gathered = _gather([*first, *second], groups or groups_of(first[0], limits), difference)
+    result = {}
+    for name, group in gathered.groups.items():
+        a, b = np.split(_means(gathered, group), [count])
+        of_seeds = add_variances(_variance_of_mean(a), _variance_of_mean(b))
+        variance, freedom = add_variances(group.mean.variance(), of_seeds)
+        result[name] = t_test(float(a.mean() - b.mean()), variance, freedom, level)
+    return result
+
+
+def groups_of(predictions: Predictions, limits: GroupLimits | None) -> dict[str, NDArray[np.intp]]:
+    """Class indices of head, medium and tail."""
+    return ClassCounts.from_counts(
+        predictions.class_counts, predictions.num_train_images, limits=limits
+    ).groups
+
+
+def _gather(
+    runs: Sequence[Predictions],
+    groups: Groups,
+    combine: Callable[[Sequence[ClassInfluence]], ClassInfluence],
+) -> Gathered:
+    first = runs[0]
+    aligned = [first.logits, *(align(first, run).logits for run in runs[1:])]
+    return gather(first.targets, aligned, first.known, groups, combine)
+
+
+def _means(gathered: Gathered, group: Group) -> NDArray[np.float64]:
+    """(S,) mAP of each run over the classes of the group; NaN if it has none."""
+    if not group.columns:
+        return np.full(len(gathered.values), np.nan)
+    return gathered.values[:, group.columns].mean(axis=1)
+
+
+def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:
+    """Variance of the mean over seeds and its degrees of freedom; nothing is known of one seed."""
+    if len(means) < 2:
+        return 0.0, math.inf
+    return float(np.var(means, ddof=1)) / len(means), len(means) - 1.0

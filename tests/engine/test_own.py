@@ -1,0 +1,259 @@
+"""Data, model, loss and a function per epoch, handed over from Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+import mlt
+from mlt.config import Config, parse_config
+from mlt.data import LabelTable
+from mlt.data.run_data import load_data
+from mlt.data.transforms import build_transforms
+from mlt.errors import CheckpointError, ConfigError, DataError
+from mlt.inference import Predictor
+from mlt.losses import create_loss
+from mlt.metrics import Predictions
+from mlt.models import build_model
+from mlt.models.checkpoint import load_checkpoint, read_info
+from mlt.run_folder import RunFolder
+
+
+class Net(nn.Module):
+    """A model that knows nothing of mlt."""
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4), nn.BatchNorm2d(8), nn.ReLU())
+        self.classify = nn.Linear(8 * 64, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classify(nn.functional.adaptive_avg_pool2d(self.features(images), 8).flatten(1))
+
+
+class Items(Dataset):
+    """A data set of tensors; as somebody has it who never heard of mlt, but for the names."""
+
+    def __init__(self, table: LabelTable, names: list[str], size: int = 32) -> None:
+        config = {"name": "plain", "size": size, "shift": 0}
+        form = parse_transforms(config)
+        transform = build_transforms(form, (0.5,) * 3, (0.5,) * 3, train=False)
+        from mlt.data.images import load_image
+
+        self.images = [transform(load_image(table.image_path(row))) for row in range(len(table))]
+        self.targets = table.targets(range(len(table)))
+        self.class_names = names
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return self.images[row], torch.from_numpy(self.targets[row])
+
+
+def parse_transforms(config: dict[str, Any]) -> Any:
+    from mlt.data.transform_settings import PlainTransforms
+
+    return PlainTransforms.model_validate(config)
+
+
+@pytest.fixture
+def config(plain_values: dict[str, Any]) -> Config:
+    values = plain_values | {
+        "optimizer": {"name": "adamw", "lr": 0.003},
+        "training": {"epochs": 2, "batch_size": 16, "workers": 0},
+    }
+    return parse_config(values)
+
+
+@pytest.fixture
+def tables(config: Config) -> dict[str, LabelTable]:
+    data = load_data(config.data)
+    return {"train": data.train, "test": data.test}
+
+
+def test_what_is_handed_over_is_what_the_configuration_would_have_built(
+    config: Config, tables: dict[str, LabelTable], tmp_path: Path
+) -> None:
+    built = mlt.train(config)
+    loss = create_loss("bce")
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, 4, tables["train"].class_counts().prior, 32)
+    other = config.model_copy(update={"output": str(tmp_path / "own")})
+    handed = mlt.train(other, data=tables, model=model, loss=loss)
+    first, second = (RunFolder(c.output).predictions for c in (config, other))
+    np.testing.assert_array_equal(Predictions.load(first).logits, Predictions.load(second).logits)
+    assert handed.total == built.total
+    assert json.loads(RunFolder(other.output).handed_over.read_text()) == {
+        "data": {
+            "train": "mlt.data.labels.LabelTable, 48 images",
+            "test": "mlt.data.labels.LabelTable, 32 images",
+        },
+        "model": "mlt.models.classifier.Classifier",
+        "loss": "mlt.losses.elementwise.ElementwiseLoss",
+    }
+    assert not RunFolder(config.output).handed_over.exists()
+
+
+def test_a_whole_run_of_ones_own(
+    config: Config, tables: dict[str, LabelTable], tiny_names: list[str]
+) -> None:
+    data = {part: Items(table, tiny_names) for part, table in tables.items()}
+    records: list[dict[str, Any]] = []
+    summary = mlt.train(
+        config, data=data, model=Net(), loss=nn.BCEWithLogitsLoss(), on_epoch=records.append
+    )
+    folder = RunFolder(config.output)
+    assert [json.loads(line) for line in folder.history.read_text().splitlines()] == records
+    assert [record["epoch"] for record in records] == [1, 2]
+    assert [c.n_train for c in summary.per_class] == tables["train"].class_counts().counts.tolist()
+
+    # The weights carry the model's own names, and load into it.
+    state = load_checkpoint(folder.last, Net())[0].state_dict()
+    assert set(state) == set(Net().state_dict())
+    assert read_info(folder.last).model == {"own": f"{__name__}.Net"}
+    again = mlt.evaluate(config, folder.last, data=data, model=Net())
+    assert again.total == summary.total
+
+    with pytest.raises(CheckpointError, match=r"a model of your own, .*Net, .*give the model"):
+        mlt.evaluate(config, folder.last)
+    with pytest.raises(CheckpointError, match="tensors of a data set of your own"):
+        mlt.evaluate(config, folder.last, model=Net())
+    with pytest.raises(CheckpointError, match="tensors of a data set of your own"):
+        Predictor.from_checkpoint(folder.last, model=Net())
+
+
+def test_a_model_of_ones_own_on_image_files_predicts_image_files(
+    config: Config, tables: dict[str, LabelTable]
+) -> None:
+    mlt.train(config, model=Net())
+    folder = RunFolder(config.output)
+    predictor = Predictor.from_checkpoint(folder.last, "cpu", model=Net())
+    saved = Predictions.load(folder.predictions)
+    path = tables["test"].image_path(0)
+    (answer,) = predictor.predict(path, workers=0)
+    np.testing.assert_allclose(answer.logits, saved.logits[0], atol=1e-5)
+
+
+def test_a_run_with_things_handed_over_resumes_by_the_same_call(
+    config: Config, tables: dict[str, LabelTable], tmp_path: Path
+) -> None:
+    def stop_after_the_first(record: dict[str, Any]) -> None:
+        raise RuntimeError("enough")
+
+    whole = config.model_copy(update={"output": str(tmp_path / "whole")})
+    mlt.train(whole, data=tables, model=Net(), loss=create_loss("focal"))
+    with pytest.raises(RuntimeError, match="enough"):
+        mlt.train(
+            config,
+            data=tables,
+            model=Net(),
+            loss=create_loss("focal"),
+            on_epoch=stop_after_the_first,
+        )
+    with pytest.raises(ConfigError, match=r"was handed its data .* mlt\.train\(config, data=\.+"):
+        mlt.train(config, resume=True)
+    with pytest.raises(ConfigError, match=r"now handed torch.*BCEWithLogitsLoss"):
+        loss = nn.BCEWithLogitsLoss()
+        mlt.train(config, data=tables, model=Net(), loss=loss, resume=True)
+    mlt.train(config, data=tables, model=Net(), loss=create_loss("focal"), resume=True)
+    first, second = (RunFolder(c.output).predictions for c in (config, whole))
+    np.testing.assert_array_equal(Predictions.load(first).logits, Predictions.load(second).logits)
+
+
+def test_a_run_of_the_configuration_is_not_resumed_with_a_loss_of_ones_own(config: Config) -> None:
+    mlt.train(config)
+    with pytest.raises(ConfigError, match="built its loss when it began, and is now handed"):
+        mlt.train(config, loss=create_loss("focal"), resume=True)
+
+
+class StatefulLoss(nn.Module):
+    """A loss with a buffer, that wants to know the epoch and which labels are known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+        self.epochs: list[int] = []
+        self.masks: list[bool] = []
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+    def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+        self.seen += len(logits)
+        self.masks.append(known is not None)
+        element = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        return element.mean() if known is None else element[known].mean()
+
+
+def test_a_loss_is_told_the_epoch_and_its_state_is_resumed(config: Config) -> None:
+    loss = StatefulLoss()
+    mlt.train(config, loss=loss)
+    assert loss.epochs == [0, 1]
+    assert loss.seen == 2 * 48  # the trial at the start was of a copy
+    longer = config.training.model_copy(update={"epochs": 3})
+    resumed = StatefulLoss()
+    mlt.train(config.model_copy(update={"training": longer}), loss=resumed, resume=True)
+    assert resumed.epochs == [2] and resumed.seen == 3 * 48
+
+
+def test_a_loss_that_takes_no_mask_is_refused_where_labels_are_not_known(
+    partly_known: dict[str, Any],
+) -> None:
+    config = parse_config(partly_known)
+    loss = StatefulLoss()
+    mlt.train(config, loss=loss)
+    assert all(loss.masks[1:])
+    with pytest.raises(ConfigError, match="BCEWithLogitsLoss has no argument `known`"):
+        mlt.train(config, loss=nn.BCEWithLogitsLoss(), overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("handed", "message"),
+    [
+        ({"loss": nn.BCEWithLogitsLoss(reduction="none")}, r"returns shape \(2, 4\); training"),
+        ({"loss": create_loss("focal", reduction="none")}, r"returns shape \(2, 4\); training"),
+        ({"loss": lambda logits, targets: 3.0}, "returns float"),
+        ({"loss": lambda logits, targets: logits.detach().sum()}, "does not depend on the logits"),
+        ({"loss": lambda logits: logits.sum()}, "could not be called on logits and targets"),
+        ({"loss": "focal"}, "loss is a str; expected"),
+        ({"model": "resnet50"}, "model is a str; expected a torch.nn.Module"),
+        ({"model": Net(classes=5)}, r"one image gives \(1, 5\); expected logits .* \(1, 4\)"),
+        ({"model": nn.Linear(5, 4)}, r"the model cannot take images of shape \(3, 32, 32\)"),
+        ({"data": {"training": []}}, "training"),
+        ({"data": []}, "data"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_written(
+    config: Config, handed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((ConfigError, DataError), match=message):
+        mlt.train(config, **handed)
+    assert not Path(config.output).exists()
+
+
+def test_settings_that_a_model_of_ones_own_cannot_follow(plain_values: dict[str, Any]) -> None:
+    plain_values["optimizer"] = {"name": "sgd", "backbone_lr_scale": 0.1}
+    with pytest.raises(ConfigError, match=r"optimizer\.backbone_lr_scale: a model of your own"):
+        mlt.train(parse_config(plain_values), model=Net())
+
+
+def test_the_command_line_says_how_such_a_run_is_resumed(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlt.cli import main
+
+    mlt.train(config, loss=create_loss("focal"))
+    file = RunFolder(config.output).config
+    assert main(["train", str(file), "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert "was handed its loss (mlt.losses.elementwise.ElementwiseLoss) when it began" in said
+    assert "mlt.train(config, loss=..., resume=True)" in said

@@ -1,0 +1,171 @@
+"""Two runs on the same images, several seeds, and many p-values."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mlt.errors import DataError
+from mlt.metrics import (
+    Predictions,
+    aggregate_seeds,
+    average_precision,
+    compare_predictions,
+    compare_scores,
+    compare_seeds,
+    holm,
+    summarize,
+)
+
+COUNTS = np.array([200, 60, 15, 0])
+
+
+def runs(signals: list[float], seed: int = 0, n: int = 800) -> list[Predictions]:
+    """One model each signal, on the same images; the last class has no test image."""
+    rng = np.random.default_rng(seed)
+    targets = rng.random((n, 4)) < np.array([0.2, 0.1, 0.05, 0.0])
+    common = rng.normal(size=(n, 4))
+    return [
+        Predictions(
+            image_ids=np.arange(n),
+            logits=(0.8 * common + 0.6 * rng.normal(size=(n, 4)) + s * targets).astype(np.float32),
+            targets=targets,
+            class_names=("a", "b", "c", "d"),
+            class_counts=COUNTS,
+            num_train_images=500,
+        )
+        for s in signals
+    ]
+
+
+def test_a_real_difference_is_found_and_none_is_not() -> None:
+    good, same, poor = runs([2.0, 2.0, 1.0])
+    found = compare_predictions(good, poor, resamples=2000)
+    total = found.means["total"]
+    expected = summarize(good).total - summarize(poor).total
+    assert total.value == pytest.approx(expected, abs=1e-12)
+    assert total.low < total.value < total.high
+    assert total.low > 0
+    assert total.p_value < 0.01
+    assert compare_predictions(good, same, resamples=2000).means["total"].p_value > 0.05
+    json.dumps(found.to_json(), allow_nan=False)
+    assert found.to_json()["per_class"][3] is None
+
+
+def test_a_run_against_itself_and_backwards() -> None:
+    good, poor = runs([2.0, 1.0])
+    nothing = compare_predictions(good, good, resamples=200).means["total"]
+    assert (nothing.value, nothing.low, nothing.high, nothing.p_value) == (0, 0, 0, 1)
+    forth = compare_predictions(good, poor, resamples=500).means["head"]
+    back = compare_predictions(poor, good, resamples=500).means["head"]
+    assert back.value == -forth.value
+    assert back.low == pytest.approx(-forth.high)
+    assert back.p_value == forth.p_value
+
+
+def test_few_positives_are_not_taken_at_their_word() -> None:
+    """Three positives, all ranked a little higher by one model: no resample contradicts it."""
+    targets = np.arange(300)[:, None] % 100 == 7
+    scores = -np.arange(300.0)[:, None] % 97
+    result = compare_scores(targets, scores + 3 * targets, scores, resamples=999)
+    assert result.per_class[0].p_value > 0.05
+    assert result.per_class[0].low < 0 < result.per_class[0].high
+    single = np.arange(300)[:, None] == 7
+    assert np.isnan(compare_scores(single, scores, -scores, resamples=99).per_class[0].p_value)
+
+
+def test_images_may_be_in_any_order() -> None:
+    first, second = runs([2.0, 1.5])
+    order = np.random.default_rng(1).permutation(len(first))
+    shuffled = Predictions(
+        image_ids=second.image_ids[order],
+        logits=second.logits[order],
+        targets=second.targets[order],
+        class_names=second.class_names,
+        class_counts=second.class_counts,
+        num_train_images=500,
+    )
+    assert compare_predictions(first, shuffled, resamples=50) == compare_predictions(
+        first, second, resamples=50
+    )
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    first, second = runs([2.0, 1.5])
+    parts = {
+        name: getattr(second, name)
+        for name in ("image_ids", "logits", "targets", "class_names", "class_counts")
+    }
+
+    def changed(**changes: object) -> Predictions:
+        return Predictions(num_train_images=500, **{**parts, **changes})  # type: ignore[arg-type]
+
+    for other, message in (
+        (changed(class_names=("b", "a", "c", "d")), "different classes"),
+        (changed(image_ids=second.image_ids + 1), "0 is only in the first"),
+        (changed(targets=~second.targets), "different targets"),
+        (runs([1.0], n=700)[0], "800 and 700"),
+    ):
+        with pytest.raises(DataError, match=message):
+            compare_predictions(first, other)
+
+
+def test_holm_by_hand() -> None:
+    #                 rank       2     1     4     3
+    #                 times      3     4     1     2, then never lower than the one before
+    np.testing.assert_allclose(holm([0.02, 0.01, 0.9, 0.04]), [0.06, 0.04, 0.9, 0.08])
+    np.testing.assert_allclose(holm([0.6, np.nan, 0.5]), [1.0, np.nan, 1.0])
+    assert holm([]).tolist() == []
+
+
+def test_seeds_are_summed_up_with_both_kinds_of_chance() -> None:
+    steady = aggregate_seeds(runs([1.5, 1.5, 1.5]))["total"]
+    wild = aggregate_seeds(runs([0.9, 1.5, 2.1]))["total"]
+    each = [np.nanmean(average_precision(r.targets, r.logits)) for r in runs([0.9, 1.5, 2.1])]
+    assert wild.mean == pytest.approx(np.mean(each), abs=1e-12)
+    assert wild.sd == pytest.approx(np.std(each, ddof=1), abs=1e-12)
+    assert wild.interval.high - wild.interval.low > 2 * (steady.interval.high - steady.interval.low)
+    single = aggregate_seeds(runs([1.5]))["total"]
+    assert np.isnan(single.sd)
+    # One run has the interval of its test set alone.
+    alone = summarize(runs([1.5])[0]).details
+    assert alone is not None
+    assert single.interval == alone.intervals.means["total"]
+    json.dumps(single.to_json(), allow_nan=False)
+
+
+def test_groups_without_a_defined_class_are_undefined() -> None:
+    only_undefined = runs([1.5, 1.4], n=5)
+    result = aggregate_seeds(only_undefined)
+    assert set(result) == {"total", "head", "medium", "tail"}
+    with pytest.raises(DataError, match="no run"):
+        aggregate_seeds([])
+    with pytest.raises(DataError, match="no run"):
+        compare_seeds(runs([1.0]), [])
+
+
+def test_methods_are_told_apart_over_seeds() -> None:
+    models = runs([2.0, 2.1, 1.9, 1.0, 1.1, 0.9])
+    found = compare_seeds(models[:3], models[3:])["total"]
+    assert found.p_value < 0.05
+    assert found.low > 0
+    assert found.low < found.value < found.high
+    # Ordinary luck of seeds is not taken for a difference.
+    mixed = compare_seeds([models[0], models[3], models[1]], [models[4], models[2], models[5]])
+    assert mixed["total"].p_value > 0.05
+
+
+def test_single_classes_can_stand_in_for_the_groups() -> None:
+    models = runs([2.0, 1.8, 1.0, 1.2])
+    groups = {"first": [0], "both": [0, 1]}
+    means = aggregate_seeds(models[:2], groups=groups)
+    found = compare_seeds(models[:2], models[2:], groups=groups)
+    assert set(means) == set(found) == {"total", "first", "both"}
+    ap = np.array([average_precision(r.targets, r.logits) for r in models])
+    assert means["first"].mean == pytest.approx(ap[:2, 0].mean(), abs=1e-12)
+    assert found["both"].value == pytest.approx(ap[:2, :2].mean() - ap[2:, :2].mean(), abs=1e-12)
+    # One run has the interval that its evaluation gives the class.
+    details = summarize(models[0]).per_class[0].interval
+    assert aggregate_seeds(models[:1], groups=groups)["first"].interval == details
