@@ -169,10 +169,10 @@ def resolve_beta(beta: float | Literal["auto"], num_samples: float) -> float:
 
 
 def inverse_frequency_weights(counts: Array, images: Array | float, power: float = 1.0) -> Array:
-    """Give (M / n)^power for each class, not scaled.
+    """Return (M / n)^power for each class, not scaled.
 
     Args:
-        counts: Positives a class, at least 1.
+        counts: Positives per class, at least 1.
         images: M, the images on which the class is annotated.
         power: 1 for inverse frequency, 0.5 for its root, 0 for equal weights.
 
@@ -202,7 +202,7 @@ def positive_weights(
 
 
 def class_margins(counts: Array, max_margin: float) -> Array:
-    """Give LDAM's margins: max_margin (n_min / n)^(1/4).
+    """Return LDAM's margins: max_margin (n_min / n)^(1/4).
 
     References:
         Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss,

@@ -104,7 +104,7 @@ def two_way(
 class ZLPRLoss(Loss):
     """ZLPR as a module; see :func:`zlpr`.
 
-    `none` gives one loss a row; `mean` and `batchmean` are both the mean over rows with a known
+    `none` gives one loss per row; `mean` and `batchmean` are both the mean over rows with a known
     label.
 
     Example:
@@ -118,7 +118,7 @@ class ZLPRLoss(Loss):
         super().__init__(reduction)
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
+        """Return the loss; see :meth:`Loss.forward`."""
         return reduce_rows(zlpr(logits, targets, known), self.reduction, known)
 
 
@@ -154,7 +154,7 @@ class TwoWayLoss(Loss):
         self.tn = tn
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
+        """Return the loss; see :meth:`Loss.forward`."""
         rows, counted_rows, columns, counted_columns = two_way(
             logits, targets, known, tp=self.tp, tn=self.tn
         )

@@ -1,10 +1,10 @@
 """Every loss as a pure function, for people with their own training code.
 
-The element-wise ones take logits and targets of one shape (..., C) and give the loss of each
+The element-wise ones take logits and targets of one shape (..., C) and return the loss of each
 element, in float32 (float64 if the logits are), not reduced; :func:`mlt.losses.reduce.reduce` does
 that, and applies a mask of known labels. Targets lie in [0, 1]; a soft target costs the mean of
 its two readings. Nothing is modified. The modules compute the same values, faster where a gradient
-is wanted, since they give it along.
+is wanted, since they compute it along with the value.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ weight of its rarest class.
 """
 
 ClassScheme: TypeAlias = Literal["column", "positive", "instance", "by_class", "average_w", "min_n"]
-"""The schemes that need nothing but one weight a class."""
+"""The schemes that need nothing but one weight per class."""
 
 REFERENCE_SCHEMES = ("by_class", "average_w", "average_n", "min_n")
 

@@ -25,7 +25,7 @@ __all__ = [
 
 
 def check_reduction(reduction: str) -> Reduction:
-    """Give ``reduction`` back if it is one.
+    """Return ``reduction`` if it is one.
 
     Raises:
         ConfigError: If it is not one of none, mean, sum, batchmean.
@@ -38,7 +38,7 @@ def check_reduction(reduction: str) -> Reduction:
 
 
 def working_precision(values: Tensor) -> Tensor:
-    """Give ``values`` in float64 if they are, else in float32.
+    """Return ``values`` in float64 if they are, else in float32.
 
     Half precision has too few digits for a probability near 1 and too little range for a logit's
     exponential, whatever autocast thinks.
@@ -53,7 +53,7 @@ def working_precision(values: Tensor) -> Tensor:
 def check_inputs(
     logits: Tensor, targets: Tensor, known: Tensor | None, num_classes: int | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """Check that shapes agree; give the logits in working precision and the mask as bools.
+    """Check that shapes agree; return the logits in working precision and the mask as bools.
 
     Args:
         logits: Shape (..., C).
@@ -143,7 +143,7 @@ def check_label_smoothing(label_smoothing: float) -> float:
 
 
 def only_known(values: Tensor, known: Tensor | None) -> Tensor:
-    """Give ``values``, 0 where unknown."""
+    """Return ``values``, 0 where unknown."""
     return values if known is None else torch.where(known, values, 0)
 
 

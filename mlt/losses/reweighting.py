@@ -89,7 +89,7 @@ class ColumnWeighting(Weighting):
         self.register_class_vector("weight", weight)
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
-        """Give the class weights, shape (C,)."""
+        """Return the class weights, shape (C,)."""
         weight = self.once_started(self.weight.to(targets.dtype), 1.0)
         return weight, weight
 
@@ -100,7 +100,7 @@ class PositiveWeighting(ColumnWeighting):
     couples_rows = False
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
-        """Give the class weights, shape (C,), for positives."""
+        """Return the class weights, shape (C,), for positives."""
         return super().forward(targets, known)[0], 1.0
 
 
@@ -110,7 +110,7 @@ class InstanceWeighting(ColumnWeighting):
     couples_rows = False
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
-        """Give one weight a row, shape (..., 1)."""
+        """Return one weight per row, shape (..., 1)."""
         weight = self.once_started(instance_weights(targets, self.weight), 1.0)
         return weight, weight
 
@@ -126,7 +126,7 @@ class RarestWeighting(ColumnWeighting):
         self.register_class_vector("counts", counts)
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
-        """Give one weight a row, shape (..., 1)."""
+        """Return one weight per row, shape (..., 1)."""
         weight = rarest_class_weights(targets, self.weight, self.counts)
         weight = self.once_started(weight, 1.0)
         return weight, weight
@@ -145,7 +145,7 @@ class MeanCountWeighting(Weighting):
         self.factor = factor
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
-        """Give one weight a row, shape (..., 1)."""
+        """Return one weight per row, shape (..., 1)."""
         mean = instance_weights(targets, self.counts)
         weight = self.factor * effective_number_at(mean, self.beta)
         weight = torch.where((targets > 0).any(-1, keepdim=True), weight, 1)
@@ -165,7 +165,7 @@ class Rebalance(Weighting):
         self.part = part
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
-        """Give the weight of each element; 1 + alpha on rows without positives."""
+        """Return the weight of each element; 1 + alpha on rows without positives."""
         part = self.part
         weight = rebalance_weights(
             targets, self.inverse_counts, alpha=part.alpha, beta=part.beta, mu=part.mu
@@ -190,7 +190,7 @@ class Equalization(Weighting):
         self.register_class_vector("rare", rare)
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
-        """Give weights of negatives: 0 for a rare class where the row has a positive, else 1."""
+        """Return weights of negatives: 0 for a rare class where the row has a positive, else 1."""
         weight = equalization_weights(targets, self.rare)
         return 1.0, self.once_started(weight, 1.0)
 
@@ -221,7 +221,7 @@ class Federated(Weighting):
         self.generator = generator
 
     def forward(self, targets: Tensor, known: Tensor | None = None) -> Weights:
-        """Give the mask of the classes kept, shape (C,)."""
+        """Return the mask of the classes kept, shape (C,)."""
         present = (targets > 0).flatten(0, -2).any(0)
         others = min(self.num_classes - int(present.sum()), int((~present).sum()))
         kept = present.to(targets.dtype)
@@ -243,7 +243,7 @@ def build_weighting(
 
     Args:
         part: The configuration.
-        counts: Positives a class; None is enough for no weighting.
+        counts: Positives per class; None is enough for no weighting.
         generator: Source of the federated draw.
         asked_for: What an error should say needs counts, if not the weighting.
 

@@ -62,7 +62,7 @@ class _RowLoss(Loss):
         raise NotImplementedError
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; targets are class indices (...) or rows (..., C)."""
+        """Return the loss; targets are class indices (...) or rows (..., C)."""
         return reduce_rows(self.rows(logits, targets, known), self.reduction, known)
 
 
@@ -98,7 +98,7 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
         self.register_buffer("weight", torch.from_numpy(sum_to_classes(weights)))
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each row."""
+        """Return the loss of each row."""
         z, y, known = softmax_inputs(logits, targets, known)
         loss = row_cross_entropy(z, y, known)
         return (y * self.weight.to(loss.dtype)).sum(-1) * loss
@@ -127,7 +127,7 @@ class LogitAdjustedSoftmaxLoss(_RowLoss):
         self.register_buffer("shift", tau * share.log())
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each row."""
+        """Return the loss of each row."""
         shift = self.shift.to(torch.promote_types(logits.dtype, torch.float32))
         return softmax_cross_entropy(logits, targets, known, shift=shift)
 
@@ -179,7 +179,7 @@ class LDAMSoftmaxLoss(_RowLoss):
         self.scale = s
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each row."""
+        """Return the loss of each row."""
         margin = self.margin.to(torch.promote_types(logits.dtype, torch.float32))
         return softmax_cross_entropy(logits, targets, known, true_margin=margin, scale=self.scale)
 
@@ -230,7 +230,7 @@ class SeesawLoss(Loss):
         self.floor = floor
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; targets are class indices (...) or one-hot rows (..., C)."""
+        """Return the loss; targets are class indices (...) or one-hot rows (..., C)."""
         if self.training:
             _, rows, _ = softmax_inputs(logits, targets, known)
             seen = rows.double().flatten(0, -2).sum(0)

@@ -25,7 +25,7 @@ __all__ = ["EqualizationLossV2", "SelfPacedLoss", "equalization_v2_weights", "se
 
 
 def self_paced_targets(logits: Tensor, targets: Tensor, *, tau: float = 0.6) -> Tensor:
-    """Give targets with each negative of a probability above tau turned into a positive.
+    """Return targets with each negative of a probability above tau turned into a positive.
 
     Args:
         logits: Shape (..., C).
@@ -115,12 +115,12 @@ class SelfPacedLoss(PerLabelLoss):
 def equalization_v2_weights(
     ratio: Tensor, *, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0
 ) -> tuple[Tensor, Tensor]:
-    """Give EQLv2's weights of positives and of negatives, each of the shape of ``ratio``.
+    """Return EQLv2's weights of positives and of negatives, each of the shape of ``ratio``.
 
     Negatives weigh f = sigmoid(gamma (ratio - mu)), positives 1 + alpha (1 - f).
 
     Args:
-        ratio: Accumulated gradient of positives over that of negatives, one a class.
+        ratio: Accumulated gradient of positives over that of negatives, one per class.
         gamma: Steepness.
         mu: Ratio at which negatives weigh one half.
         alpha: Largest extra weight of positives.
@@ -190,7 +190,7 @@ class EqualizationLossV2(Loss):
         self.register_buffer("ratio", torch.full((tracked,), start_ratio, dtype=torch.float64))
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
+        """Return the loss; see :meth:`Loss.forward`."""
         z, known = check_inputs(logits, targets, known, self.num_columns)
         z, y = blank_unknown(z, targets, known)
         y = smooth(y, self.label_smoothing)
