@@ -16,9 +16,8 @@ import pytest
 from mlt.errors import OutputExistsError
 from mlt.metrics import (
     Calibration,
-    check_calibration,
-    check_thresholds,
     precision_recall_f1,
+    tune_decision,
     tune_thresholds,
 )
 from mlt.predictions import Predictions
@@ -66,7 +65,7 @@ def test_one_run(make_run, tmp_path: Path) -> None:
     elements = Elements(html)
     assert elements.open == []
     sections = [a["id"] for t, a in elements.seen if t == "section"]
-    assert sections == ["summary", "classes", "class", "pairs", "training", "runs"]
+    assert sections == ["summary", "classes", "one_class", "pairs", "training", "runs"]
     p = load_run(tmp_path / "runs" / "mine").predictions
     data = embedded(html)
     assert [c[0] for c in data["classes"]] == list(p.class_names)
@@ -156,10 +155,7 @@ def test_tuned_thresholds_are_shown_with_and_without(make_run) -> None:
     stored = {
         "thresholds": tuned.to_json(),
         "calibration": Calibration(p.class_names, (1.0,) * 4, (0.0,) * 4, "platt").to_json(),
-        "checks": {
-            "thresholds": check_thresholds(p.targets, p.logits).to_json(),
-            "calibration": check_calibration(p.targets, p.logits).to_json(),
-        },
+        "checks": tune_decision(p).to_json()["checks"],
     }
     (run / "last.decision.json").write_text(json.dumps(stored))
     page = make_page(load_report([run]))
