@@ -27,6 +27,7 @@ Meaning = Literal["negative", "positive", "unknown"]
 
 _MEANINGS = ("negative", "positive", "unknown")
 _NEGATIVE, _POSITIVE, _UNCERTAIN, _BLANK = range(4)
+_ROWS_AT_ONCE = 1 << 18
 
 
 def read_csv(
@@ -110,14 +111,18 @@ def read_csv(
         )
     if len(empty := np.flatnonzero(pc.equal(paths, "").to_numpy(zero_copy_only=False))):
         raise DataError(f"{table.line(empty[0])}: the path is empty")
-    for kind, column in {"path": paths, "image id": ids}.items():
-        _check_distinct(table, kind, column)
-    return LabelTable(
-        StringColumn(ids), StringColumn(paths), tuple(class_names), labels, known, Path(image_root)
-    )
+    if id_column is not None:
+        _check_distinct(table, "path", paths)
+    names, root = tuple(class_names), Path(image_root)
+    try:
+        return LabelTable(StringColumn(ids), StringColumn(paths), names, labels, known, root)
+    except DataError:
+        _check_distinct(table, "path" if id_column is None else "image id", ids)
+        raise
 
 
 def _check_distinct(table: CsvTable, kind: str, column: pa.Array) -> None:
+    """Refuse an image that is listed twice; says in which lines."""
     if twice := duplicates(StringColumn(column)):
         rows = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))
         lines = table.lines(rows[:5].tolist())
@@ -194,9 +199,7 @@ def _from_names(
     class_names: Sequence[str] | None,
     blank: Meaning,
 ) -> tuple[csr_array, csr_array | None, Sequence[str]]:
-    listed = pc.split_pattern(cell, separator)
-    names = pc.utf8_trim_whitespace(listed.flatten()).dictionary_encode()
-    found = names.dictionary.to_pylist()
+    found, names, lengths = _split_names(cell, separator)
     if class_names is None:
         class_names = sorted(name for name in found if name)
     if not class_names:
@@ -204,14 +207,13 @@ def _from_names(
     column_of = {name: c for c, name in enumerate(class_names)}
     # Nothing between two separators names no class: -1. What is not a class: -2.
     columns_of = [-1 if not name else column_of.get(name, -2) for name in found]
-    columns = np.array(columns_of, np.int64)[names.indices.to_numpy()]
-    ends = np.cumsum(pc.list_value_length(listed).to_numpy(), dtype=np.int64)
+    columns = np.array(columns_of, np.int32)[names]
+    ends = np.cumsum(lengths, dtype=np.int64)
     if len(wrong := np.flatnonzero(columns == -2)):
-        name = found[names.indices[wrong[0]].as_py()]
         raise DataError(
-            f"{table.line(np.searchsorted(ends, wrong[0], side='right'))}: {name!r} is not among "
-            f"the {len(class_names)} class names: {', '.join(class_names[:20])}; is {separator!r} "
-            "the separator?"
+            f"{table.line(np.searchsorted(ends, wrong[0], side='right'))}: "
+            f"{found[names[wrong[0]]]!r} is not among the {len(class_names)} class names: "
+            f"{', '.join(class_names[:20])}; is {separator!r} the separator?"
         )
     named = np.concatenate([[0], np.cumsum(columns >= 0)])
     indptr = named[np.concatenate([[0], ends])]
@@ -230,3 +232,16 @@ def _from_names(
         return labels, None, class_names
     known = np.repeat(filled[:, None], len(class_names), axis=1)
     return labels, csr_array(known), class_names
+
+
+def _split_names(cell: pa.Array, separator: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The different names of a column, which of them each entry lists, and how many it lists."""
+    found: dict[str, int] = {}
+    names, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    for first in range(0, len(cell), _ROWS_AT_ONCE):
+        listed = pc.split_pattern(cell[first : first + _ROWS_AT_ONCE], separator)
+        part = pc.utf8_trim_whitespace(listed.flatten()).dictionary_encode()
+        numbers = [found.setdefault(name, len(found)) for name in part.dictionary.to_pylist()]
+        names.append(np.array(numbers, np.int32)[part.indices.to_numpy()])
+        lengths.append(pc.list_value_length(listed).to_numpy())
+    return list(found), np.concatenate(names), np.concatenate(lengths)
