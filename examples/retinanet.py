@@ -18,9 +18,7 @@ from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.retinanet import RetinaNetHead
 
-from mlt.detection import class_counts_from_coco
-from mlt.detection.frequency import frequency_table
-from mlt.detection.torchvision import attach
+from mlt.detection import attach, class_counts_from_coco, frequency_table
 from mlt.losses import create_loss
 
 

@@ -31,6 +31,8 @@ class RunFolder:
     FILES = (
         "config.yaml",
         "handed_over.json",
+        "loggers.json",
+        "tensorboard",
         "split.json",
         "environment.json",
         "log.txt",
@@ -49,6 +51,8 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self.handed_over = self.path / "handed_over.json"
+        self.loggers = self.path / "loggers.json"
+        self.tensorboard = self.path / "tensorboard"
         self.split = self.path / "split.json"
         self.environment = self.path / "environment.json"
         self.log = self.path / "log.txt"
@@ -143,7 +147,7 @@ class RunFolder:
 
     def _restore(self) -> None:
         for file in self.existing:
-            file.unlink()
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
         for file in self._previous.iterdir():
             file.rename(self.path / file.name)
         self._previous.rmdir()

@@ -17,8 +17,6 @@ import pytest
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-
-
 PHOTOGRAPHS = "needs real photographs"
 
 

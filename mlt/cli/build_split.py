@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if Path(arguments.output).exists() and not arguments.overwrite:
         raise OutputExistsError(f"--output: {arguments.output} exists; --overwrite replaces it")
     if arguments.plot:
-        from mlt.report.plots import check_plot
+        from mlt.report.class_counts_plot import check_plot
 
         check_plot(arguments.plot)
     table, split = _published(arguments) if arguments.recipe != "pareto" else _pareto(arguments)
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(split_summary(split, counts))
     print(f"written to {arguments.output}")
     if arguments.plot:
-        from mlt.report.plots import plot_class_counts
+        from mlt.report.class_counts_plot import plot_class_counts
 
         plot_class_counts(counts, arguments.plot, title=f"{split.name}: {counts.total} images")
         print(f"drawn in {arguments.plot}")

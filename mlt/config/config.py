@@ -31,15 +31,26 @@ class Config(Settings):
     """Folder the run is written to."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
+    logging: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Where the line of each epoch goes too, besides metrics.jsonl; each needs its package."""
     data: DataConfig
+    """Which images, with which labels."""
     transforms: TransformsConfig
+    """How an image becomes the input of the model, with augmentation in training."""
     sampler: SamplerConfig = ShuffleSampler(name="shuffle")
+    """Which images an epoch consists of."""
     model: ModelConfig
+    """Backbone and head."""
     loss: LossConfig
+    """What is minimised: a published loss by its name, or its parts."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    """How the weights are updated, and at which rate."""
     schedule: ScheduleConfig = ScheduleConfig()
+    """How the rate goes over the updates."""
     training: TrainingConfig
+    """How long, in which batches, at which precision."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    """When to evaluate, and which classes are head, medium and tail."""
 
 
 def combination_problems(config: Config) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ class OptimizerConfig(Settings):
     lr: float = Field(1e-3, gt=0)
     """Learning rate of the head."""
     weight_decay: float = Field(0.0, ge=0)
+    """Weight decay, in the form of the optimizer: decoupled for adamw, an L2 penalty for sgd."""
     momentum: float = Field(0.9, ge=0, lt=1)
     """Momentum, for the optimizers that have one."""
     nesterov: bool = False
@@ -38,9 +39,11 @@ class ScheduleConfig(Settings):
     milestones: tuple[float, ...] = ()
     """Epochs after which the rate is multiplied by `decay_rate` (multistep only)."""
     decay_rate: float = Field(0.1, gt=0)
+    """What the rate is multiplied by at each milestone."""
     min_lr: float = Field(0.0, ge=0)
     """Rate at the end of the cosine."""
     warmup_updates: int = Field(0, ge=0)
+    """Optimizer updates over which the rate rises at first; 0: none."""
     warmup_from: float = Field(0.0, ge=0, le=1)
     """Rate at the first update as a fraction of `lr`."""
 
@@ -61,9 +64,11 @@ class TrainingConfig(Settings):
     epochs: int = Field(ge=0)
     """Passes over the sampler; 0 evaluates the initial model."""
     batch_size: int = Field(32, ge=1)
+    """Images of a batch."""
     accumulate: int = Field(1, ge=1)
     """Batches whose gradients are added up before an update."""
     clip_grad_norm: float | None = Field(None, gt=0)
+    """Largest norm of the gradient of an update; longer ones are scaled down. null: no limit."""
     autocast: Literal["none", "bf16", "fp16"] = "none"
     """Precision of the forward pass; losses are always computed in float32."""
     head_only_epochs: int = Field(0, ge=0)
@@ -80,6 +85,7 @@ class EvaluationConfig(Settings):
     """What is evaluated, and which classes are head and tail."""
 
     batch_size: int = Field(64, ge=1)
+    """Images of a batch in evaluation; without effect on results."""
     every: int = Field(1, ge=0)
     """Evaluate after every so many epochs; 0: only after the last."""
     head: int = Field(100, ge=1)

@@ -1,18 +1,10 @@
-"""The losses in detection heads: one adapter a framework, each imported only when asked for.
+"""Losses in detectors: ``attach(model, loss)``, counts of boxes, and COCO's evaluation.
 
-`mlt.detection.torchvision` has ``attach`` and ``detach``. What all adapters share is here: counts
-of boxes, targets from integer labels, and the check that a loss can serve in a detection head.
+``attach`` and ``detach`` recognise the framework of a model. What is special to one is in a module
+of its own, which imports the framework only when it is used: `mlt.detection.torchvision`,
+`mlt.detection.transformers`, `mlt.detection.ultralytics`, `mlt.detection.mmdet`.
 """
 
-from mlt.class_counts import ClassCounts
-from mlt.detection.contract import check_loss, check_softmax_loss, one_hot
-from mlt.detection.counts import class_counts_from_coco, class_counts_from_dataset
+import lazy_loader
 
-__all__ = [
-    "ClassCounts",
-    "check_loss",
-    "check_softmax_loss",
-    "class_counts_from_coco",
-    "class_counts_from_dataset",
-    "one_hot",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

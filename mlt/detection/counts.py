@@ -11,7 +11,7 @@ from mlt.class_counts import ClassCounts
 from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
 from mlt.errors import DataError
 
-__all__ = ["class_counts_from_coco", "class_counts_from_dataset"]
+__all__ = ["ClassCounts", "class_counts_from_coco", "class_counts_from_dataset"]
 
 
 def class_counts_from_coco(

@@ -1,25 +1,17 @@
-"""LVIS: counts from its categories, its frequency groups; repeat factors for any detection data."""
+"""Counts that LVIS writes into its categories, and its sampler for any detection data set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mlt.class_counts import ClassCounts
-from mlt.class_groups import GroupLimits
 from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
 from mlt.data.samplers.repeat_factor import RepeatFactorSampler
 from mlt.data.sparse import csr_from_pairs
-from mlt.detection.records import image_categories
+from mlt.detection.image_categories import image_categories
 from mlt.errors import DataError
 
-__all__ = ["LVIS_LIMITS", "class_counts_from_lvis", "repeat_factor_sampler_from_coco"]
-
-LVIS_LIMITS = GroupLimits(head=101, tail=11)
-"""Rare: 1 to 10 training images; common: 11 to 100; frequent: more (Gupta et al., CVPR 2019).
-
-The comments in LVIS's own toolkit say "fewer than 10" and "fewer than 100"; what it evaluates by is
-the letter that each category has in the annotations, and so does this package where it is there.
-"""
+__all__ = ["class_counts_from_lvis", "repeat_factor_sampler_from_coco"]
 
 
 def class_counts_from_lvis(annotations: CocoAnnotations) -> ClassCounts:

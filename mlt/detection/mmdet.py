@@ -18,7 +18,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mlt.detection.contract import check_loss, one_hot
+from mlt.detection.loss_checks import check_loss
+from mlt.detection.targets import one_hot
 from mlt.errors import ConfigError
 from mlt.losses import create_loss
 

@@ -16,11 +16,11 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from mlt.detection.contract import DetectionLoss, check_callable, check_loss
-from mlt.detection.evaluate import evaluate
+from mlt.detection.call_loss import call_loss
+from mlt.detection.loss_checks import DetectionLoss, check_callable, check_loss
 from mlt.errors import ConfigError
 
-__all__ = ["attach", "detach", "make_trainer", "plug_criterion"]
+__all__ = ["attach", "attached_loss", "detach", "make_trainer", "plug_criterion"]
 
 Task = Literal["detect", "segment", "pose", "obb"]
 
@@ -146,14 +146,18 @@ def detach(model: Any) -> Any:
     Raises:
         ConfigError: If nothing is attached to it.
     """
-    criterion = getattr(model, "criterion", None)
-    inner = [] if criterion is None else _inner_criteria(criterion)
-    plugged = [each for each in inner if isinstance(each.bce, ClassTerm)]
+    plugged = _plugged_criteria(model)
     if not plugged:
         raise ConfigError(f"No loss of mlt is attached to this {type(model).__name__}.")
     for each in plugged:
         each.bce = each.bce.plain
     return model
+
+
+def attached_loss(model: Any) -> DetectionLoss | None:
+    """Return the loss that is attached to a model, or None; for `set_epoch`, or to save it."""
+    plugged = _plugged_criteria(model)
+    return plugged[0].bce.loss if plugged else None
 
 
 def plug_criterion(criterion: Any, loss: DetectionLoss) -> None:
@@ -205,11 +209,18 @@ class ClassTerm:
         """Give a new tensor of the logits' shape (B, A, nc), which the caller may change."""
         # Cloned, since the criterion multiplies in place: autograd forbids that on what a loss of
         # this package gives, and would fail where a loss keeps its result for the backward pass.
-        return evaluate(self.loss, logits, targets).clone()
+        return call_loss(self.loss, logits, targets).clone()
+
+
+def _plugged_criteria(model: Any) -> list[Any]:
+    """Return the criteria of a model that hold a loss of ours."""
+    criterion = getattr(model, "criterion", None)
+    inner = [] if criterion is None else _inner_criteria(criterion)
+    return [each for each in inner if isinstance(each.bce, ClassTerm)]
 
 
 def _inner_criteria(criterion: Any) -> list[Any]:
-    """Give the criteria that hold a ``.bce``: itself, or the branches it is made of."""
+    """Return the criteria that hold a ``.bce``: itself, or the branches it is made of."""
     if hasattr(criterion, "bce"):
         return [criterion]
     branches = [getattr(criterion, name, None) for name in ("one2many", "one2one", "vp_criterion")]

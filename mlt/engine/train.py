@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mlt.data import Split
 from mlt.data.loader import Loader
 from mlt.data.own_data import Given
 from mlt.engine.evaluate import predict, write_results
+from mlt.engine.loggers import check_loggers, open_loggers
 from mlt.engine.loop import train_epoch
 from mlt.engine.own import LossFunction, Own
 from mlt.engine.setup import Setup, prepare
@@ -39,7 +40,7 @@ logger = logging.getLogger(__name__)
 OnEpoch = Callable[[dict[str, Any]], None]
 """Called after each epoch with the dictionary that is its line of ``metrics.jsonl``."""
 
-MAY_CHANGE = ("output", "device", "training.workers", "data.root", "data.on_image_error")
+MAY_CHANGE = ("output", "device", "logging", "training.workers", "data.root", "data.on_image_error")
 """Keys that may differ when a run goes on. That the images are the same is checked by itself."""
 
 
@@ -104,6 +105,7 @@ def train(
     folder.check(resume, overwrite)
     if resume:
         _check_same(config, folder)
+    check_loggers(config.logging)
     own = Own.of(data, model, loss, config.training.workers)
     if resume:
         _check_same_own(own, folder)
@@ -119,16 +121,21 @@ def train(
                 write_json_atomic(folder.handed_over, described)
             setup.data.split.save(folder.split)
             folder.write_environment(str(setup.device))
-            with folder.logging(), GracefulStop() as stop, _workers_may_end(stop):
+            with (
+                folder.logging(),
+                open_loggers(config, folder) as log_epoch,
+                GracefulStop() as stop,
+                _workers_may_end(stop),
+            ):
                 for key in described:
                     logger.info("%s: handed over from Python, not from the configuration", key)
                 for note in setup.data.notes:
                     logger.info("%s", note)
-                return _train(setup, folder, stop, on_epoch)
+                return _train(setup, folder, stop, [log_epoch, *([on_epoch] if on_epoch else [])])
 
 
 def _train(
-    setup: Setup, folder: RunFolder, stop: GracefulStop, on_epoch: OnEpoch | None
+    setup: Setup, folder: RunFolder, stop: GracefulStop, on_epoch: Sequence[OnEpoch]
 ) -> Summary:
     """The epochs that are left, each with its checkpoint and evaluation, then the results."""
     config, position = setup.config, setup.training.position
@@ -152,8 +159,8 @@ def _train(
         if folder.recorded_epochs() < position.epoch:
             _save(setup, folder.last)
             watched, record = _record(setup, folder)
-            if on_epoch is not None:
-                on_epoch(record)
+            for tell in on_epoch:
+                tell(record)
         if stop.requested:
             logger.warning("stopped; --resume continues the run in %s", folder.path)
             raise KeyboardInterrupt

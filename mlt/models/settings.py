@@ -29,7 +29,9 @@ class ProjectionHead(Settings):
 
     name: Literal["projection"]
     width: int = Field(256, ge=1)
+    """Features after the first linear layer."""
     dropout: float = Field(0.5, ge=0, lt=1)
+    """Dropout before the last linear layer."""
 
 
 Head = Annotated[LinearHead | ProjectionHead, Field(discriminator="name")]
@@ -56,6 +58,7 @@ class ModelConfig(Settings):
     weights: Literal["pretrained", "none"] | WeightsFile = "pretrained"
     """`pretrained` (timm's, downloaded when first used), `none`, or a section with a `file`."""
     head: Head = LinearHead()
+    """From features to one logit per class."""
     prior_bias: bool = True
     """Start at the classes' own frequencies: last bias log(p / (1 - p)), less what the loss adds to
     logits by itself (its prior shift, its scale). For sigmoid losses."""

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.metrics import Predictions
+from mlt.predictions import Predictions
 from mlt.report.tables import Column, Table
 
 __all__ = ["Confusion", "confusion", "mistakes", "pair_table"]
@@ -24,7 +24,7 @@ class Mistakes:
 
     Attributes:
         missed: Rows of images that have the class but are not among the highest, lowest first.
-        alarms: Rows of images that are among them but have it not, highest first.
+        alarms: Rows of images that are among them but do not have it, highest first.
         ranks: (N,) the place of each image, from 1; 0 where it is not known.
     """
 

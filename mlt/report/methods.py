@@ -62,38 +62,48 @@ class Report:
         return len(self.methods) == 1
 
     @property
-    def stats(self) -> ClassCounts:
+    def class_counts(self) -> ClassCounts:
         """Classes, training counts and groups: of the baseline's first run, for all methods."""
-        return self.baseline.first.stats
+        return self.baseline.first.class_counts
+
+    @property
+    def untested(self) -> list[str]:
+        """Names of the classes without a test image, whose average precision is undefined."""
+        positives = self.baseline.first.positives
+        return [name for name, n in zip(self.class_counts.names, positives) if n == 0]
 
     @property
     def groups_note(self) -> str:
         """Whose groups all methods have, where not all are trained on the same counts; or empty."""
-        counts, label = self.stats.counts, self.baseline.name
+        classes, label = self.class_counts, self.baseline.name
+
+        def differ(run: Run) -> bool:
+            return not np.array_equal(run.class_counts.counts, classes.counts)
+
         others = []
         for method in self.methods:
-            runs = [run for run in method.runs if not np.array_equal(run.stats.counts, counts)]
+            runs = list(filter(differ, method.runs))
             if len(runs) == len(method.runs):
-                others.append(f"{method.name} (by its own: {_sizes(runs[0].stats)})")
+                others.append(f"{method.name} (by its own: {_sizes(runs[0].class_counts)})")
             else:
-                others += [f"{run.name} (by its own: {_sizes(run.stats)})" for run in runs]
+                others += [f"{run.name} (by its own: {_sizes(run.class_counts)})" for run in runs]
                 label = self.baseline.first.name if runs and method is self.baseline else label
         if not others:
             return ""
         return (
             f"Head, medium and tail are those of {label}'s training split "
-            f"({_sizes(self.stats)} classes). Trained on other counts: {listed(others, '; ')}."
+            f"({_sizes(classes)} classes). Trained on other counts: {listed(others, '; ')}."
         )
 
     @property
     def single_classes(self) -> dict[str, list[int]]:
         """Every class as a group of its own, named by its index."""
-        return {str(c): [c] for c in range(self.stats.num_classes)}
+        return {str(c): [c] for c in range(self.class_counts.num_classes)}
 
     @property
     def order(self) -> NDArray[np.intp]:
         """Classes from the most to the least frequent in training."""
-        return np.argsort(-self.stats.counts, kind="stable")
+        return np.argsort(-self.class_counts.counts, kind="stable")
 
 
 def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Report:
@@ -106,7 +116,7 @@ def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Repo
     Raises:
         MissingFileError: If a folder has no predictions.
         DataError: If the runs are of different images, classes or targets.
-        ConfigError: If the baseline is none of the runs, or a run is given twice.
+        ConfigError: If the baseline is not one of the runs, or a run is given twice.
     """
     if not runs:
         raise ConfigError("give at least one run folder")
@@ -130,9 +140,9 @@ def listed(names: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*names[:_NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _sizes(stats: ClassCounts) -> str:
+def _sizes(classes: ClassCounts) -> str:
     """How many classes each group has."""
-    return ", ".join(f"{len(members)} {group}" for group, members in stats.groups.items())
+    return ", ".join(f"{len(members)} {group}" for group, members in classes.groups.items())
 
 
 def _aligned(first: Run, run: Run) -> Run:

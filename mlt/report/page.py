@@ -1,27 +1,31 @@
-"""The page as a whole: one file that loads nothing and runs only the script it came with."""
+"""The report as a whole: its sections, and its files."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cached_property
 from pathlib import Path
 
 from mlt import __version__
 from mlt.errors import OutputExistsError
 from mlt.files import write_text_atomic
-from mlt.metrics import aggregate_seeds, summarize
-from mlt.report import background, closely, overview, results
-from mlt.report.comparison import Compared, compare_methods
-from mlt.report.details import class_details
+from mlt.report.comparison import compare_methods
 from mlt.report.images import Images, find_images
-from mlt.report.markup import Html, script_json, tag
-from mlt.report.methods import Report
+from mlt.report.methods import Report, load_report
+from mlt.report.page_data import page_data
+from mlt.report.render import Section, render_page
+from mlt.report.section_classes import classes_section, compared_classes_section
+from mlt.report.section_comparison import comparison_section
+from mlt.report.section_one_class import one_class_section
+from mlt.report.section_pairs import pairs_section
+from mlt.report.section_runs import runs_section
+from mlt.report.section_summary import summary_section
+from mlt.report.section_thresholds import thresholds_section
+from mlt.report.section_training import training_section
 from mlt.report.tables import Table
 
-__all__ = ["Page", "check_output", "make_page", "write_page", "write_tables"]
+__all__ = ["Page", "check_output", "make_page", "write_report", "write_tables"]
 
 TABLE_FORMATS = {"md": Table.to_markdown, "csv": Table.to_csv, "tex": Table.to_latex}
 
@@ -39,6 +43,38 @@ class Page:
     tables: tuple[Table, ...]
 
 
+def write_report(
+    runs: Sequence[str | Path],
+    output: str | Path,
+    *,
+    baseline: str | None = None,
+    thumbnails: bool = True,
+) -> Path:
+    """Write one self-contained HTML file about one run, or a comparison of several.
+
+    Runs whose configurations differ only in their seed are one method. All must be evaluated on the
+    same images with the same classes. A file that is there already is replaced.
+
+    Args:
+        runs: Run folders, or any folder with ``predictions.npz``.
+        output: The file.
+        baseline: What the other methods are compared with: a method's name or a run's folder. By
+            default the method of the first run.
+        thumbnails: Whether to embed the most wrong images, where the image files are at hand.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        MissingFileError: If a folder has no predictions.
+        DataError: If the runs are of different images, classes or targets.
+        ConfigError: If the baseline is not one of the runs, or a run is given twice.
+    """
+    page = make_page(load_report(runs, baseline), thumbnails=thumbnails)
+    write_text_atomic(output, page.html)
+    return Path(output)
+
+
 def make_page(report: Report, *, thumbnails: bool = True) -> Page:
     """Compute and lay out everything.
 
@@ -46,33 +82,24 @@ def make_page(report: Report, *, thumbnails: bool = True) -> Page:
         report: What it is about.
         thumbnails: Whether to embed the most wrong images.
     """
-    build = _Builder(report)
     if thumbnails:
         images = find_images(report.baseline.first)
     else:
         images = Images({}, "The report was made without images.")
-    details = class_details(report, images)
-    top = build.comparison() if build.compared else build.summary()
-    parts = [
-        top,
-        build.classes(),
-        closely.one_class_section(report, details.notes, build.calibrated),
-        *([build.pairs()] if report.single else []),
-        *build.thresholds(),
-        background.training_section(report),
-        build.settings(),
-    ]
-    return Page(_document(_title(report), _subtitle(report), parts, details.data),
-                tuple(build.tables))  # fmt: skip
+    one_class = one_class_section(report, page_data(report, images))
+    make = _method_sections if report.single else _comparison_sections
+    sections = make(report, one_class)
+    html = render_page(
+        sections,
+        title=_title(report),
+        subtitle=_subtitle(report),
+        version=__version__,
+        date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+    )
+    return Page(html, tuple(table for section in sections for table in section.tables))
 
 
-def write_page(report: Report, output: str | Path, *, thumbnails: bool = True) -> Path:
-    """Write the page; a file that is there already is replaced."""
-    write_text_atomic(output, make_page(report, thumbnails=thumbnails).html)
-    return Path(output)
-
-
-def write_tables(tables: tuple[Table, ...], folder: str | Path) -> list[Path]:
+def write_tables(tables: Sequence[Table], folder: str | Path) -> list[Path]:
     """Write each table as Markdown, CSV and LaTeX."""
     written = []
     for table in tables:
@@ -104,83 +131,28 @@ def check_output(output: Path, tables: Path | None, overwrite: bool) -> None:
         )
 
 
-class _Builder:
-    """Makes sections and remembers their tables."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.run = report.baseline.first
-        self.tables: list[Table] = []
-
-    @cached_property
-    def compared(self) -> Compared | None:
-        return None if self.report.single else compare_methods(self.report)
-
-    @property
-    def calibrated(self) -> bool:
-        return any(method.first.calibration for method in self.report.methods)
-
-    def keep(self, *tables: Table) -> list[Table]:
-        self.tables += tables
-        return list(tables)
-
-    def summary(self) -> Html:
-        groups = self.report.stats.groups
-        means = aggregate_seeds(self.report.baseline.predictions, groups=groups)
-        of_first = summarize(self.run.predictions, self.run.limits)
-        # Tiles show the first of the two.
-        _, rates = self.keep(
-            results.mean_table(self.report, means), results.rates_table(of_first, self.run)
-        )
-        return overview.summary_section(self.report, means, of_first, rates)
-
-    def comparison(self) -> Html:
-        assert self.compared is not None
-        tables = self.keep(self.compared.mean_table(), self.compared.difference_table())
-        return overview.comparison_section(self.compared, tables)
-
-    def classes(self) -> Html:
-        if self.compared is not None:
-            (table,) = self.keep(self.compared.class_table())
-            return overview.compared_classes_section(self.compared, table)
-        means = results.class_means(self.report)
-        (table,) = self.keep(results.class_table(self.report, means))
-        return overview.classes_section(self.report, means, table)
-
-    def pairs(self) -> Html:
-        html, table = closely.confusion_section(self.report)
-        self.keep(table)
-        return html
-
-    def thresholds(self) -> list[Html]:
-        decision = self.run.decision
-        if not self.report.single or decision is None or decision.thresholds is None:
-            return []
-        thresholds = decision.thresholds
-        checks = self.run.checks
-        held_out = [results.held_out_table(checks), results.calibration_table(checks)]
-        by_class = results.threshold_table(self.report, self.run, thresholds)
-        tables = self.keep(*(table for table in held_out if table), by_class)
-        goal = f"{thresholds.goal} of {thresholds.target:g}, shrinkage {thresholds.shrinkage:g}"
-        return [background.thresholds_section(tables, goal)]
-
-    def settings(self) -> Html:
-        runs = results.run_table(self.report)
-        html, settings = background.settings_section(self.report, runs)
-        self.keep(runs, *([settings] if settings and settings.rows else []))
-        return html
+def _method_sections(report: Report, one_class: Section) -> list[Section]:
+    thresholds = thresholds_section(report)
+    return [
+        summary_section(report),
+        classes_section(report),
+        one_class,
+        pairs_section(report),
+        *([thresholds] if thresholds else []),
+        training_section(report),
+        runs_section(report),
+    ]
 
 
-_NAVIGATION = {
-    "summary": "Summary",
-    "comparison": "Comparison",
-    "classes": "Classes",
-    "class": "One class",
-    "pairs": "Pairs",
-    "thresholds": "Thresholds",
-    "training": "Training",
-    "runs": "Runs",
-}
+def _comparison_sections(report: Report, one_class: Section) -> list[Section]:
+    compared = compare_methods(report)
+    return [
+        comparison_section(compared),
+        compared_classes_section(compared),
+        one_class,
+        training_section(report),
+        runs_section(report),
+    ]
 
 
 def _title(report: Report) -> str:
@@ -198,46 +170,5 @@ def _subtitle(report: Report) -> str:
     return (
         f"{f'{data}: ' if data else ''}{len(first.predictions):,} test images, "
         f"{first.predictions.num_train_images:,} training images{whose}, "
-        f"{report.stats.num_classes:,} classes"
+        f"{report.class_counts.num_classes:,} classes"
     )
-
-
-def _document(title: str, subtitle: str, parts: list[Html], data: object) -> str:
-    style, script = (_own(name) for name in ("report.css", "report.js"))
-    policy = (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; "
-        f"script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
-    )
-    written = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    links = [
-        tag("a", name, href=f"#{key}")
-        for key, name in _NAVIGATION.items()
-        if any(f'<section id="{key}"' in part for part in parts)
-    ]
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", title),
-        tag("style", style),
-    )
-    body = tag(
-        "body",
-        tag("header", tag("h1", title), tag("p", subtitle), tag("nav", *links, aria_label="Parts")),
-        tag("main", *parts),
-        tag("footer", tag("p", f"Written by mlt {__version__} on {written}.")),
-        tag("script", script_json(data), type="application/json", id="data"),
-        tag("script", script),
-    )
-    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
-
-
-def _own(name: str) -> Html:
-    return Html(Path(__file__).with_name(name).read_text(encoding="utf-8"))
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

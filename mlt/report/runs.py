@@ -17,8 +17,9 @@ from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.config.yaml_text import parse_yaml
 from mlt.errors import DataError, MissingFileError
-from mlt.metrics import Calibration, Decision, Predictions, average_precision
+from mlt.metrics import Calibration, Decision, average_precision
 from mlt.models.checkpoint import decision_copy
+from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 
 __all__ = ["Run", "load_run"]
@@ -96,7 +97,7 @@ class Run:
         return self.positives / np.maximum(images, 1)
 
     @cached_property
-    def stats(self) -> ClassCounts:
+    def class_counts(self) -> ClassCounts:
         """Training counts and groups."""
         p = self.predictions
         return ClassCounts.from_counts(
@@ -117,7 +118,7 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The configuration without what is no part of the method."""
+        """The configuration without what is not part of the method."""
         return _without(self.config, _NOT_THE_METHOD)
 
 
@@ -151,7 +152,7 @@ def load_run(path: str | Path) -> Run:
 def _no_run(folder: RunFolder) -> str:
     path = folder.path
     if not path.is_dir():
-        return f"{path} is no run folder; give the folder that `mlt train` wrote"
+        return f"{path} is not a run folder; give the folder that `mlt train` wrote"
     # A hidden one is a run that was set aside; the pattern below does not fit it.
     inside = [child for child in path.glob("[!.]*") if (child / "predictions.npz").exists()]
     if inside:

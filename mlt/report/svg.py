@@ -1,19 +1,22 @@
-"""Small pieces of SVG: scales, axes, lines. Colours and fonts are left to the style sheet."""
+"""Small pieces of SVG: elements, scales, axes. Colours and fonts are left to the style sheet.
+
+Every text and attribute is escaped, so the result is markup that a template may print as it is.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mlt.report.markup import Html, tag
+from markupsafe import Markup
 
-__all__ = ["Plot", "Scale", "figure", "legend", "line_path", "svg", "text"]
+__all__ = ["Plot", "Scale", "circle", "element", "line_path", "path", "shorten", "svg", "text"]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A straight map from values to coordinates.
+    """A linear map from values to coordinates.
 
     Example:
         >>> Scale(0.0, 1.0, 40.0, 240.0)(0.25)
@@ -30,7 +33,7 @@ class Scale:
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, about: int = 5) -> list[float]:
-        """Round values in the range, about so many.
+        """Return round values in the range, about so many.
 
         Example:
             >>> Scale(0.0, 0.7, 0, 1).ticks(4)
@@ -58,8 +61,8 @@ class Plot:
 
     def axes(
         self, x_label: str, y_label: str, *, percent: tuple[bool, bool] = (True, True)
-    ) -> list[Html]:
-        """Grid lines, numbers and the names of the axes.
+    ) -> list[Markup]:
+        """Draw grid lines, numbers and the names of the axes.
 
         Args:
             x_label: Stands below.
@@ -70,37 +73,71 @@ class Plot:
         for value in self.y.ticks(4):
             y = self.y(value)
             parts += [
-                tag("path", d=f"M{self.x.start} {y}H{self.x.end}", class_="grid"),
-                text(self.x.start - 6, y + 4, _number(value, percent[1]), "end"),
+                path(f"M{self.x.start} {y}H{self.x.end}", "grid"),
+                text(self.x.start - 6, y + 4, _tick_label(value, percent[1]), "end"),
             ]
         for value in self.x.ticks(5):
             x = self.x(value)
             parts += [
-                tag("path", d=f"M{x} {self.y.start}v4", class_="axis"),
-                text(x, self.y.start + 17, _number(value, percent[0]), "middle"),
+                path(f"M{x} {self.y.start}v4", "axis"),
+                text(x, self.y.start + 17, _tick_label(value, percent[0]), "middle"),
             ]
-        bottom = f"M{self.x.start} {self.y.start}H{self.x.end}"
         parts += [
-            tag("path", d=bottom, class_="axis"),
+            path(f"M{self.x.start} {self.y.start}H{self.x.end}", "axis"),
             text(self.x.end, self.y.start + 34, x_label, "end"),
             text(0, self.y.end - 12, y_label),
         ]
         return parts
 
 
-def svg(width: float, height: float, label: str, *parts: Html, class_: str = "") -> Html:
-    """A drawing with a name for those who cannot see it."""
-    return tag("svg", tag("title", label), *parts, viewBox=f"0 0 {width:g} {height:g}", role="img",
-               width=f"{width:g}", height=f"{height:g}", class_=class_ or None)  # fmt: skip
+def element(name: str, /, *children: str, **attributes: str | int | None) -> Markup:
+    """Return an element.
+
+    Args:
+        name: Its name.
+        *children: Texts, which are escaped, and markup.
+        **attributes: A trailing underscore is dropped and others become hyphens. None leaves the
+            attribute out.
+
+    Example:
+        >>> element("text", "a < b", element("title", "!"), class_="note", text_anchor=None)
+        Markup('<text class="note">a &lt; b<title>!</title></text>')
+    """
+    written = Markup("").join(
+        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), value)
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Markup("<{0}{1}>{2}</{0}>").format(name, written, Markup("").join(children))
 
 
-def text(x: float, y: float, content: str, anchor: str | None = None, **attributes: str) -> Html:
-    """A text; ``anchor`` is "middle" or "end"."""
-    return tag("text", content, x=f"{x:g}", y=f"{y:g}", text_anchor=anchor, **attributes)
+def svg(
+    width: float, height: float, label: str, *parts: Markup, class_: str | None = None
+) -> Markup:
+    """Return a drawing, with a name for those who cannot see it."""
+    return element("svg", element("title", label), *parts, viewBox=f"0 0 {width:g} {height:g}",
+                   role="img", width=f"{width:g}", height=f"{height:g}", class_=class_)  # fmt: skip
+
+
+def text(
+    x: float, y: float, content: str, anchor: str | None = None, class_: str | None = None
+) -> Markup:
+    """Return a text; ``anchor`` is "middle" or "end"."""
+    return element("text", content, x=f"{x:g}", y=f"{y:g}", text_anchor=anchor, class_=class_)
+
+
+def path(d: str, class_: str) -> Markup:
+    """Return a path by the commands of its ``d``."""
+    return element("path", d=d, class_=class_)
+
+
+def circle(x: float, y: float, class_: str) -> Markup:
+    """Return the point of a value."""
+    return element("circle", cx=f"{x:g}", cy=f"{y:g}", r=4, class_=class_)
 
 
 def line_path(points: Iterable[tuple[float, float]]) -> str:
-    """The ``d`` of straight lines through points.
+    """Return the ``d`` of straight lines through points.
 
     Example:
         >>> line_path([(0, 1.0), (2.5, 3.0)])
@@ -110,28 +147,10 @@ def line_path(points: Iterable[tuple[float, float]]) -> str:
     return "M" + "L".join(pairs) if pairs else ""
 
 
-def legend(entries: Sequence[tuple[str, str]]) -> Html:
-    """What the colours of a figure mean: (class of the style sheet, name)."""
-    items = [tag("li", tag("span", class_=f"dot {kind}"), name) for kind, name in entries]
-    return tag("ul", *items, class_="legend")
+def shorten(name: str, limit: int) -> str:
+    """Return a name of at most ``limit`` characters."""
+    return name if len(name) <= limit else f"{name[: limit - 1]}…"
 
 
-def figure(drawing: Html, caption: str, *above: Html, wide: bool = False, title: str = "") -> Html:
-    """A drawing with what it shows and how to read it.
-
-    Args:
-        drawing: The SVG.
-        caption: A sentence or two.
-        *above: Controls or a legend.
-        wide: Whether the drawing keeps its size on a narrow screen and scrolls.
-        title: What it shows.
-    """
-    heading = [tag("h3", title)] if title else []
-    if wide:
-        drawing = tag("div", drawing, class_="scroll", tabindex=0, role="region",
-                      aria_label=title or caption)  # fmt: skip
-    return tag("figure", *heading, *above, drawing, tag("figcaption", caption))
-
-
-def _number(value: float, percent: bool) -> str:
+def _tick_label(value: float, percent: bool) -> str:
     return f"{100 * value:.10g}" if percent else f"{value:g}"

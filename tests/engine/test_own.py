@@ -159,9 +159,7 @@ def test_a_run_with_things_handed_over_resumes_by_the_same_call(
             loss=create_loss("focal"),
             on_epoch=stop_after_the_first,
         )
-    with pytest.raises(
-        ConfigError, match=r"was handed its data .* mlt\.train\(config, data=\.+"
-    ):
+    with pytest.raises(ConfigError, match=r"was handed its data .* mlt\.train\(config, data=\.+"):
         mlt.train(config, resume=True)
     with pytest.raises(ConfigError, match=r"now handed torch.*BCEWithLogitsLoss"):
         loss = nn.BCEWithLogitsLoss()

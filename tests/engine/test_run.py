@@ -61,6 +61,7 @@ def test_a_run_leaves_everything_that_is_needed(
     finished: RunFolder, tiny_values: dict[str, Any], tiny_names: list[str]
 ) -> None:
     others = {"last.decision.json", "best.decision.json", "validation.npz"}
+    others |= {"handed_over.json", "loggers.json", "tensorboard"}
     assert {f.name for f in finished.existing} == set(RunFolder.FILES) - others
     metrics = json.loads(finished.metrics.read_text())
     assert set(metrics["mAP"]) == {"total", "head", "medium", "tail"}

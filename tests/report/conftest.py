@@ -12,7 +12,7 @@ import pytest
 
 from mlt.config import dump_config
 from mlt.config.load import parse_config
-from mlt.metrics import Predictions
+from mlt.predictions import Predictions
 
 MakeRun = Callable[..., Path]
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from sklearn.metrics import average_precision_score
 
 from mlt.metrics import Difference, compare_seeds, holm
-from mlt.report.cells import ABSENT
 from mlt.report.comparison import MEANS, Contrast, compare_methods
+from mlt.report.format import ABSENT
 from mlt.report.methods import Method, Report, load_report
 from mlt.report.page import make_page
+from mlt.report.section_classes import compared_class_table
+from mlt.report.section_comparison import comparison_table, difference_table
 
 PLAIN = {"loss": {}}
 
@@ -36,7 +39,8 @@ def test_means_and_differences_are_those_of_scikit_learn(report) -> None:
         )
         for m in report.methods
     }
-    row = dict(zip([c.title for c in compared.mean_table().columns], compared.mean_table().rows[1]))
+    table = comparison_table(compared)
+    row = dict(zip([c.title for c in table.columns], table.rows[1]))
     assert row["method"] == "strong"
     assert row["runs"] == 3
     assert row["mAP"].value == pytest.approx(ap["strong"].mean(), abs=1e-12)
@@ -49,7 +53,7 @@ def test_means_and_differences_are_those_of_scikit_learn(report) -> None:
 
 def test_p_values_are_corrected_for_all_tests_of_a_table(report) -> None:
     compared = compare_methods(report)
-    limits = report.stats.limits
+    limits = report.class_counts.limits
     plain = [
         compare_seeds(m.predictions, report.baseline.predictions, limits)[name].p_value
         for m in report.methods[1:]
@@ -59,18 +63,18 @@ def test_p_values_are_corrected_for_all_tests_of_a_table(report) -> None:
     np.testing.assert_allclose(got, holm(plain))
     assert compared.num_tests == 8
     assert compared.num_class_tests == 8
-    rows = compared.difference_table().rows
+    rows = difference_table(compared).rows
     assert [row[:2] for row in rows[:2]] == [["strong", "total"], ["strong", "head"]]
     np.testing.assert_allclose([row[3] for row in rows], plain)
 
 
 def test_only_certain_differences_are_marked(report) -> None:
-    means = compare_methods(report).mean_table()
+    means = comparison_table(compare_methods(report))
     verdicts = {row[0]: row[2].verdict for row in means.rows}
     assert verdicts == {"weak (baseline)": None, "strong": "better", "lucky": None}
     turned = compare_methods(load_report(_paths(report), "strong"))
     assert turned.tests[1]["total"].verdict == "worse"
-    assert turned.mean_table().rows[0][0] == "strong (baseline)"
+    assert comparison_table(turned).rows[0][0] == "strong (baseline)"
 
 
 @pytest.mark.parametrize(
@@ -88,11 +92,11 @@ def test_classes_without_test_images_are_undefined_in_every_table(make_run) -> N
     runs = [make_run("a", targets=truth), make_run("b", targets=truth, config=PLAIN)]
     compared = compare_methods(load_report(runs))
     assert compared.num_class_tests == 3
-    yeti = next(row for row in compared.class_table().rows if row[0] == "yeti")
+    yeti = next(row for row in compared_class_table(compared).rows if row[0] == "yeti")
     assert yeti[3] == 0
     assert all(np.isnan(cell.value) for cell in yeti[4:])
     assert yeti[5].verdict is None
-    assert ABSENT in compared.class_table().to_text()
+    assert ABSENT in compared_class_table(compared).to_text()
     for report in (load_report(runs), load_report(runs[:1])):
         assert "undefined and in no mean: yeti</p>" in make_page(report).html
 
@@ -112,8 +116,8 @@ def test_every_method_is_measured_on_the_groups_of_the_baseline(make_run) -> Non
         ap = [method.ap[heads].mean() for method in report.methods]
         assert [m["head"].mean for m in compared.means] == pytest.approx(ap, abs=1e-12)
         assert compared.tests[1]["head"].difference.value == pytest.approx(ap[1] - ap[0], abs=1e-12)
-        groups = {row[0]: row[1] for row in compared.class_table().rows}
-        assert [groups[report.stats.class_names[c]] for c in heads] == ["head"] * len(heads)
+        groups = {row[0]: row[1] for row in compared_class_table(compared).rows}
+        assert [groups[report.class_counts.names[c]] for c in heads] == ["head"] * len(heads)
 
 
 def test_other_training_counts_are_said_in_the_report_and_the_terminal(make_run) -> None:
@@ -125,7 +129,7 @@ def test_other_training_counts_are_said_in_the_report_and_the_terminal(make_run)
         "classes). Trained on other counts: tailed (by its own: 1 head, 1 medium, 2 tail)."
     )
     assert " ".join(page.tables[0].to_text().split()).endswith(note)
-    assert note.replace("<full>'", "&lt;full&gt;&#x27;") in page.html
+    assert str(escape(note)) in page.html
     for table in page.tables[:3]:
         assert table.note == note
         assert table.to_latex().endswith(f"% {note}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlt.metrics import Predictions
+from mlt.predictions import Predictions
 from mlt.report.confusion import confusion, mistakes, pair_table
 
 NAMES = ("cup", "fork", "emu")

@@ -46,7 +46,7 @@ def test_a_folder_without_a_configuration_is_a_method_of_its_own(make_run) -> No
     ("folders", "names"),
     [
         (["bce-seed0", "focal-seed0"], ["bce", "focal"]),
-        (["bce/seed0", "focal/seed0"], ["bce", "focal"]),  # the seed alone is no name
+        (["bce/seed0", "focal/seed0"], ["bce", "focal"]),  # the seed alone is not a name
         (["bce_s1", "classes2"], ["bce", "classes2"]),  # not every s and digit is a seed
     ],
 )
@@ -107,7 +107,7 @@ def test_the_baseline_is_a_method_or_a_run(make_run) -> None:
 def test_what_is_missing_or_damaged_is_named(make_run, tmp_path) -> None:
     with pytest.raises(ConfigError, match="at least one"):
         load_report([])
-    with pytest.raises(MissingFileError, match=r"absent is no run folder"):
+    with pytest.raises(MissingFileError, match=r"absent is not a run folder"):
         load_report([tmp_path / "absent"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingFileError, match=r"no predictions file .*empty"):

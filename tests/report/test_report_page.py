@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from configparser import ConfigParser
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,19 +16,20 @@ import pytest
 from mlt.errors import OutputExistsError
 from mlt.metrics import (
     Calibration,
-    Predictions,
     check_calibration,
     check_thresholds,
     precision_recall_f1,
     tune_thresholds,
 )
+from mlt.predictions import Predictions
 from mlt.report import write_report
-from mlt.report.charts import training_lines
+from mlt.report.class_counts_plot import GROUP_COLORS
 from mlt.report.images import find_images, thumbnail
 from mlt.report.methods import load_report
 from mlt.report.page import check_output, make_page, write_tables
-from mlt.report.plots import GROUP_COLORS
+from mlt.report.render import TEMPLATES
 from mlt.report.runs import load_run
+from mlt.report.section_training import training_lines
 
 PLAIN = {"loss": {}}
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "\"&'`", "yeti")
@@ -245,13 +247,19 @@ def test_a_thousand_classes_stay_a_file_to_send(make_run, tmp_path: Path) -> Non
 
 
 def test_groups_have_the_colours_of_the_plots() -> None:
-    style = Path(make_page.__code__.co_filename).with_name("report.css").read_text()
+    style = (TEMPLATES / "report.css").read_text()
     light = style[: style.index("@media")]
     assert all(f"--{group}: {color};" in light for group, color in GROUP_COLORS.items())
 
 
-def test_the_style_and_script_are_in_the_wheel(repository: Path) -> None:
-    assert "mlt.report = *.css, *.js" in (repository / "setup.cfg").read_text()
+def test_templates_style_and_script_are_in_the_wheel(repository: Path) -> None:
+    setup = ConfigParser()
+    setup.read(repository / "setup.cfg")
+    patterns = setup["options.package_data"]["mlt.report"].split(", ")
+    package = repository / "mlt" / "report"
+    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    assert {TEMPLATES / name for name in ("page.html.jinja", "report.css", "report.js")} <= packed
+    assert packed == {path for path in TEMPLATES.rglob("*") if path.is_file()}
 
 
 def test_masked_labels_count_nowhere(make_run) -> None:

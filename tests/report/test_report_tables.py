@@ -9,8 +9,8 @@ import math
 import pytest
 
 from mlt.metrics import Difference, Interval
-from mlt.report.cells import ABSENT, MINUS, Mean, shown
-from mlt.report.markup import Html, script_json, tag
+from mlt.report.format import ABSENT, MINUS, Mean, format_value
+from mlt.report.render import render_table
 from mlt.report.tables import Column, Table
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "</script>", "a|b", "50 % & $x_{1}^2$ \\~#", "`*_[x](y)"]
@@ -61,7 +61,7 @@ TABLE = Table(
     ],
 )
 def test_values_as_they_are_shown(value, kind, text) -> None:
-    assert shown(value, kind) == text
+    assert format_value(value, kind) == text
 
 
 def test_csv_has_plain_numbers_in_columns_of_their_own() -> None:
@@ -101,7 +101,7 @@ def test_text_is_aligned() -> None:
 
 
 def test_html_escapes_and_sorts_by_plain_numbers() -> None:
-    html = TABLE.to_html(filters=True)
+    html = render_table(TABLE, filters=True)
     assert "<img src=x" not in html
     assert "&lt;img src=x onerror=alert(1)&gt;</a>" in html
     assert 'data-v="-0.02"' in html
@@ -113,16 +113,8 @@ def test_html_escapes_and_sorts_by_plain_numbers() -> None:
 
 
 def test_a_label_that_is_never_given_sorts_last() -> None:
-    html = Table("t", "", [Column("x", "threshold")], [[math.inf], [-2.0], [math.nan]]).to_html()
+    table = Table("t", "", [Column("x", "threshold")], [[math.inf], [-2.0], [math.nan]])
+    html = render_table(table)
     assert 'data-v="Infinity">never</th>' in html
     assert f'data-v="-2">{MINUS}2.00</th>' in html
     assert f'class="number">{ABSENT}</th>' in html
-
-
-def test_markup_escapes_what_is_not_markup() -> None:
-    assert tag("p", "<b>", Html("<i>")) == "<p>&lt;b&gt;<i></p>"
-    assert tag("p", title='"><script>') == '<p title="&quot;&gt;&lt;script&gt;"></p>'
-    assert tag("input", value="a", checked=True, hidden=False) == '<input value="a" checked>'
-    assert "<" not in script_json(HOSTILE)
-    with pytest.raises(ValueError, match="JSON"):
-        script_json([math.nan])

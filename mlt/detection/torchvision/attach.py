@@ -13,13 +13,12 @@ from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.ssd import SSD
 
-from mlt.detection.contract import (
+from mlt.detection.loss_checks import (
     DetectionLoss,
     check_loss,
     check_softmax_loss,
-    class_vector_length,
-    counts_of,
     is_softmax_loss,
+    num_columns,
     unwrap_hint,
 )
 from mlt.detection.prior import prior_logit
@@ -82,12 +81,12 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
     softmax_head = isinstance(head, (RoIHeads, SSD))
     if softmax_head and is_softmax_loss(loss):
         if num_classes is not None:
-            check_softmax_loss(loss, num_classes)  # type: ignore[arg-type]
+            check_softmax_loss(loss, num_classes, device)
         extension = SoftmaxRegions if isinstance(head, RoIHeads) else SoftmaxSSD
     else:
         # The loss of a softmax head made sigmoid may leave out the background.
         if num_classes is not None:
-            without = softmax_head and class_vector_length(loss) in (None, num_classes - 1)
+            without = softmax_head and num_columns(loss) in (None, num_classes - 1)
             check_loss(loss, num_classes - without, device)
             if softmax_head and not without:
                 _check_background(loss, num_classes)
@@ -189,8 +188,8 @@ def _head(model: Any) -> Any:
 
 def _check_background(loss: DetectionLoss, num_classes: int) -> None:
     """Refuse counts in which label 0 is a class; it would be out of use without a word."""
-    counts = counts_of(loss)
-    if counts is None or counts.unit != "boxes":
+    counts: Any = getattr(loss, "class_counts", None)
+    if getattr(counts, "unit", None) != "boxes":
         return
     if counts.is_class is None or counts.is_class[0]:
         raise ConfigError(

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
-from mlt.detection.contract import DetectionLoss
-from mlt.losses.elementwise import PerLabelLoss
+from mlt.detection.call_loss import call_loss
+from mlt.detection.loss_checks import DetectionLoss
+from mlt.losses.elementwise import ElementwiseLoss
 from mlt.losses.reduce import working_precision
 
-__all__ = ["Attachment", "call", "detached", "element_losses", "insert"]
+__all__ = ["Attachment", "detached", "element_losses", "insert"]
 
 
 class Attachment(nn.Module):
@@ -64,29 +64,17 @@ def detached(head: nn.Module) -> bool:
 
 
 def element_losses(loss: DetectionLoss, logits: Tensor, targets: Tensor) -> Tensor:
-    """Give the loss of each element, in float32 or better.
+    """Return the loss of each element, in float32 or better.
 
     Args:
-        loss: Losses of this package are given the targets as they are, others as floats.
+        loss: An :class:`ElementwiseLoss` is given the targets as they are, which costs it half the
+            work; others are given floats.
         logits: Shape (..., C).
         targets: Same shape, bools.
     """
-    if isinstance(loss, PerLabelLoss):
-        return call(loss, logits, targets)
-    logits = working_precision(logits)
-    return call(loss, logits, targets.to(logits.dtype))
-
-
-def call(loss: DetectionLoss, logits: Tensor, targets: Tensor) -> Tensor:
-    """Call a loss; one with a memory (EQLv2, seesaw) learns only where gradients are computed."""
-    learning = torch.is_grad_enabled() and logits.requires_grad
-    if learning or not isinstance(loss, nn.Module) or not loss.training:
-        return loss(logits, targets)
-    loss.eval()
-    try:
-        return loss(logits, targets)
-    finally:
-        loss.train()
+    if not isinstance(loss, ElementwiseLoss):
+        targets = targets.to(working_precision(logits).dtype)
+    return call_loss(loss, logits, targets)
 
 
 def _extended(extension: type[Attachment], own: type[nn.Module]) -> type[Attachment]:

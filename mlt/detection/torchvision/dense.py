@@ -13,7 +13,7 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.fcos import FCOSHead
 from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 
-from mlt.detection.contract import one_hot
+from mlt.detection.targets import one_hot
 from mlt.detection.torchvision.attachment import Attachment, element_losses
 from mlt.errors import DataError
 

@@ -13,8 +13,10 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
 
-from mlt.detection.contract import DetectionLoss, class_vector_length, one_hot
-from mlt.detection.torchvision.attachment import Attachment, call, element_losses
+from mlt.detection.call_loss import call_loss
+from mlt.detection.loss_checks import DetectionLoss, num_columns
+from mlt.detection.targets import one_hot
+from mlt.detection.torchvision.attachment import Attachment, element_losses
 
 __all__ = ["SigmoidRegions", "SoftmaxRegions", "foreground_losses"]
 
@@ -24,7 +26,7 @@ def foreground_losses(loss: DetectionLoss, logits: Tensor, labels: Tensor) -> Te
 
     Args:
         loss: For C columns or, without the background's, C - 1; see
-            :func:`~mlt.detection.contract.class_vector_length`.
+            :func:`~mlt.detection.loss_checks.num_columns`.
         logits: Shape (R, C), column 0 the background's.
         labels: Shape (R,), 0 for the background.
 
@@ -33,7 +35,7 @@ def foreground_losses(loss: DetectionLoss, logits: Tensor, labels: Tensor) -> Te
     """
     targets = one_hot(labels, logits.shape[-1], dtype=torch.bool)
     targets[:, 0] = False
-    if class_vector_length(loss) == logits.shape[-1]:
+    if num_columns(loss) == logits.shape[-1]:
         return element_losses(loss, logits, targets)[:, 1:].sum(-1)
     return element_losses(loss, logits[:, 1:], targets[:, 1:]).sum(-1)
 
@@ -81,7 +83,7 @@ class SoftmaxRegions(RegionsWithLoss):
     @torch.jit.unused
     def region_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Give the loss of each region."""
-        return call(self.classification_loss, logits, labels)
+        return call_loss(self.classification_loss, logits, labels)
 
 
 class SigmoidRegions(RegionsWithLoss):

@@ -12,7 +12,8 @@ from torch import Tensor
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from mlt.detection.torchvision.attachment import Attachment, call
+from mlt.detection.call_loss import call_loss
+from mlt.detection.torchvision.attachment import Attachment
 from mlt.detection.torchvision.dense import Targets, anchor_labels
 from mlt.detection.torchvision.regions import foreground_losses
 
@@ -65,7 +66,7 @@ class SoftmaxSSD(SSDWithLoss):
     @torch.jit.unused
     def anchor_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Give the loss of each anchor."""
-        return call(self.classification_loss, logits, labels)
+        return call_loss(self.classification_loss, logits, labels)
 
 
 class SigmoidSSD(SSDWithLoss):

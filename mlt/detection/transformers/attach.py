@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from torch import Tensor, nn
 
-from mlt.detection.contract import (
+from mlt.detection.loss_checks import (
     DetectionLoss,
     check_loss,
     check_softmax_loss,

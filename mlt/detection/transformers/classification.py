@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlt.detection.contract import DetectionLoss, is_softmax_loss
-from mlt.detection.evaluate import evaluate
+from mlt.detection.call_loss import call_loss
+from mlt.detection.loss_checks import DetectionLoss, is_softmax_loss
 from mlt.errors import ConfigError
 
 __all__ = ["ClassificationLossFunction", "trainer_loss"]
@@ -103,9 +103,9 @@ def _value(
     labels = labels.to(logits.device)
     known = labels != UNKNOWN
     if known.all():
-        value = evaluate(loss, logits, labels)
+        value = call_loss(loss, logits, labels)
     else:
-        value = evaluate(loss, logits, labels, known=known)
+        value = call_loss(loss, logits, labels, known=known)
     if num_items is None or getattr(loss, "reduction", "mean") == "sum":
         return value
     # The Trainer adds up the batches of one step and has counted their labels that are not -100.
@@ -120,7 +120,7 @@ def _check_scalar(loss: DetectionLoss, num_classes: int) -> None:
         )
     logits = torch.zeros(2, num_classes)
     with torch.no_grad():
-        value = evaluate(loss, logits, torch.zeros_like(logits))
+        value = call_loss(loss, logits, torch.zeros_like(logits))
     if value.numel() != 1:
         raise ConfigError(
             f"The loss gives shape {tuple(value.shape)} for logits of shape {tuple(logits.shape)}, "

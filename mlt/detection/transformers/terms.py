@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlt.detection.contract import DetectionLoss
-from mlt.detection.evaluate import evaluate, working_dtype
+from mlt.detection.call_loss import call_loss
+from mlt.detection.loss_checks import DetectionLoss
+from mlt.losses.reduce import working_precision
 
 __all__ = ["Term", "against_no_object", "no_object_term", "query_term"]
 
@@ -38,7 +39,7 @@ def against_no_object(logits: Tensor) -> Tensor:
         >>> against_no_object(torch.tensor([[2.0, 0.0, 1.0]]))
         tensor([[ 1., -1.]])
     """
-    logits = logits.to(working_dtype(logits))
+    logits = working_precision(logits)
     return logits[..., :-1] - logits[..., -1:]
 
 
@@ -67,7 +68,7 @@ def query_term(
     """
     logits = outputs["logits"]
     matched = criterion._get_source_permutation_idx(indices)
-    hot = torch.zeros_like(logits, dtype=working_dtype(logits))
+    hot = torch.zeros_like(working_precision(logits))
     elements = (*matched, _matched(targets, indices, "class_labels"))
     if quality == "one":
         hot[elements] = 1.0
@@ -75,7 +76,7 @@ def query_term(
         with torch.no_grad():
             predicted = _quality(quality, criterion, outputs, targets, indices, elements)
         hot[elements] = predicted.to(hot.dtype)
-    return {key: evaluate(loss, logits, hot).sum() / num_boxes}
+    return {key: call_loss(loss, logits, hot).sum() / num_boxes}
 
 
 def no_object_term(
@@ -112,11 +113,11 @@ def no_object_term(
     )
     labels[matched] = _matched(targets, indices, "class_labels")
     if softmax:
-        queries = evaluate(loss, logits.flatten(0, 1), labels.flatten()).view_as(labels)
+        queries = call_loss(loss, logits.flatten(0, 1), labels.flatten()).view_as(labels)
     else:
         hot = nn.functional.one_hot(labels, criterion.num_classes + 1)[..., :-1]
         evidence = against_no_object(logits)
-        queries = evaluate(loss, evidence, hot.to(evidence.dtype)).sum(-1)
+        queries = call_loss(loss, evidence, hot.to(evidence.dtype)).sum(-1)
     weight = criterion.empty_weight.to(queries.dtype)[labels]
     return {key: (weight * queries).sum() / weight.sum()}
 

@@ -1,11 +1,7 @@
-"""The loss module against a double of mmdet's heads; mmdet itself cannot be installed here."""
+"""What mmdet's heads ask of a loss: MltLoss against mmdet's own, call by call."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,25 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlt.detection.mmdet import MltLoss, register
+from mlt.detection.mmdet import MltLoss
 from mlt.errors import ConfigError, DataError
 
 C = 3
-EPS = torch.finfo(torch.float32).eps
-BCE: dict[str, Any] = {"type": "MltLoss", "name": "bce", "use_sigmoid": True}
-
-
-@pytest.fixture
-def double(load_double: Callable[[str], ModuleType]) -> ModuleType:
-    return load_double("mmdet_double")
-
-
-@pytest.fixture
-def models(double: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
-    registry = double.install(monkeypatch)
-    register()
-    register()  # again is fine
-    return registry
 
 
 @pytest.fixture
@@ -47,99 +28,57 @@ def bce(logits: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, HOT, reduction="none")
 
 
-def test_dense_head(double: ModuleType, models: Any, logits: Tensor) -> None:
-    head = double.DenseHead(models, C, {**BCE, "loss_weight": 2.0})
-    assert head.cls_out_channels == C
-    weights = torch.tensor([1.0, 1, 1, 1, 0, 0, 1, 1])  # two anchors are left out
-    level = logits.reshape(2, 2, 2, C).permute(0, 3, 1, 2)  # (B, C, H, W), one anchor a place
-    value = head.anchor_loss(level, LABELS.view(2, 4), weights.view(2, 4))
-    torch.testing.assert_close(value, 2 * (bce(logits) * weights[:, None]).sum() / (4 + EPS))
-    value.backward()
-    assert logits.grad is not None and (logits.grad[4:6] == 0).all()
-    assert (logits.grad[:4] != 0).all()
+CALLS: list[dict[str, Any]] = [
+    {"avg_factor": 4.0},
+    {"weight": torch.tensor([1.0, 1, 1, 1, 0, 0, 0.5, 1]), "avg_factor": 4.0},
+    {"weight": torch.rand(8, C, generator=torch.Generator().manual_seed(1)), "avg_factor": 4.0},
+    {"weight": torch.rand(8 * C, generator=torch.Generator().manual_seed(1))},
+    {},
+    {"reduction_override": "sum"},
+    {"reduction_override": "none"},
+    {"reduction_override": "none", "avg_factor": 9.0},
+    {"reduction_override": "mean", "avg_factor": torch.tensor(3.0)},
+]
 
 
-def test_fcos(double: ModuleType, models: Any, logits: Tensor) -> None:
-    head = double.DenseHead(models, C, BCE)
-    losses = head.fcos_loss(logits, LABELS)
-    torch.testing.assert_close(losses["loss_cls"], bce(logits).sum() / (4 + EPS))
-    right = (logits.argmax(1) == LABELS)[LABELS < C].float().mean()
-    torch.testing.assert_close(losses["acc_classes"], 100 * right)
+@pytest.mark.parametrize("call", CALLS)
+def test_every_call_gives_what_mmdets_focal_loss_gives(call: dict[str, Any]) -> None:
+    from mmdet.models.losses import FocalLoss
+
+    theirs: list[Tensor] = []
+    for loss in (
+        FocalLoss(gamma=1.5, alpha=0.3, loss_weight=2.0),
+        MltLoss("focal", gamma=1.5, alpha=0.3, loss_weight=2.0),
+    ):
+        logits = torch.randn(8, C, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        value = loss(logits, LABELS, **call)
+        value.sum().backward()
+        assert logits.grad is not None
+        theirs += [value.detach(), logits.grad]
+    torch.testing.assert_close(theirs[2], theirs[0], rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(theirs[3], theirs[1], rtol=1e-5, atol=1e-7)
 
 
-def test_query_head(double: ModuleType, models: Any, logits: Tensor) -> None:
-    head = double.QueryHead(models, C, BCE)
-    assert head.cls_out_channels == C
-    value = head.loss(logits.view(2, 4, C), LABELS, torch.ones(8))
-    torch.testing.assert_close(value, bce(logits).sum() / (4 + EPS))
-
-
-def test_quality_targets(double: ModuleType, models: Any, logits: Tensor) -> None:
-    head = double.DenseHead(models, C, BCE)
+def test_rows_and_qualities(logits: Tensor) -> None:
+    """As YOLOX gives rows, and GFL labels with the quality of their boxes."""
     quality = torch.linspace(0, 1, 8)
-    value = head.quality_loss(logits, LABELS, quality, torch.ones(8))
     soft = HOT * quality[:, None]
     expected = F.binary_cross_entropy_with_logits(logits, soft, reduction="sum")
-    torch.testing.assert_close(value, expected)
+    loss = MltLoss("bce", reduction="sum")
+    torch.testing.assert_close(loss(logits, soft), expected)
+    torch.testing.assert_close(loss(logits, (LABELS, quality)), expected)
 
 
-def test_soft_rows(double: ModuleType, models: Any, logits: Tensor) -> None:
-    head = double.DenseHead(models, C, {**BCE, "reduction": "sum"})
-    soft = 0.7 * HOT
-    expected = F.binary_cross_entropy_with_logits(logits, soft, reduction="sum") / 4
-    torch.testing.assert_close(head.yolox_loss(logits, soft, 4.0), expected)
+def test_scores_and_accuracy(logits: Tensor) -> None:
+    loss = MltLoss("bce")
+    scores = loss.get_activation(logits)
+    assert torch.equal(scores[:, :C], logits.sigmoid()) and (scores[:, C] == 0).all()
+    right = (logits.argmax(1) == LABELS)[LABELS < C].float().mean()
+    assert loss.get_accuracy(logits, LABELS)["acc_classes"] == pytest.approx(100 * float(right))
 
 
-def test_two_stage_head(double: ModuleType, models: Any, logits: Tensor) -> None:
-    head = double.BoxHead(models, C, BCE)
-    assert head.fc_cls.out_features == C
-    losses = head.loss(logits, LABELS, torch.ones(8))
-    torch.testing.assert_close(losses["loss_cls"], bce(logits).sum() / (8 + EPS))
-    assert "acc_classes" in losses and "loss" not in "acc_classes"
-    elements = head.loss(logits, LABELS, torch.ones(8), reduction_override="none")["loss_cls"]
-    torch.testing.assert_close(elements, bce(logits))
-    refined = head.refined_labels(logits, LABELS)
-    assert torch.equal(refined[LABELS < C], LABELS[LABELS < C])
-    assert torch.equal(refined[LABELS == C], logits.argmax(1)[LABELS == C])
-
-
-def test_scores_are_a_sigmoid_of_each_class_in_both_kinds_of_head(
-    double: ModuleType, models: Any, logits: Tensor
-) -> None:
-    logits = logits.detach()
-    expected = [
-        (i, c, pytest.approx(float(logits[i, c].sigmoid())))
-        for i in range(8)
-        for c in range(C)
-        if logits[i, c].sigmoid() > 0.05
-    ]
-    assert double.BoxHead(models, C, BCE).predict(logits) == expected
-    assert double.DenseHead(models, C, BCE).predict(logits) == expected
-    everything = double.DenseHead(models, C, BCE).predict(logits, score_thr=0.0)
-    assert {c for _, c, _ in everything} == {0, 1, 2}  # no background, even without a threshold
-
-
-@pytest.mark.parametrize("shape", [(8,), (8, C), (8 * C,)])
-def test_weight_shapes(shape: tuple[int, ...], logits: Tensor) -> None:
-    weight = torch.rand(shape, generator=torch.Generator().manual_seed(1))
-    columns = weight[:, None] if shape == (8,) else weight.view(8, C)
-    value = MltLoss("bce")(logits, LABELS, weight, avg_factor=2.0)
-    torch.testing.assert_close(value, (bce(logits) * columns).sum() / (2 + EPS))
-
-
-def test_reductions(logits: Tensor) -> None:
-    loss = MltLoss("bce", loss_weight=0.5)
-    torch.testing.assert_close(loss(logits, LABELS), 0.5 * bce(logits).mean())
-    override: Any
-    for override, expected in (
-        ("sum", bce(logits).sum()),
-        ("none", bce(logits)),
-        ("mean", bce(logits).mean()),
-    ):
-        got = loss(logits, LABELS, reduction_override=override)
-        torch.testing.assert_close(got, 0.5 * expected)
-    untouched = loss(logits, LABELS, avg_factor=9.0, reduction_override="none")
-    torch.testing.assert_close(untouched, 0.5 * bce(logits))
+def test_wrong_calls(logits: Tensor) -> None:
+    loss = MltLoss("bce")
     with pytest.raises(ValueError, match="avg_factor"):
         loss(logits, LABELS, avg_factor=9.0, reduction_override="sum")
     with pytest.raises(ConfigError, match="reduction must be"):
@@ -214,10 +153,3 @@ def test_what_a_loss_remembers_is_in_the_checkpoint(logits: Tensor) -> None:
     again = MltLoss("eqlv2", class_counts=[5, 5, 5])
     again.load_state_dict(loss.state_dict())
     assert torch.equal(again.loss.ratio, loss.loss.ratio)
-
-
-def test_custom_imports(double: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = double.install(monkeypatch)
-    monkeypatch.delitem(sys.modules, "mlt.detection.mmdet_registered", raising=False)
-    importlib.import_module("mlt.detection.mmdet_registered")
-    assert registry.modules == {"MltLoss": MltLoss}

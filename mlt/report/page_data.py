@@ -1,7 +1,8 @@
-"""What the page shows of one class at a time, as JSON: curves, mistakes and their images.
+"""What the page's script shows, one class at a time: curves, mistakes and their images.
 
-The script of the page puts it into place by text and path data only. Sizes are bounded, so that a
-report of 1,000 classes stays a file that can be sent: see :data:`CURVES` and :data:`THUMBNAILS`.
+Plain values that become JSON; the script puts them into place as text and path data only. Sizes are
+bounded, so that a report of 1,000 classes stays a file that can be sent: see :data:`CURVES` and
+:data:`THUMBNAILS`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from mlt.report.images import Images, thumbnail
 from mlt.report.methods import Method, Report
 from mlt.report.runs import Run
 
-__all__ = ["Details", "class_details"]
+__all__ = ["PageData", "page_data"]
 
 CURVES = 2_000
 """Curves that are kept: methods beyond so many divided by classes are left out."""
@@ -30,15 +31,15 @@ THUMBNAILS = 3_000_000
 """Characters of thumbnails in all."""
 
 SHOWN = 6
-"""Missed images and false alarms of a class; half of them where several methods are compared."""
+"""Missed images and false alarms per class; half of them where several methods are compared."""
 
 PARTNERS = 5
 """True labels that the false alarms of a class go with."""
 
 
 @dataclass(frozen=True)
-class Details:
-    """The JSON, and what its limits left out.
+class PageData:
+    """What the script gets, and what the limits left out.
 
     Attributes:
         data: Plain values.
@@ -49,10 +50,10 @@ class Details:
     notes: tuple[str, ...]
 
 
-def class_details(report: Report, images: Images) -> Details:
+def page_data(report: Report, images: Images) -> PageData:
     """Gather the curves and mistakes of every class, for as many methods as fit."""
-    stats = report.stats
-    fitting = max(1, CURVES // (stats.num_classes + 1))
+    classes = report.class_counts
+    fitting = max(1, CURVES // (classes.num_classes + 1))
     methods = report.methods[:fitting]
     worst = SHOWN if report.single else SHOWN // 2
     listed = [_method(method, worst) for method in methods]
@@ -72,8 +73,8 @@ def class_details(report: Report, images: Images) -> Details:
         )
     data = {
         "classes": [
-            [name, stats.group_of(c), int(stats.counts[c]), int(first.positives[c])]
-            for c, name in enumerate(stats.names)
+            [name, classes.group_of(c), int(classes.counts[c]), int(first.positives[c])]
+            for c, name in enumerate(classes.names)
         ],
         "order": report.order.tolist(),
         "methods": listed,
@@ -86,7 +87,7 @@ def class_details(report: Report, images: Images) -> Details:
             for row in seen
         },
     }
-    return Details(data, tuple(notes))
+    return PageData(data, tuple(notes))
 
 
 def _method(method: Method, worst: int) -> dict[str, Any]:

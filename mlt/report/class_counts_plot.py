@@ -32,11 +32,11 @@ def check_plot(path: str | Path) -> None:
         raise ConfigError(f"cannot draw {path}: the suffix must be one of {', '.join(allowed)}")
 
 
-def plot_class_counts(stats: ClassCounts, path: str | Path, title: str = "") -> None:
+def plot_class_counts(classes: ClassCounts, path: str | Path, title: str = "") -> None:
     """Draw the training images of every class, from head to tail.
 
     Args:
-        stats: Counts and groups.
+        classes: Counts and groups.
         path: The picture; its suffix says which format (.png, .svg, .pdf).
         title: Stands above the picture.
 
@@ -46,22 +46,22 @@ def plot_class_counts(stats: ClassCounts, path: str | Path, title: str = "") -> 
     check_plot(path)
     from matplotlib.figure import Figure
 
-    order = np.argsort(-stats.counts, kind="stable")
-    figure = Figure(figsize=(max(6.0, 0.17 * stats.num_classes), 4.0), layout="constrained")
+    order = np.argsort(-classes.counts, kind="stable")
+    figure = Figure(figsize=(max(6.0, 0.17 * classes.num_classes), 4.0), layout="constrained")
     axes = figure.subplots()
     axes.bar(
-        np.arange(stats.num_classes),
-        stats.counts[order],
-        color=[GROUP_COLORS[stats.group_of(int(c))] for c in order],
+        np.arange(classes.num_classes),
+        classes.counts[order],
+        color=[GROUP_COLORS[classes.group_of(int(c))] for c in order],
     )
-    names = [stats.names[c] for c in order]
-    axes.set_xticks(np.arange(stats.num_classes), names, rotation=90, fontsize=7)
-    axes.set_xlim(-0.7, stats.num_classes - 0.3)
+    names = [classes.names[c] for c in order]
+    axes.set_xticks(np.arange(classes.num_classes), names, rotation=90, fontsize=7)
+    axes.set_xlim(-0.7, classes.num_classes - 0.3)
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylabel("training images (logarithmic)")
     axes.set_title(title)
     for group in GROUPS:
-        label = f"{group}: {len(stats.groups[group])} classes, {stats.limits.describe()[group]}"
+        label = f"{group}: {len(classes.groups[group])} classes, {classes.limits.describe()[group]}"
         axes.bar(0, 0, color=GROUP_COLORS[group], label=label)
     axes.legend(frameon=False)
     for side in ("top", "right"):

@@ -1,7 +1,7 @@
 """Average precision of rare, common and frequent classes, from a COCO or LVIS evaluation.
 
 The mean over all classes hides what a long-tailed method changes. This takes what `pycocotools` or
-`lvis` has accumulated and means it by how many training images a class has.
+`lvis` has accumulated and averages it over the classes with similarly many training images.
 """
 
 from __future__ import annotations
@@ -15,11 +15,24 @@ import numpy as np
 
 from mlt.class_groups import GroupLimits
 from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
-from mlt.detection.lvis import LVIS_LIMITS
-from mlt.detection.records import category_images
+from mlt.detection.image_categories import category_images
 from mlt.errors import ConfigError, DataError
 
-__all__ = ["FrequencyGroup", "FrequencyReport", "ap_by_frequency", "frequency_table"]
+__all__ = [
+    "LVIS_LIMITS",
+    "FrequencyGroup",
+    "FrequencyReport",
+    "ap_by_frequency",
+    "frequency_table",
+    "overall_report",
+]
+
+LVIS_LIMITS = GroupLimits(head=101, tail=11)
+"""Rare: 1 to 10 training images; common: 11 to 100; frequent: more (Gupta et al., CVPR 2019).
+
+The comments in LVIS's own toolkit say "fewer than 10" and "fewer than 100"; what it evaluates by is
+the letter that each category has in the annotations, and so does this package where it is there.
+"""
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 LVIS_GROUPS = {"f": "frequent", "c": "common", "r": "rare"}
@@ -59,7 +72,7 @@ class FrequencyReport:
     class_ap: dict[int, float]
 
     def __getitem__(self, name: str) -> FrequencyGroup:
-        """Give a group by its name."""
+        """Return a group by its name."""
         for group in self.groups:
             if group.name == name:
                 return group
@@ -74,7 +87,7 @@ def ap_by_frequency(
     training: CocoAnnotations | Mapping[int, int] | None = None,
     limits: GroupLimits = LVIS_LIMITS,
 ) -> FrequencyReport:
-    """Mean the AP of an evaluation by the frequency of its classes.
+    """Average the AP of an evaluation over its frequent, common and rare classes.
 
     Args:
         evaluation: A ``pycocotools`` `COCOeval` or ``lvis`` `LVISEval`, after `accumulate`.
@@ -93,10 +106,25 @@ def ap_by_frequency(
             IoU thresholds.
         DataError: If a category's frequency is not known.
     """
+    category_ids = _accumulated(evaluation)[1]
+    return _report(evaluation, *_groups(evaluation, category_ids, training, limits))
+
+
+def overall_report(evaluation: Any) -> FrequencyReport:
+    """The same where nothing is known about frequencies: a report whose only group is all classes.
+
+    Args:
+        evaluation: See :func:`ap_by_frequency`.
+    """
+    category_ids = _accumulated(evaluation)[1]
+    return _report(evaluation, np.full(len(category_ids), ""), {})
+
+
+def _report(evaluation: Any, names: np.ndarray, described: dict[str, str]) -> FrequencyReport:
+    """Means over the classes of each group; ``names`` says which group each class is in."""
     precision, category_ids, thresholds = _accumulated(evaluation)
     of_class = _class_means(precision)
     at_half = _class_means(precision[np.isclose(thresholds, 0.5)])
-    names, described = _groups(evaluation, category_ids, training, limits)
 
     def group(name: str, images: str, chosen: np.ndarray) -> FrequencyGroup:
         defined = chosen & ~np.isnan(of_class)
@@ -147,7 +175,7 @@ def frequency_table(reports: Mapping[str, FrequencyReport]) -> str:
 
 
 def _accumulated(evaluation: Any) -> tuple[np.ndarray, list[int], np.ndarray]:
-    """Give precision (IoU thresholds, recalls, classes) of all areas, ids and thresholds."""
+    """Return precision (IoU thresholds, recalls, classes) of all areas, ids and thresholds."""
     results = getattr(evaluation, "eval", None)
     if not isinstance(results, Mapping) or "precision" not in results:
         raise ConfigError(
@@ -158,11 +186,11 @@ def _accumulated(evaluation: Any) -> tuple[np.ndarray, list[int], np.ndarray]:
     if hasattr(params, "catIds"):  # pycocotools
         use_cats, thresholds = params.useCats, np.array(params.iouThrs)
         precision = precision[:, :, :, params.areaRngLbl.index("all"), -1]
-        category_ids = list(params.catIds)
+        category_ids = [int(c) for c in params.catIds]
     else:
         use_cats, thresholds = params.use_cats, np.array(params.iou_thrs)
         precision = precision[:, :, :, params.area_rng_lbl.index("all")]
-        category_ids = list(params.cat_ids)
+        category_ids = [int(c) for c in params.cat_ids]
     if not use_cats:
         raise ConfigError("The evaluation took all classes for one; set params.useCats = 1.")
     if thresholds.shape != IOU_THRESHOLDS.shape or not np.allclose(thresholds, IOU_THRESHOLDS):
@@ -182,7 +210,7 @@ def _class_means(precision: np.ndarray) -> np.ndarray:
 def _groups(
     evaluation: Any, category_ids: list[int], training: Any, limits: GroupLimits
 ) -> tuple[np.ndarray, dict[str, str]]:
-    """Give the group of each class, and what each group means, from frequent to rare."""
+    """Return the group of each class, and what each group means, from frequent to rare."""
     words = limits.describe()
     if limits == LVIS_LIMITS:
         titles = {"head": "frequent", "medium": "common", "tail": "rare"}

@@ -1,4 +1,4 @@
-"""The cells of tables: plain values, how they are shown, and how they are written for others."""
+"""How plain values are written: for people, for CSV, and escaped for Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import Any, Literal
 
 from mlt.metrics import Difference, Interval
 
-__all__ = ["ABSENT", "MINUS", "PARTS", "Kind", "Mean", "latex", "markdown", "numbers", "shown"]
+__all__ = [
+    "ABSENT",
+    "MINUS",
+    "Kind",
+    "Mean",
+    "escape_latex",
+    "escape_markdown",
+    "format_value",
+    "number_suffixes",
+    "numbers",
+]
 
 Kind = Literal[
     "text", "group", "verdict", "count", "number", "threshold", "percent", "interval", "mean",
@@ -39,30 +49,32 @@ class Mean:
     verdict: str | None = None
 
 
-def shown(value: Any, kind: Kind) -> str:
-    """A value as people read it.
+def format_value(value: Any, kind: Kind) -> str:
+    """Return a value as people read it.
 
     Example:
-        >>> shown(0.12345, "percent"), shown(0.0002, "p_value"), shown(Mean(0.5, 0.01), "mean")
-        ('12.35', '< 0.001', '50.00 ± 1.00')
+        >>> format_value(0.12345, "percent"), format_value(0.0002, "p_value")
+        ('12.35', '< 0.001')
+        >>> format_value(Mean(0.5, 0.01), "mean")
+        '50.00 ± 1.00'
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ABSENT
-    return _SHOWN[kind](value)
+    return _FORMATS[kind](value)
 
 
 def _interval(value: Interval) -> str:
     if not value.defined:
         return ABSENT
-    return f"{shown(value.low, 'percent')} to {shown(value.high, 'percent')}"
+    return f"{format_value(value.low, 'percent')} to {format_value(value.high, 'percent')}"
 
 
 def _mean(value: Mean) -> str:
     if math.isnan(value.value):
         return ABSENT
-    spread = "" if math.isnan(value.sd) else f" ± {shown(value.sd, 'percent')}"
+    spread = "" if math.isnan(value.sd) else f" ± {format_value(value.sd, 'percent')}"
     mark = f" {MARKS[value.verdict]}" if value.verdict else ""
-    return f"{shown(value.value, 'percent')}{spread}{mark}"
+    return f"{format_value(value.value, 'percent')}{spread}{mark}"
 
 
 def _difference(value: Difference) -> str:
@@ -92,7 +104,7 @@ def _threshold(value: float) -> str:
     return _signed(value, "")
 
 
-_SHOWN: dict[Kind, Callable[[Any], str]] = {
+_FORMATS: dict[Kind, Callable[[Any], str]] = {
     "text": str,
     "group": str,
     "verdict": VERDICTS.__getitem__,
@@ -108,16 +120,21 @@ _SHOWN: dict[Kind, Callable[[Any], str]] = {
 }
 
 
-PARTS: dict[Kind, list[str]] = {
-    "interval": [" low", " high"],
-    "difference": ["", " low", " high"],
-    "mean": ["", " sd"],
-}
-"""What is added to a heading for each number of a cell."""
+def number_suffixes(kind: Kind) -> list[str]:
+    """Return what each number of a cell adds to the heading of its column in CSV."""
+    match kind:
+        case "interval":
+            return [" low", " high"]
+        case "difference":
+            return ["", " low", " high"]
+        case "mean":
+            return ["", " sd"]
+        case _:
+            return [""]
 
 
 def numbers(value: Any, kind: Kind) -> list[Any]:
-    """The numbers of a cell."""
+    """Return the numbers of a cell, one for each of :func:`number_suffixes`."""
     match kind:
         case "interval":
             return [value.low, value.high]
@@ -131,7 +148,7 @@ def numbers(value: Any, kind: Kind) -> list[Any]:
             return [value]
 
 
-def markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Escape text for a cell of a Markdown table, on one line."""
     return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", " ".join(text.split()))
 
@@ -144,6 +161,6 @@ _LATEX = {
 }  # fmt: skip
 
 
-def latex(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Escape text for LaTeX."""
     return "".join(_LATEX.get(c, c) for c in text)

@@ -1,0 +1,106 @@
+"""From plain values to HTML, through the templates in ``templates/``.
+
+Templates escape what they print, and a value that a template asks for but does not get is an
+error. What they print as it is comes from :mod:`mlt.report.svg` or from the files beside them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.ext import Extension
+from markupsafe import Markup
+
+from mlt.report.format import format_value
+from mlt.report.tables import Table
+
+__all__ = ["Section", "render_page", "render_table"]
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        name: Its template is ``section_NAME.html.jinja``; also the id that the navigation leads to.
+        values: What the template lays out.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables among its values."""
+        return [value for value in self.values.values() if isinstance(value, Table)]
+
+
+def render_page(sections: Sequence[Section], **values: str) -> str:
+    """Lay out the page: one file that loads nothing and runs only the script it came with.
+
+    Args:
+        sections: From top to bottom.
+        **values: What ``page.html.jinja`` asks for besides.
+    """
+    environment = _environment()
+    rendered = {
+        section.name: Markup(
+            environment.get_template(f"section_{section.name}.html.jinja").render(section.values)
+        )
+        for section in sections
+    }
+    style, script = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
+    )
+    return environment.get_template("page.html.jinja").render(
+        sections=rendered,
+        style=Markup(style), style_digest=_digest(style),
+        script=Markup(script), script_digest=_digest(script),
+        **values,
+    )  # fmt: skip
+
+
+def render_table(table: Table, filters: bool = False) -> str:
+    """Lay out one table that sorts by its headings, as sections show it.
+
+    Args:
+        table: The table.
+        filters: Whether a text field and the groups above it choose rows.
+    """
+    macros = _environment().get_template("table.html.jinja").module
+    return str(macros.sortable_table(table, filters))  # type: ignore[attr-defined]
+
+
+class _Unindented(Extension):
+    """Leave out the indentation of templates, which is for those who read them."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return re.sub(r"^[ \t]+", "", source, flags=re.MULTILINE)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=[_Unindented],
+        trim_blocks=True,
+    )
+    environment.filters["format_value"] = format_value
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,166 @@
+"""Several methods against the baseline: means, differences and their tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from mlt.class_groups import GROUPS
+from mlt.metrics import Difference, SeedMean
+from mlt.report.comparison import LEVEL, MEANS, Compared, Contrast
+from mlt.report.format import MINUS, Mean, format_value
+from mlt.report.render import Section
+from mlt.report.svg import Scale, circle, element, path, shorten, svg, text
+from mlt.report.tables import Column, Table
+
+__all__ = ["comparison_section", "comparison_table", "difference_table"]
+
+WIDTH = 960
+"""Of the drawing of differences."""
+
+
+def comparison_section(compared: Compared) -> Section:
+    """Gather how the methods differ from the first."""
+    report = compared.report
+    return Section(
+        "comparison",
+        {
+            "headline": _headline(compared),
+            "baseline": report.baseline.name,
+            "means": comparison_table(compared),
+            "differences": difference_table(compared),
+            "untested": report.untested,
+            "num_tests": compared.num_tests,
+            "level": f"{LEVEL:g}",
+            "some_have_one_run": any(len(m.runs) == 1 for m in report.methods),
+            "forest": forest_plot(compared),
+        },
+    )
+
+
+def comparison_table(compared: Compared) -> Table:
+    """Return one line per method: mean and standard deviation over seeds, marked if it differs."""
+    columns = [
+        Column("method"),
+        Column("runs", "count", "Runs that differ in their seed"),
+        Column("mAP", "mean", "Over all classes; mean ± standard deviation over the runs"),
+        Column("95 % interval", "interval", "For other seeds and other test images"),
+        *(Column(group, "mean", f"mAP over the {group} classes") for group in GROUPS),
+        *(Column(f"{group} interval", "interval", only_csv=True) for group in GROUPS),
+    ]
+    rows = []
+    for i, method in enumerate(compared.report.methods):
+        means, tests = compared.means[i], compared.tests[i]
+        cells = [_mean(means[name], tests.get(name)) for name in MEANS]
+        label = f"{method.name} (baseline)" if i == 0 else method.name
+        total, *groups = [means[name].interval for name in MEANS]
+        rows.append([label, len(method.runs), cells[0], total, *cells[1:], *groups])
+    title = "Mean average precision of each method, in percent"
+    return Table("comparison", title, columns, rows, note=compared.report.groups_note)
+
+
+def difference_table(compared: Compared) -> Table:
+    """Return one line per method and mean: the difference from the baseline and its test."""
+    report = compared.report
+    columns = [
+        Column("method"),
+        Column("classes", "group"),
+        Column("difference", "difference", "In points of mAP, with its 95 % interval"),
+        Column("p", "p_value", "Of this test alone"),
+        Column("p corrected", "p_value", f"By Holm's method for {compared.num_tests} tests"),
+        Column("verdict", "verdict"),
+    ]
+    rows = [
+        [method.name, name, t.difference, t.difference.p_value, t.corrected, t.verdict]
+        for method, tests in zip(report.methods[1:], compared.tests[1:])
+        for name, t in tests.items()
+    ]
+    title = f"Differences from {report.baseline.name}, in points of mAP"
+    return Table("differences", title, columns, rows, note=report.groups_note)
+
+
+def forest_plot(compared: Compared) -> Markup:
+    """Draw differences from the baseline with their intervals, one panel for each mean."""
+    methods = compared.report.methods
+    rows = sorted(
+        range(1, len(methods)), key=lambda i: -compared.tests[i]["total"].difference.value
+    )
+    left, height = 150, 44 + 22 * len(rows)
+    panel = (WIDTH - left) / len(MEANS)
+    parts = [
+        text(left - 14, 48 + 22 * place, shorten(methods[i].name, 22), "end")
+        for place, i in enumerate(rows)
+    ]
+    for number, name in enumerate(MEANS):
+        low, high = _reach([compared.tests[i][name].difference for i in rows])
+        x = Scale(low, high, left + number * panel + 10, left + (number + 1) * panel - 10)
+        title = "all classes" if name == "total" else name
+        parts += [
+            text((x.start + x.end) / 2, 12, title, "middle", class_="strong"),
+            path(f"M{x(0)} 32V{height}", "zero"),
+        ]
+        for value in x.ticks(4):
+            parts += [
+                path(f"M{x(value)} 32V{height}", "grid"),
+                text(x(value), 28, _points(value), "middle", class_="small"),
+            ]
+        parts += [
+            _difference(compared.tests[i][name], x, 44 + 22 * place, f"{methods[i].name}, {name}")
+            for place, i in enumerate(rows)
+        ]
+    label = f"Differences in mAP from {methods[0].name}, in points"
+    return svg(WIDTH, height + 4, label, *parts, class_="wide")
+
+
+def _difference(tested: Contrast, x: Scale, y: float, label: str) -> Markup:
+    """One point and the line of its interval; nothing where the difference is undefined."""
+    d, kind = tested.difference, tested.verdict or "unsure"
+    if math.isnan(d.value):
+        return Markup("")
+    line = (
+        Markup("") if math.isnan(d.low) else path(f"M{x(d.low)} {y}H{x(d.high)}", f"whisker {kind}")
+    )
+    hint = element("title", f"{label}: {format_value(d, 'difference')}")
+    return element("g", hint, line, circle(x(d.value), y, f"point {kind}"))
+
+
+def _reach(differences: Sequence[Difference]) -> tuple[float, float]:
+    """From the lowest to the highest bound, with zero and a margin."""
+    bounds = [v for d in differences for v in (d.value, d.low, d.high) if not math.isnan(v)]
+    low, high = min([*bounds, -0.005]), max([*bounds, 0.005])
+    margin = 0.04 * (high - low)
+    return low - margin, high + margin
+
+
+def _points(value: float) -> str:
+    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{100 * abs(value):.10g}"
+
+
+def _mean(mean: SeedMean, tested: Contrast | None) -> Mean:
+    return Mean(mean.mean, mean.sd, tested.verdict if tested else None)
+
+
+def _headline(compared: Compared) -> str:
+    """Which methods are better, and which are worse, in mAP over all classes."""
+    baseline, *others = compared.report.methods
+    verdicts = [tests["total"].verdict for tests in compared.tests[1:]]
+    if len(others) == 1:
+        name, verdict = others[0].name, verdicts[0]
+        if verdict is None:
+            return (
+                f"In mAP the test finds no certain difference between {name} and {baseline.name}."
+            )
+        return f"In mAP {name} is {verdict} than {baseline.name}."
+
+    def found(verdict: str) -> str:
+        names = [m.name for m, v in zip(others, verdicts) if v == verdict]
+        count = "none is" if not names else f"{len(names)} {'is' if len(names) == 1 else 'are'}"
+        listed = f" ({', '.join(names)})" if 0 < len(names) <= 6 else ""
+        return f"{count} certainly {verdict}{listed}"
+
+    return (
+        f"Of {len(others)} methods, {found('better')} than {baseline.name} in mAP over all "
+        f"classes, and {found('worse')}."
+    )

@@ -1,0 +1,128 @@
+"""The result of one method: mAP over all, head, medium and tail classes, and rates of decisions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from mlt.metrics import Interval, SeedMean, Summary, aggregate_seeds, summarize
+from mlt.report.comparison import MEANS
+from mlt.report.decision_tables import rates_table
+from mlt.report.format import Mean, format_value
+from mlt.report.methods import Report
+from mlt.report.render import Section
+from mlt.report.svg import Scale, circle, path, svg
+from mlt.report.tables import Column, Table
+
+__all__ = ["summary_section"]
+
+
+@dataclass(frozen=True)
+class GroupMean:
+    """The mAP over some classes.
+
+    Attributes:
+        name: "total", "head", "medium" or "tail".
+        rule: The training images of its classes, in words.
+        num_classes: How many classes it has.
+        num_tested: How many of them have a test image; the others are undefined.
+        result: Mean, standard deviation and interval.
+    """
+
+    name: str
+    rule: str
+    num_classes: int
+    num_tested: int
+    result: SeedMean
+
+    @property
+    def spread(self) -> str:
+        """What is said of the standard deviation; nothing of one run."""
+        sd = self.result.sd
+        return "" if math.isnan(sd) else f" ± {format_value(sd, 'percent')}"
+
+    @property
+    def bar(self) -> Markup:
+        """The mean and its interval on a line from 0 to 100 %."""
+        return interval_bar(self.result.mean, self.result.interval, self.name)
+
+
+def summary_section(report: Report) -> Section:
+    """Gather the result of the only method."""
+    first = report.baseline.first
+    summary = summarize(first.predictions, first.limits)
+    means = _group_means(report)
+    return Section(
+        "summary",
+        {
+            "table": summary_table(means),  # among the written tables; the page shows tiles
+            "means": means,
+            "num_runs": len(report.baseline.runs),
+            "first_run": first.name,
+            "untested": report.untested,
+            "rates": rates_table(summary, first),
+            "facts": _ranking_facts(summary),
+        },
+    )
+
+
+def summary_table(means: Sequence[GroupMean]) -> Table:
+    """Return total, head, medium and tail of one method."""
+    rows = [
+        [mean.name, mean.rule, mean.num_classes, mean.num_tested,
+         Mean(mean.result.mean, mean.result.sd), mean.result.interval]
+        for mean in means
+    ]  # fmt: skip
+    columns = [
+        Column("mean over"),
+        Column("training images"),
+        Column("classes", "count"),
+        Column("with test images", "count", "Classes without one are undefined and left out"),
+        Column("mAP", "mean", "Mean over the runs, ± standard deviation over several"),
+        Column("95 % interval", "interval"),
+    ]
+    return Table("summary", "Mean average precision in percent", columns, rows)
+
+
+def interval_bar(value: float, interval: Interval, kind: str) -> Markup:
+    """Draw a value and its interval on a line from 0 to 100 %."""
+    x = Scale(0, 1, 4, 196)
+    parts = [path("M4 8H196", "track")]
+    if interval.defined:
+        parts.append(path(f"M{x(interval.low)} 8H{x(interval.high)}", f"band {kind}"))
+    if not math.isnan(value):
+        parts.append(circle(x(value), 8, f"point {kind}"))
+    return svg(200, 16, f"{format_value(value, 'percent')} on a line from 0 to 100", *parts)
+
+
+def _group_means(report: Report) -> list[GroupMean]:
+    classes, ap = report.class_counts, report.baseline.ap
+    rules = {"total": "all", **classes.limits.describe()}
+    members = {"total": np.arange(classes.num_classes), **classes.groups}
+    results = aggregate_seeds(report.baseline.predictions, groups=classes.groups)
+    return [
+        GroupMean(
+            name=name,
+            rule=rules[name],
+            num_classes=len(members[name]),
+            num_tested=int(np.isfinite(ap[members[name]]).sum()),
+            result=results[name],
+        )
+        for name in MEANS
+    ]
+
+
+def _ranking_facts(summary: Summary) -> dict[str, str]:
+    """What else is said of the ranking of labels, by name."""
+    details = summary.details
+    assert details is not None
+    return {
+        "micro AP": f"{format_value(details.micro_ap, 'percent')} %",
+        "ranking loss": f"{format_value(details.ranking.ranking_loss, 'percent')} %",
+        "one-error": f"{format_value(details.ranking.one_error, 'percent')} %",
+        "coverage": f"{details.ranking.coverage:.2f} labels",
+    }
