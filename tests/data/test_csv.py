@@ -27,7 +27,7 @@ def write(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def read_columns(file: Path, root: Any = ".", **options: Any) -> LabelTable:
-    """read_csv in the layout of one column a class."""
+    """read_csv in the layout of one column per class."""
     return read_csv(file, root, **{"labels_column": None, **options})
 
 

@@ -196,12 +196,12 @@ def test_load_explains_itself(tmp_path: Path) -> None:
     whole = file.read_bytes()
     for damaged in (b"", b"not a zip", whole[:-40], whole[:99] + b"?" + whole[100:]):
         file.write_bytes(damaged)
-        with pytest.raises(DataError, match="damaged or no label table"):
+        with pytest.raises(DataError, match="damaged or not a label table"):
             LabelTable.load(file)
     for value, message in (
         (np.array("mlt.LabelTable/9"), "this version reads mlt.LabelTable/1"),
         (np.array({"pickled": 1}, dtype=object), "allow_pickle=False"),
-        (np.array([1, 2]), "damaged or no label table"),
+        (np.array([1, 2]), "damaged or not a label table"),
     ):
         with file.open("wb") as stream:
             np.savez(stream, format=value)

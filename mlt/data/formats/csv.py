@@ -50,8 +50,8 @@ def read_csv(
         path,labels
         a.jpg,cat|dog
 
-    In the second, with ``labels_column=None``, there is one column a class, holding 1 (has the
-    class), 0 (has it not), -1 (uncertain) or nothing; ``1.0`` and the like are fine::
+    In the second, with ``labels_column=None``, there is one column per class, holding 1 (has the
+    class), 0 (does not have it), -1 (uncertain) or nothing; ``1.0`` and the like are fine::
 
         path,cat,dog
         a.jpg,1,-1
@@ -62,7 +62,7 @@ def read_csv(
         file: The CSV file, UTF-8, with or without byte order mark.
         image_root: The folder that the paths start from.
         path_column: Header of the column of image paths.
-        labels_column: Header of the column of class names; None for one column a class.
+        labels_column: Header of the column of class names; None for one column per class.
         separator: Between class names in ``labels_column``; space around names is dropped.
         id_column: Header of the column of image ids; the paths are the ids if None.
         class_names: C names, in the order of the label columns. None takes, in the first layout,
@@ -76,7 +76,7 @@ def read_csv(
 
     Raises:
         MissingFileError: If the file does not exist.
-        DataError: If a column is absent, an entry is no label, a row is too short or repeats an
+        DataError: If a column is absent, an entry is not a label, a row is too short or repeats an
             image; the message gives the line.
         ConfigError: If ``blank`` or ``uncertain`` is not one of the three meanings.
 
@@ -103,7 +103,7 @@ def read_csv(
         paths, ids, *cells = table.columns([path_at, id_at, *labels_at])
         labels, known = _from_class_columns(table, cells, class_names, blank, uncertain)
     else:
-        remedy = "; for one column a class, set labels_column to null"
+        remedy = "; for one column per class, set labels_column to null"
         labels_at = [table.position(labels_column, remedy)]
         paths, ids, cell = table.columns([path_at, id_at, *labels_at])
         labels, known, class_names = _from_names(
@@ -186,7 +186,7 @@ def _refuse_entry(
     name, entry = class_names[column], cells[column][row].as_py()
     raise DataError(
         f"{table.line(row)}, column {name!r}: {entry!r} is not a label; expected "
-        f"1, 0, -1 or nothing. If this column is no class, give class_names; if it lists "
+        f"1, 0, -1 or nothing. If this column is not a class, give class_names; if it lists "
         f"names of classes, give labels_column={name!r}"
     )
 
