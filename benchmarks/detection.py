@@ -30,14 +30,14 @@ COUNTS = ClassCounts.at_columns(
 
 
 def detector(device: torch.device) -> RetinaNet:
-    """Give a RetinaNet that is all head: only its classification loss is called."""
+    """Return a RetinaNet that is all head: only its classification loss is called."""
     backbone = torch.nn.Identity()
     backbone.out_channels = 8
     return RetinaNet(backbone, CLASSES, head=RetinaNetHead(8, 9, CLASSES)).to(device)
 
 
 def step(model: RetinaNet, anchors: int, device: torch.device) -> Callable[[], None]:
-    """Give a call that computes the classification loss and its gradient for fixed logits."""
+    """Return a call that computes the classification loss and its gradient for fixed logits."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(1, anchors, CLASSES, generator=generator) - 4.6
     logits = logits.to(device).requires_grad_()
@@ -56,7 +56,7 @@ def step(model: RetinaNet, anchors: int, device: torch.device) -> Callable[[], N
 
 
 def best_times(calls: dict[str, Callable[[], None]], rounds: int, wait: Callable) -> dict:
-    """Give the best time of each call in milliseconds."""
+    """Return the best time of each call in milliseconds."""
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
         for name, call in calls.items():
@@ -69,7 +69,7 @@ def best_times(calls: dict[str, Callable[[], None]], rounds: int, wait: Callable
 
 
 def peak_memory(call: Callable[[], None], size: int, device: torch.device) -> float:
-    """Give the peak beyond the gradient, in tensors of ``size`` bytes."""
+    """Return the peak beyond the gradient, in tensors of ``size`` bytes."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

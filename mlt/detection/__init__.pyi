@@ -1,6 +1,5 @@
 from .coco_evaluation import CocoEvaluation as CocoEvaluation, evaluate_coco as evaluate_coco
 from .counts import (
-    ClassCounts as ClassCounts,
     class_counts_from_coco as class_counts_from_coco,
     class_counts_from_dataset as class_counts_from_dataset,
 )

@@ -98,7 +98,7 @@ def class_counts_from_dataset(
             )
         found = np.asarray(target.get("labels", ()), dtype=np.float64)
         if found.ndim != 1 or (found != np.floor(found)).any():
-            raise DataError(f"Item {place}: labels must be a list of integers, one a box")
+            raise DataError(f"Item {place}: labels must be a list of integers, one per box")
         if found.size and (found.min() < 0 or found.max() >= num_classes):
             raise DataError(
                 f"Item {place} has labels from {found.min():g} to {found.max():g}, but a head of "

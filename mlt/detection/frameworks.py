@@ -60,7 +60,7 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
 
 
 def detach(model: Model) -> Model:
-    """Give a detector its own loss back; see :func:`attach`.
+    """Restore the loss that the model had before :func:`attach`.
 
     Returns:
         The model.

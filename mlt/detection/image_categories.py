@@ -33,7 +33,7 @@ def category_images(records: CocoRecords) -> dict[int, int]:
 
 
 def image_categories(records: CocoRecords, image_ids: list[int]) -> np.ndarray:
-    """Give (row, column) of each category on each image, int64 (n, 2).
+    """Return (row, column) of each category on each image, int64 (n, 2).
 
     Args:
         records: Their annotations of other images are left out.
@@ -55,7 +55,7 @@ def image_categories(records: CocoRecords, image_ids: list[int]) -> np.ndarray:
 
 
 def _labels(records: CocoRecords) -> set[tuple[int, int]]:
-    """Give each (category, image) that has an annotation; all categories are listed ones."""
+    """Return each (category, image) that has an annotation; all categories are listed ones."""
     pairs = {(a.category_id, a.image_id) for a in records.annotations if not a.iscrowd}
     unlisted = {category for category, _ in pairs} - set(records.category_ids())
     if unlisted:

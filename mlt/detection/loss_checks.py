@@ -198,8 +198,8 @@ def _check_length(loss: DetectionLoss, name: str, num_classes: int) -> None:
         return
     if getattr(loss, "class_counts", None) is None:
         raise ConfigError(
-            f"{name} was built for {length} classes (num_columns), but is to be given "
-            f"{num_classes} columns. Build it for as many."
+            f"{name} was built for {length} classes, but is to be given {num_classes} columns. "
+            "Build it for as many (its num_columns)."
         )
     raise ConfigError(
         f"{name} was built with counts of {length} classes, but is to be given {num_classes} "

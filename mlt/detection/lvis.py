@@ -15,7 +15,7 @@ __all__ = ["class_counts_from_lvis", "repeat_factor_sampler_from_coco"]
 
 
 def class_counts_from_lvis(annotations: CocoAnnotations) -> ClassCounts:
-    """Give the training boxes of each LVIS category, for labels 0 to C - 1 in order of the ids.
+    """Return the training boxes of each LVIS category, for labels 0 to C - 1 in order of the ids.
 
     LVIS writes the counts of its training set into the categories of each of its files, so the
     small validation file will do.
@@ -50,7 +50,7 @@ def repeat_factor_sampler_from_coco(
     num_replicas: int = 1,
     rank: int = 0,
 ) -> RepeatFactorSampler:
-    """Give LVIS's sampler for a detection data set: images with rare categories more often.
+    """Return LVIS's sampler for a detection data set: images with rare categories more often.
 
     Args:
         annotations: A COCO or LVIS file, its parsed content, or the loaded object.

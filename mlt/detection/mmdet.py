@@ -6,8 +6,8 @@ Put into a configuration (``mlt.detection.mmdet_registered`` registers the name 
     loss_cls = dict(type="MltLoss", name="cb_focal", class_counts=[900, 40, 3], scheme="column",
                     use_sigmoid=True, loss_weight=1.0)
 
-mmdet needs an mmcv that has to be compiled; it is no dependency here, and the module is tested
-against a double of mmdet 3.3's heads, written from its source, not against mmdet itself.
+In a configuration written in Python, the class itself is its own name: ``type=MltLoss``. mmdet
+needs an mmcv that has to be compiled, and is not a dependency here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mlt.detection.loss_checks import check_loss
+from mlt.detection.call_loss import call_loss
+from mlt.detection.loss_checks import check_loss, num_columns
 from mlt.detection.targets import one_hot
 from mlt.errors import ConfigError
 from mlt.losses import create_loss
@@ -40,7 +41,7 @@ def register() -> None:
 
 
 class MltLoss(nn.Module):
-    """A loss of this package as mmdet's heads call theirs, with one sigmoid a class.
+    """A loss as mmdet's heads call theirs, with one sigmoid per class.
 
     Labels are integers, C being the background; rows of the logits' shape, which may be soft; or
     labels and qualities, as heads built for quality focal loss give them. A negative label is left
@@ -50,7 +51,8 @@ class MltLoss(nn.Module):
     The loss is part of the model: its class vectors, and what EQLv2 remembers, are in checkpoints.
 
     Args:
-        name: Of :func:`mlt.losses.create_loss`.
+        name: Of :func:`mlt.losses.create_loss`; or an element-wise loss itself, such as one of
+            your own, in which case the options are none.
         class_counts: Boxes of each class, in the order of the data set's classes, without the
             background.
         num_images: Boxes in all, where the loss has it.
@@ -61,7 +63,7 @@ class MltLoss(nn.Module):
         **options: Of the loss.
 
     Raises:
-        ConfigError: If the loss is none of single elements, or an option is not allowed.
+        ConfigError: If the loss is not one of single elements, or an option is not allowed.
 
     Example:
         >>> loss = MltLoss("bce", loss_weight=2.0)
@@ -75,7 +77,7 @@ class MltLoss(nn.Module):
 
     def __init__(
         self,
-        name: str,
+        name: str | nn.Module,
         class_counts: Sequence[float] | None = None,
         num_images: int | None = None,
         use_sigmoid: bool = True,
@@ -86,14 +88,20 @@ class MltLoss(nn.Module):
         super().__init__()
         if use_sigmoid is not True:
             raise ConfigError(
-                "MltLoss has one sigmoid a class and needs use_sigmoid=True in the configuration; "
-                "with a softmax its scores would mean nothing. mmdet has a SeesawLoss for softmax."
+                "MltLoss has one sigmoid per class and needs use_sigmoid=True in the "
+                "configuration; with a softmax its scores would mean nothing. mmdet has a "
+                "SeesawLoss for softmax."
             )
         self.use_sigmoid = use_sigmoid
         self.reduction = _check_reduction(reduction)
         self.loss_weight = loss_weight
-        self.loss = create_loss(name, class_counts, num_images, "none", **options)
-        check_loss(self.loss, 2 if class_counts is None else len(class_counts))
+        if isinstance(name, nn.Module):
+            if class_counts is not None or num_images is not None or options:
+                raise ConfigError("A loss that is built already takes no counts and no options.")
+            self.loss = name
+        else:
+            self.loss = create_loss(name, class_counts, num_images, "none", **options)
+        check_loss(self.loss, num_columns(self.loss) or 2)
 
     def forward(
         self,
@@ -104,7 +112,7 @@ class MltLoss(nn.Module):
         reduction_override: MMDetReduction | None = None,
         ignore_index: int | None = None,
     ) -> Tensor:
-        """Give the loss, called as mmdet does.
+        """Return the loss, called as mmdet does.
 
         Args:
             pred: Logits, shape (N, C).
@@ -120,7 +128,7 @@ class MltLoss(nn.Module):
         """
         reduction = _check_reduction(reduction_override or self.reduction)
         targets, kept = _targets(target, pred, ignore_index)
-        elements = self.loss(pred, targets)
+        elements = call_loss(self.loss, pred, targets)
         if kept is not None:
             elements = torch.where(kept[:, None], elements, 0)
         if weight is not None:
@@ -128,7 +136,7 @@ class MltLoss(nn.Module):
         return self.loss_weight * _reduce(elements, reduction, avg_factor)
 
     def get_cls_channels(self, num_classes: int) -> int:
-        """Give the columns of a two-stage head: one a class, none for the background.
+        """Return the columns of a two-stage head: one per class, none for the background.
 
         Raises:
             ConfigError: If the loss was built for another number of classes.
@@ -137,12 +145,12 @@ class MltLoss(nn.Module):
         return num_classes
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
-        """Give scores, shape (N, C + 1), from logits (N, C); the last, the background's, is 0."""
+        """Return scores, shape (N, C + 1), from logits (N, C); the last, the background's, is 0."""
         scores = cls_score.sigmoid()
         return torch.cat([scores, scores.new_zeros(len(scores), 1)], dim=1)
 
     def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Give the percentage of foreground boxes whose highest score is of the right class."""
+        """Return the percentage of foreground boxes whose highest score is of the right class."""
         foreground = (labels >= 0) & (labels < cls_score.shape[1])
         right = cls_score[foreground].argmax(1) == labels[foreground]
         return {"acc_classes": 100.0 * right.sum() / max(len(right), 1)}
@@ -157,7 +165,7 @@ def _check_reduction(reduction: str) -> MMDetReduction:
 def _targets(
     target: Tensor | tuple[Tensor, Tensor], pred: Tensor, ignore_index: int | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Give targets of the logits' shape, and which rows count; None for all."""
+    """Return targets of the logits' shape, and which rows count; None for all."""
     quality = None
     if isinstance(target, tuple):
         target, quality = target
@@ -175,7 +183,7 @@ def _targets(
 
 
 def _weight_columns(weight: Tensor, elements: Tensor) -> Tensor:
-    """Give the weight as (N, C) or (N, 1)."""
+    """Return the weight as (N, C) or (N, 1)."""
     if weight.shape == elements.shape:
         return weight
     if weight.dim() == 1 and len(weight) == len(elements):
@@ -184,7 +192,7 @@ def _weight_columns(weight: Tensor, elements: Tensor) -> Tensor:
         return weight.view_as(elements)
     raise ConfigError(
         f"weight has shape {tuple(weight.shape)}; for logits of shape {tuple(elements.shape)} give "
-        "one a row, one an element, or the elements in one row."
+        "one per row, one per element, or the elements in one row."
     )
 
 

@@ -10,7 +10,7 @@ __all__ = ["prior_logit"]
 
 
 def prior_logit(probability: float) -> float:
-    """Give the bias at which a sigmoid is ``probability``: its log odds.
+    """Return the bias at which a sigmoid is ``probability``: its log odds.
 
     Raises:
         ConfigError: If the probability is not between 0 and 1.

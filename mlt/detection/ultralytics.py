@@ -1,6 +1,6 @@
 """Our losses in Ultralytics YOLO (v8, 11, 26): the classification term of its detection criteria.
 
-Ultralytics is licensed under the AGPL-3.0. It is no dependency of this package, and is imported
+Ultralytics is licensed under the AGPL-3.0. It is not a dependency of this package, and is imported
 only by :func:`make_trainer`, when you call it.
 
 The criterion holds the loss of the classes as ``.bce`` and calls it on logits and soft targets, how
@@ -31,7 +31,7 @@ RT_DETR = (
 
 
 def make_trainer(loss: DetectionLoss, task: Task = "detect", base: type | None = None) -> type:
-    """Give a trainer for ``YOLO(...).train(trainer=...)`` that learns the classes by ``loss``.
+    """Return a trainer for ``YOLO(...).train(trainer=...)`` that learns the classes by ``loss``.
 
     The loss is attached when training starts, to the model and to its moving average, whose
     validation loss it then is too. Ultralytics leaves criteria out of what it saves, so checkpoints
@@ -113,12 +113,12 @@ def attach(model: Any, loss: DetectionLoss) -> Any:
         The model.
 
     Raises:
-        ConfigError: If it is no such model or the loss does not fit its number of classes.
+        ConfigError: If it is not such a model or the loss does not fit its number of classes.
     """
     # Asked of the class: the YOLO object passes on whatever it is asked for itself.
     if not hasattr(type(model), "init_criterion"):
         raise ConfigError(
-            f"{type(model).__name__} is no model of Ultralytics with an init_criterion. "
+            f"{type(model).__name__} is not a model of Ultralytics with an init_criterion. "
             "YOLO(...).train() builds a model of its own: give it trainer=make_trainer(loss). "
             "attach is for a loop of your own, on the DetectionModel (YOLO(...).model)."
         )
@@ -138,7 +138,7 @@ def attach(model: Any, loss: DetectionLoss) -> Any:
 
 
 def detach(model: Any) -> Any:
-    """Give the model's criteria their own loss back.
+    """Restore the loss that the model's criteria had before :func:`attach`.
 
     Returns:
         The model.
@@ -206,7 +206,7 @@ class ClassTerm:
         self.plain = plain
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Give a new tensor of the logits' shape (B, A, nc), which the caller may change."""
+        """Return a new tensor of the logits' shape (B, A, nc), which the caller may change."""
         # Cloned, since the criterion multiplies in place: autograd forbids that on what a loss of
         # this package gives, and would fail where a loss keeps its result for the backward pass.
         return call_loss(self.loss, logits, targets).clone()

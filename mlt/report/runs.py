@@ -22,7 +22,7 @@ from mlt.models.checkpoint import decision_copy
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 
-__all__ = ["Run", "load_run"]
+__all__ = ["HANDED_OVER", "Run", "load_run"]
 
 # What may differ between runs of one method: chance, places and speed.
 _NOT_THE_METHOD = (
@@ -38,6 +38,10 @@ _NOT_THE_METHOD = (
 _SEED = re.compile(r"(?:^|[-_.])(?:seed|s)[-_=]?\d+$", re.IGNORECASE)
 
 
+HANDED_OVER = "handed_over"
+"""Key of a section of the configuration that Python replaced, with what it handed over."""
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """A run folder, read.
@@ -47,7 +51,7 @@ class Run:
         predictions: Logits and targets of the test images.
         limits: Where head, medium and tail begin.
         config: The configuration as plain values; empty if there is none.
-        history: A record an epoch.
+        history: One record per epoch.
         decision: Thresholds and calibration, if `mlt tune` was there.
         checks: What these gave on images that they were not tuned on.
     """
@@ -108,11 +112,12 @@ class Run:
     def watches_validation(self) -> bool:
         """Whether the mAP after an epoch is of validation images, and not of the test images."""
         data = self.config.get("data", {})  # VOC's has a validation_set
+        data = data.get(HANDED_OVER, data)
         return any(data.get(key) is not None for key in ("validation", "validation_set"))
 
     @property
     def calibration(self) -> Calibration | None:
-        """What makes logits to probabilities, if it is more than the sigmoid."""
+        """What turns logits into probabilities, if it is more than the sigmoid."""
         tuned = self.decision.calibration if self.decision else None
         return None if tuned is None or tuned.method == "none" else tuned
 
@@ -136,6 +141,8 @@ def load_run(path: str | Path) -> Run:
     if not len(predictions):
         raise DataError(f"{folder.predictions} has no image: the test split was empty")
     config = _read(folder.config, parse_yaml)
+    for section, what in folder.read_handed_over().items():
+        config[section] = {HANDED_OVER: what}
     tuned = _read(decision_copy(folder.last), json.loads)
     limits = _read(folder.metrics, json.loads).get("limits") or config.get("evaluation", {})
     return Run(

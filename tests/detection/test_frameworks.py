@@ -35,7 +35,7 @@ def transformers_model() -> nn.Module:
         num_labels=3,
         d_model=32,
         encoder_layers=1,
-        decoder_layers=1,
+        decoder_layers=2,
         encoder_ffn_dim=8,
         decoder_ffn_dim=8,
         encoder_attention_heads=2,
@@ -119,6 +119,16 @@ def test_only_the_framework_of_the_model_is_imported() -> None:
         "found = {'torchvision', 'transformers', 'ultralytics', 'pycocotools'} & set(sys.modules)",
         "assert not found, found",
     ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+def test_adapters_import_no_framework() -> None:
+    adapters = ("coco_evaluation", "frequency_report", "lvis", "mmdet", "transformers")
+    frameworks = {"accelerate", "lvis", "mmdet", "pycocotools", "torchvision", "transformers"}
+    lines = ["import sys, mlt.detection.ultralytics"]
+    lines += [f"import mlt.detection.{name}" for name in adapters]
+    lines.append(f"found = {frameworks | {'ultralytics'}} & set(sys.modules)")
+    lines.append("assert not found, found")
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 

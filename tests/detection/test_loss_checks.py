@@ -65,7 +65,7 @@ def test_every_elementwise_loss_is_accepted_and_is_one(name: str) -> None:
         (lambda z, y: -y * F.log_softmax(z, 1) + 0 * z, "one logit change the loss of another"),
         (lambda z, y: z - z.mean(0), "one logit change the loss of another"),
         (lambda z: z, "could not be called"),
-        (nn.BCEWithLogitsLoss(reduction="none", pos_weight=torch.ones(2)), "could not be called"),
+        (nn.BCEWithLogitsLoss(reduction="none", pos_weight=torch.ones(2)), "built for 2 classes"),
     ],
 )
 def test_wrong_losses_are_refused_with_an_explanation(loss: object, said: str) -> None:

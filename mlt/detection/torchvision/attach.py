@@ -34,7 +34,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def attach(model: Model, loss: DetectionLoss) -> Model:
-    """Give a torchvision detector another classification loss; nothing else changes.
+    """Let a torchvision detector learn its classes by ``loss``; nothing else changes.
 
     RetinaNet and FCOS are sigmoid heads and stay what they are. Faster, Mask and Keypoint R-CNN,
     SSD and SSDlite are softmax heads: a loss of ours **turns them into sigmoid heads**, in training
@@ -55,15 +55,16 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
 
     Args:
         model: Changed in place. A loss that is attached already is replaced.
-        loss: Built with ``reduction="none"``. Its class counts are one a column, indexed by label,
-            as `mlt.detection.class_counts_from_coco` gives them; for softmax heads made sigmoid
-            also without column 0. Any other callable that gives one number a logit will do.
+        loss: Built with ``reduction="none"``. Its class counts are one per column, indexed by
+            label, as `mlt.detection.class_counts_from_coco` gives them; for softmax heads made
+            sigmoid also without column 0. Any other callable that returns one number per logit
+            will do.
 
     Returns:
         The model.
 
     Raises:
-        ConfigError: If the model is no detector of torchvision, or the loss cannot serve in it.
+        ConfigError: If the model is not a detector of torchvision, or the loss cannot serve in it.
 
     Example:
         >>> from torchvision.models.detection import retinanet_resnet50_fpn
@@ -102,7 +103,7 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
 
 
 def detach(model: Model) -> Model:
-    """Give a detector its own loss and its own scores back; weights stay as they are.
+    """Restore a detector's own loss and its own scores; weights stay as they are.
 
     Args:
         model: Changed in place.
@@ -111,7 +112,7 @@ def detach(model: Model) -> Model:
         The model.
 
     Raises:
-        ConfigError: If nothing is attached to it, or it is no detector of torchvision.
+        ConfigError: If nothing is attached to it, or it is not a detector of torchvision.
     """
     if not detached(_head(model)):
         raise ConfigError(f"No loss of mlt is attached to this {type(model).__name__}.")
@@ -119,7 +120,7 @@ def detach(model: Model) -> Model:
 
 
 def attached_loss(model: nn.Module) -> DetectionLoss | None:
-    """Give the loss that is attached to a detector, or None; for `set_epoch`, or to save it.
+    """Return the loss that is attached to a detector, or None; for `set_epoch`, or to save it.
 
     Args:
         model: A detector of torchvision.
@@ -144,8 +145,8 @@ def set_prior(model: Model, probability: float = 0.01) -> Model:
         The model.
 
     Raises:
-        ConfigError: If the model is no detector of torchvision, has a classifier of its own making,
-            or the probability is out of range.
+        ConfigError: If the model is not a detector of torchvision, has a classifier of its own
+            making, or the probability is out of range.
     """
     bias = prior_logit(probability)
     head = _head(model)
@@ -167,7 +168,7 @@ def set_prior(model: Model, probability: float = 0.01) -> Model:
 
 
 def _head(model: Any) -> Any:
-    """Give the module whose class decides about the loss."""
+    """Return the module whose class decides about the loss."""
     if isinstance(model, RetinaNet):
         head = getattr(model.head, "classification_head", None)
         expected = RetinaNetClassificationHead

@@ -55,7 +55,7 @@ def insert(head: nn.Module, extension: type[Attachment], loss: DetectionLoss) ->
 
 
 def detached(head: nn.Module) -> bool:
-    """Turn an instance back into one of its own class; give whether there was anything to do."""
+    """Turn an instance back into one of its own class; return whether there was anything to do."""
     if not isinstance(head, Attachment):
         return False
     head.__class__ = type(head).__bases__[1]

@@ -25,7 +25,7 @@ Targets = list[dict[str, Tensor]]
 def anchor_labels(
     targets: Targets, matched_idxs: list[Tensor], num_classes: int, background: int
 ) -> Tensor:
-    """Give the label of each anchor of each image, shape (N, A).
+    """Return the label of each anchor of each image, shape (N, A).
 
     Args:
         targets: The boxes' `labels` of each of N images.
@@ -65,7 +65,7 @@ class RetinaNetHeadWithLoss(Attachment, RetinaNetClassificationHead):
     def compute_loss(
         self, targets: Targets, head_outputs: dict[str, Tensor], matched_idxs: list[Tensor]
     ) -> Tensor:
-        """Give the mean over the images of their classification loss."""
+        """Return the mean over the images of their classification loss."""
         logits = head_outputs["cls_logits"]
         matched = torch.stack(matched_idxs)
         labels = anchor_labels(targets, matched_idxs, self.num_classes, background=self.num_classes)
@@ -87,7 +87,7 @@ class FCOSHeadWithLoss(Attachment, FCOSHead):
         anchors: list[Tensor],
         matched_idxs: list[Tensor],
     ) -> dict[str, Tensor]:
-        """Give torchvision's box losses, and the classification loss."""
+        """Return torchvision's box losses, and the classification loss."""
         logits = head_outputs["cls_logits"]
         num_classes = logits.shape[-1]
         # torchvision computes its own classification loss on the way: let that be of one column.

@@ -22,7 +22,7 @@ __all__ = ["SigmoidRegions", "SoftmaxRegions", "foreground_losses"]
 
 
 def foreground_losses(loss: DetectionLoss, logits: Tensor, labels: Tensor) -> Tensor:
-    """Give the loss of each row, over the columns of real classes.
+    """Return the loss of each row, over the columns of real classes.
 
     Args:
         loss: For C columns or, without the background's, C - 1; see
@@ -48,7 +48,7 @@ class RegionsWithLoss(Attachment, RoIHeads):
     """
 
     def region_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Give the classification loss of each region, shape (R,)."""
+        """Return the classification loss of each region, shape (R,)."""
         raise NotImplementedError
 
     # Not `forward`: TorchScript would have to compile it.
@@ -82,7 +82,7 @@ class SoftmaxRegions(RegionsWithLoss):
 
     @torch.jit.unused
     def region_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Give the loss of each region."""
+        """Return the loss of each region."""
         return call_loss(self.classification_loss, logits, labels)
 
 
@@ -91,7 +91,7 @@ class SigmoidRegions(RegionsWithLoss):
 
     @torch.jit.unused
     def region_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Give the loss of each region, over all classes."""
+        """Return the loss of each region, over all classes."""
         return foreground_losses(self.classification_loss, logits, labels)
 
     def postprocess_detections(
@@ -101,7 +101,7 @@ class SigmoidRegions(RegionsWithLoss):
         proposals: list[Tensor],
         image_shapes: list[tuple[int, int]],
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Give boxes, scores and labels of each image, best first."""
+        """Return boxes, scores and labels of each image, best first."""
         regions = [len(boxes) for boxes in proposals]
         decoded = self.box_coder.decode(box_regression, proposals).split(regions, 0)
         probabilities = class_logits.sigmoid().split(regions, 0)

@@ -24,7 +24,7 @@ class SSDWithLoss(Attachment, SSD):
     """Ranks all anchors without a gradient, then evaluates the loss of the chosen ones."""
 
     def anchor_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Give the classification loss of each of some anchors, shape (R,)."""
+        """Return the classification loss of each of some anchors, shape (R,)."""
         raise NotImplementedError
 
     @torch.jit.unused
@@ -35,7 +35,7 @@ class SSDWithLoss(Attachment, SSD):
         anchors: list[Tensor],
         matched_idxs: list[Tensor],
     ) -> dict[str, Tensor]:
-        """Give torchvision's box loss, and the classification loss."""
+        """Return torchvision's box loss, and the classification loss."""
         logits = head_outputs["cls_logits"]
         # torchvision computes its own classification loss on the way: let that be of two columns.
         one_class = [{**t, "labels": torch.ones_like(t["labels"])} for t in targets]
@@ -65,7 +65,7 @@ class SoftmaxSSD(SSDWithLoss):
 
     @torch.jit.unused
     def anchor_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Give the loss of each anchor."""
+        """Return the loss of each anchor."""
         return call_loss(self.classification_loss, logits, labels)
 
 
@@ -74,7 +74,7 @@ class SigmoidSSD(SSDWithLoss):
 
     @torch.jit.unused
     def anchor_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Give the loss of each anchor, over all classes."""
+        """Return the loss of each anchor, over all classes."""
         return foreground_losses(self.classification_loss, logits, labels)
 
     def postprocess_detections(
@@ -83,7 +83,7 @@ class SigmoidSSD(SSDWithLoss):
         image_anchors: list[Tensor],
         image_shapes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
-        """Give boxes, scores and labels of each image, best first."""
+        """Return boxes, scores and labels of each image, best first."""
         probabilities = head_outputs["cls_logits"].sigmoid()
         detections: list[dict[str, Tensor]] = []
         for offsets, scores, anchors, shape in zip(

@@ -111,7 +111,7 @@ def attach(model: Model, loss: DetectionLoss, targets: Targets = "framework") ->
 
 
 def detach(model: Model) -> Model:
-    """Give the model the loss function back that it had before :func:`attach`.
+    """Restore the loss function that the model had before :func:`attach`.
 
     Returns:
         The model.
@@ -128,7 +128,7 @@ def detach(model: Model) -> Model:
 
 
 def attached_loss(model: nn.Module) -> DetectionLoss | None:
-    """Give the loss that is attached to a model, or None; for `set_epoch`, or to save it."""
+    """Return the loss that is attached to a model, or None; for `set_epoch`, or to save it."""
     plugged: Any = getattr(model, "loss_function", None)
     return plugged.loss if isinstance(plugged, OURS) else None
 
@@ -166,7 +166,7 @@ class LossFunction:
         self._function = _with_term(plain, family, term)
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Tensor, dict[str, Tensor], Any]:
-        """Give (loss, parts of the loss, auxiliary outputs), called as transformers does."""
+        """Return (loss, parts of the loss, auxiliary outputs), called as transformers does."""
         return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -178,7 +178,7 @@ OURS = (LossFunction, ClassificationLossFunction)
 
 
 def framework_function(model: Any) -> tuple[Callable[..., Any], int]:
-    """Give the model's own loss function, and its number of classes."""
+    """Return the model's own loss function, and its number of classes."""
     config: Any = getattr(model, "config", None)
     if not hasattr(config, "num_labels") or not hasattr(model, "loss_function"):
         hint = unwrap_hint(model) or " For torchvision's detectors use mlt.detection.torchvision."
@@ -190,7 +190,7 @@ def framework_function(model: Any) -> tuple[Callable[..., Any], int]:
 
 
 def known_name(plain: Callable[..., Any]) -> str:
-    """Give the name of a loss function of `FAMILIES`; refuse another."""
+    """Return the name of a loss function of `FAMILIES`; refuse another."""
     name = getattr(plain, "__name__", type(plain).__name__)
     if name in FAMILIES:
         return name
@@ -220,7 +220,7 @@ def _term(family: Family, loss: DetectionLoss, num_classes: int, targets: Target
 
 
 def _with_term(plain: Callable[..., Any], family: Family, term: Term) -> Callable[..., Any]:
-    """Give ``plain`` with one method of its criterion replaced; ``plain`` itself is untouched.
+    """Return ``plain`` with one method of its criterion replaced; ``plain`` itself is untouched.
 
     It builds its criterion anew in each call, from a class that it looks up by name in its module:
     a function of the same code, with a namespace in which that name stands for our builder.

@@ -1,7 +1,7 @@
-"""Our losses in transformers' image classification, with several labels an image.
+"""Our losses in transformers' image classification, with several labels per image.
 
-The labels are a row of 0 and 1 (or soft values) an image; -100 marks a label that nobody annotated,
-as everywhere in transformers.
+The labels are a row of 0 and 1 (or soft values) per image; -100 marks a label that nobody
+annotated, as everywhere in transformers.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class ClassificationLossFunction:
         num_items_in_batch: Tensor | int | None = None,
         **kwargs: Any,
     ) -> Tensor:
-        """Give the loss, called as transformers does: labels first."""
+        """Return the loss, called as transformers does: labels first."""
         return _value(self.loss, pooled_logits, labels, num_items_in_batch)
 
 
 def trainer_loss(loss: DetectionLoss) -> Callable[..., Tensor]:
-    """Give what ``transformers.Trainer(compute_loss_func=...)`` wants, for image classification.
+    """Return what ``transformers.Trainer(compute_loss_func=...)`` wants, for image classification.
 
     With gradient accumulation a batch's mean is weighted by the batch's share of all labels that
     are accumulated, as the Trainer expects.
@@ -97,8 +97,8 @@ def _value(
     if labels is None or labels.shape != logits.shape:
         raise ConfigError(
             f"Logits have shape {tuple(logits.shape)}, labels "
-            f"{None if labels is None else tuple(labels.shape)}: give a row of 0 and 1 an image, "
-            'one for each class (problem_type="multi_label_classification").'
+            f"{None if labels is None else tuple(labels.shape)}: give a row of 0 and 1 per image, "
+            'one value per class (problem_type="multi_label_classification").'
         )
     labels = labels.to(logits.device)
     known = labels != UNKNOWN

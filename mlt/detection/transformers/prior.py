@@ -45,7 +45,7 @@ def set_prior(model: Model, probability: float = 0.01) -> Model:
         The model.
 
     Raises:
-        ConfigError: If the model is no such detector, has a classifier of its own making, or the
+        ConfigError: If the model is not such a detector, has a classifier of its own making, or the
             probability is out of range.
 
     Example:

@@ -23,7 +23,7 @@ Matches = Sequence[tuple[Tensor, Tensor]]
 
 
 def against_no_object(logits: Tensor) -> Tensor:
-    """Give each class's logit against "no object", from logits whose last column that is.
+    """Return each class's logit against "no object", from logits whose last column that is.
 
     With q the result, sigmoid(q) is the probability of the class if it or nothing is there. The
     framework's post-processing takes softmax(logits) = exp(q) / (1 + sum of exp(q)) instead: the
@@ -53,7 +53,7 @@ def query_term(
     indices: Matches,
     num_boxes: float,
 ) -> dict[str, Tensor]:
-    """Give the term of heads with one column a class: the sum over all elements, over num_boxes.
+    """Return the term of heads with one column per class: the sum of all elements / num_boxes.
 
     Args:
         loss: Element-wise.
@@ -62,8 +62,8 @@ def query_term(
             `score_and_iou` of the framework's own loss.
         criterion: The framework's.
         outputs: `logits` (B, Q, K) and `pred_boxes` (B, Q, 4).
-        targets: An image each: `class_labels` (n,), `boxes` (n, 4).
-        indices: An image each: matched queries, and the boxes they are matched to.
+        targets: Per image: `class_labels` (n,), `boxes` (n, 4).
+        indices: Per image: matched queries, and the boxes they are matched to.
         num_boxes: The divisor, at least 1.
     """
     logits = outputs["logits"]
@@ -89,7 +89,7 @@ def no_object_term(
     indices: Matches,
     num_boxes: float,
 ) -> dict[str, Tensor]:
-    """Give the term of heads whose last column is "no object".
+    """Return the term of heads whose last column is "no object".
 
     It is the mean over queries, in which unmatched ones weigh eos_coefficient, as in the framework;
     `num_boxes` is not looked at, as there.
@@ -134,7 +134,7 @@ def _quality(
     indices: Matches,
     elements: tuple[Tensor, ...],
 ) -> Tensor:
-    """Give what each matched query shall predict, shape (matches,)."""
+    """Return what each matched query shall predict, shape (matches,)."""
     predicted = outputs["pred_boxes"][elements[:2]].float()
     iou = _iou(predicted, _matched(targets, indices, "boxes").float())
     if quality == "iou":

@@ -284,6 +284,23 @@ def test_registered_by_name(
     assert head.loss_cls.loss.class_counts.counts.tolist() == [900, 40, 3]
 
 
+class Squared(nn.Module):
+    """A loss of one's own that says nothing about itself."""
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return (logits.sigmoid() - targets).square()
+
+
+@pytest.mark.parametrize("name", ["retinanet", "faster_rcnn"])
+def test_a_loss_of_ones_own(name: str, build: Callable[..., Any]) -> None:
+    model = build(name, {"type": MltLoss, "name": Squared(), "use_sigmoid": True})
+    head = model.roi_head.bbox_head if name == "faster_rcnn" else model.bbox_head
+    assert isinstance(head.loss_cls.loss, Squared)
+    value = losses_of(model)["loss_cls"]
+    value.backward()
+    assert torch.isfinite(value) and value > 0
+
+
 def test_box_counts_of_a_configuration(build: Callable[..., Any]) -> None:
     counts = ClassCounts.from_counts([900, 40, 3], unit="boxes")
     model = build("retinanet", {**BALANCED, "class_counts": counts})

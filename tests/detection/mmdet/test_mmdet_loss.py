@@ -145,6 +145,10 @@ def test_refusals() -> None:
         MltLoss("cb_bce", class_counts=[5, 5], scheme="column", beta=0.9).get_cls_channels(C)
     with pytest.raises(ConfigError):
         MltLoss("bce", class_weight=1.0)
+    with pytest.raises(ConfigError, match="takes no counts"):
+        MltLoss(torch.nn.BCEWithLogitsLoss(reduction="none"), class_counts=[3, 2])
+    with pytest.raises(ConfigError, match="softmax loss"):
+        MltLoss(torch.nn.CrossEntropyLoss(reduction="none"))
 
 
 def test_what_a_loss_remembers_is_in_the_checkpoint(logits: Tensor) -> None:
