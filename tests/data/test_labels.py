@@ -166,7 +166,7 @@ def test_bad_indices_are_named() -> None:
         LabelTable.from_lists([1, "b"], ["a", "b"], ["x"], [[], []])  # type: ignore[list-item]
     broken = csr_array((np.ones(1, bool), [0], [0, 1, 1, 1]), shape=(3, 2))
     broken.indices[0] = 7
-    with pytest.raises(DataError, match="no valid sparse array"):
+    with pytest.raises(DataError, match="not a valid sparse array"):
         simple(labels=broken)
 
 
