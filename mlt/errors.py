@@ -1,4 +1,4 @@
-"""The errors a user can cause and can mend.
+"""The errors a user can cause and can fix.
 
 Each derives from :class:`UserError` and from the built-in exception a caller would expect. The
 command line prints them as one message and exits with code 2; every other exception is a bug and

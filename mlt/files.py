@@ -15,7 +15,7 @@ __all__ = ["atomic_write", "write_json_atomic", "write_text_atomic"]
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``, renamed to ``path`` when the block succeeds.
+    """Yield a temporary path beside ``path``, renamed to ``path`` when the block succeeds.
 
     A reader sees the old file or the new one, never half of it. When the block raises (a full disk,
     Ctrl-C), the temporary file is removed and the old one is untouched. Parent folders are made.

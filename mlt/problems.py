@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, said so that a reader can mend it."""
+"""What is wrong with a configuration, said so that a reader can fix it."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[st
 def _of_meant_branch(path: str, entries: list[tuple[bool, Any]], found: Iterable[str]) -> list[Any]:
     """What is of interest where either a word or something else may stand.
 
-    Pydantic reports that a number is no word and that a word is no number; a user who wrote a word
-    meant a word.
+    Pydantic reports that a number is not a word and that a word is not a number; a user who
+    wrote a word meant a word.
     """
     words = [entry for of_word, entry in entries if of_word]
     others = [entry for of_word, entry in entries if not of_word]

@@ -77,7 +77,7 @@ class RunFolder:
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether an earlier run got as far as weights or results; one that did not is no loss."""
+        """Whether an earlier run got as far as weights or results; else it can be replaced."""
         written = (self.last, self.best, self.state, self.predictions, self.metrics)
         return any(file.exists() for file in written)
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; by default those of the process.
 
     Returns:
-        The exit code: 0 done, 2 something the user can mend, 130 interrupted.
+        The exit code: 0 done, 2 something the user can fix, 130 interrupted.
     """
     escape_unprintable()
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(run, arguments: argparse.Namespace) -> int:  # type: ignore[no-untyped-def]
-    """Turn what a user can mend into one message and exit code 2; let bugs keep their traceback."""
+    """Turn what a user can fix into one message and exit code 2; let bugs keep their traceback."""
     try:
         return int(run(arguments))
     except UserError as error:

@@ -17,7 +17,7 @@ Build a long-tailed training split from annotations, print it and save it.
   mlt build-split pareto   --config my.yaml --max 500 --output my_split.json
   mlt build-split pareto   --coco annotations.json --b 6 --max 800 --output my_split.json
 
-Give the saved file to training with `data.split`; without it, training builds the split itself."""
+Pass the saved file to training with `data.split`; without it, training builds the split itself."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""A split at a glance: a bar a class, from head to tail."""
+"""A split at a glance: a bar per class, from head to tail."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def split_summary(split: Split, counts: ClassCounts) -> str:
 
 
 def draws_table(counts: ClassCounts, draws: np.ndarray) -> str:
-    """What a sampler makes of the counts: draws of each class an epoch, most frequent class first.
+    """What a sampler makes of the counts: draws of each class per epoch, most frequent class first.
 
     Args:
         counts: Counts and groups of the C classes in the training split.

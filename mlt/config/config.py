@@ -82,7 +82,7 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
     data, loss = config.data, config.loss
     if getattr(loss, "reduction", "mean") == "none":
         problems.append(
-            ("loss.reduction", "training needs one number a batch: mean, sum or batchmean")
+            ("loss.reduction", "training needs one number per batch: mean, sum or batchmean")
         )
     problems += [
         ("data.split", f"a ready split leaves nothing for data.{key} to do; give one of them")

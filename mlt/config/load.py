@@ -140,7 +140,7 @@ def _find(path: Path) -> Path:
 
 
 def _validate(values: dict[str, Any]) -> tuple[Config | None, list[tuple[str, str]]]:
-    unusual = [(path, f"{value!r} is no value here") for path, value in _not_json(values)]
+    unusual = [(path, f"{value!r} is not a value here") for path, value in _not_json(values)]
     if unusual:
         _, others = _validate(_without(values, [path for path, _ in unusual]))
         return None, unusual + [problem for problem in others if problem[1] != "is missing"]

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """One run to be had: its name, its configuration with seed and folder, and what is there."""
+    """One run of a comparison: its name, and its configuration with seed and folder."""
 
     name: str
     config: Config

@@ -36,7 +36,7 @@ class ExportedModel(nn.Module):
     Args:
         predictor: The model with its preprocessing and calibration.
         normalise: Take images on the scale 0 to 1 and normalise them inside.
-        sigmoid: Give probabilities, calibrated if there is a calibration, and not logits.
+        sigmoid: Return probabilities, calibrated if there is a calibration, and not logits.
     """
 
     def __init__(

@@ -25,8 +25,8 @@ def write_predictions(
 ) -> int:
     """Write predictions to an open text file.
 
-    - ``"table"``: a line an image, its path and its labels with their probabilities in percent.
-    - ``"csv"``: the columns ``path``, ``labels`` (separated by ``|``) and a probability a class.
+    - ``"table"``: a line per image: its path and its labels with their probabilities in percent.
+    - ``"csv"``: the columns ``path``, ``labels`` (separated by ``|``) and a probability per class.
     - ``"jsonl"``: an object a line with the same.
 
     What the file's encoding cannot express, such as the bytes of a file name that is not UTF-8, is

@@ -147,7 +147,7 @@ class Predictor:
             progress: Show a bar, or write a line now and then where there is no terminal.
 
         Yields:
-            One prediction an image, in the order of ``paths``.
+            One prediction per image, in the order of ``paths``.
 
         Raises:
             DataError: If an image cannot be read and ``problems`` is None.

@@ -1,4 +1,4 @@
-"""Backbones: timm models without their classifier, giving one feature vector an image."""
+"""Backbones: timm models without their classifier, one feature vector per image."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _check_name(name: str) -> None:
 def _no_download(name: str, error: Exception) -> str:
     reason = str(error).strip().split("\n")[0] or type(error).__name__
     return (
-        f"The pretrained weights of {name} could not be had: {reason}\n"
+        f"The pretrained weights of {name} could not be loaded: {reason}\n"
         "Without a connection to their host, give a local file with model.weights: "
         "{file: PATH}, or start from random weights with model.weights: none. Names with "
         f"weights: python -c 'import timm; print(timm.list_pretrained(\"{name.split('.')[0]}*\"))'"

@@ -112,19 +112,19 @@ def load_checkpoint(
     info = _info(path, metadata)
     if model is None:
         config = _model_config(path, info)
-        name = config.backbone
+        name = f"its own model ({config.backbone})"
         size = info.preprocessing.get("size")
         model = build_model(config, len(info.class_names), image_size=size)
     else:
-        name = type(model).__name__
+        name = f"the model given, a {type(model).__name__}"
     try:
         missing, unexpected = model.load_state_dict(state_dict, strict=False)
     except RuntimeError as error:  # tensors of other shapes
         reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path} does not fit its model ({name}): {reason}") from error
+        raise CheckpointError(f"{path} does not fit {name}: {reason}") from error
     if missing or unexpected:
         raise CheckpointError(
-            f"{path} does not fit its model ({name}); missing: "
+            f"{path} does not fit {name}; missing: "
             f"{', '.join(missing) or 'none'}; left over: {', '.join(unexpected) or 'none'}"
         )
     return model.eval(), info

@@ -15,7 +15,7 @@ __all__ = ["Classifier"]
 
 
 class Classifier(nn.Module):
-    """A backbone that gives features, and a head that gives one logit a class.
+    """A backbone that gives features, and a head that gives one logit per class.
 
     The two halves can be called one after the other, so that the features of a frozen backbone
     can be computed once and kept.

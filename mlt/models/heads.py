@@ -1,4 +1,4 @@
-"""From pooled features to one logit a class."""
+"""From pooled features to one logit per class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build_head(config: Head, num_features: int, num_classes: int) -> nn.Sequenti
     Args:
         config: Linear, with or without standardised features, or the published projection: linear
             to 256, batch norm, dropout, linear.
-        num_features: Features an image.
+        num_features: Features per image.
         num_classes: C.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Plots, with matplotlib (the extra `plot`)."""
+"""A picture of how many training images each class has, with matplotlib (the extra `plot`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUP_COLORS = {"head": "#0072b2", "medium": "#e69f00", "tail": "#d55e00"}
 
 
 def check_plot(path: str | Path) -> None:
-    """Refuse a picture that cannot be drawn, before anything else is done.
+    """Reject a picture that cannot be drawn, before anything else is done.
 
     Raises:
         ConfigError: If matplotlib is not installed, or cannot write such a format.

@@ -70,7 +70,7 @@ class Confusion:
 
 
 def mistakes(predictions: Predictions, column: int) -> Mistakes:
-    """The mistakes of one class, worst first.
+    """Return the mistakes of one class, worst first.
 
     Example:
         >>> truth = np.array([[1], [0], [1], [0]], bool)
@@ -117,7 +117,7 @@ def confusion(predictions: Predictions) -> Confusion:
 
 
 def pair_table(found: Confusion, class_names: tuple[str, ...], limit: int = 100) -> Table:
-    """The pairs of classes with the most false alarms beyond chance."""
+    """Return the pairs of classes with the most false alarms beyond chance."""
     excess = found.excess
     order = np.argsort(-excess, axis=None, kind="stable")[:limit]
     rows = []

@@ -20,7 +20,7 @@ STEPS = 60
 def precision_recall(
     truth: NDArray[np.bool_], scores: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Recall and precision at every score that at least one positive has.
+    """Return recall and precision at every score that at least one positive has.
 
     Args:
         truth: (N,) booleans.
@@ -45,7 +45,7 @@ def precision_recall(
 
 
 def precision_recall_path(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> str:
-    """The curve in steps, so that the area below it is the average precision; "" if undefined."""
+    """Return the curve in steps, the area below which is the average precision; "" if undefined."""
     recall, precision = precision_recall(truth, scores)
     if not len(recall):
         return ""
@@ -60,7 +60,7 @@ def precision_recall_path(truth: NDArray[np.bool_], scores: NDArray[np.float32])
 def reliability_path(
     truth: NDArray[np.bool_], probabilities: NDArray[np.float64]
 ) -> tuple[str, float]:
-    """The reliability curve of some labels in ten bins, and its expected calibration error.
+    """Return the reliability curve of labels in ten bins, and its expected calibration error.
 
     Args:
         truth: (N,) booleans.

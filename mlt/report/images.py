@@ -57,7 +57,7 @@ def find_images(run: Run) -> Images:
 
 
 def thumbnail(path: Path) -> str | None:
-    """A small JPEG of an image in base64; None if it cannot be read."""
+    """Return a small JPEG of an image in base64; None if it cannot be read."""
     try:
         image = load_image(path)
     except UserError:

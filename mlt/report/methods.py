@@ -107,7 +107,7 @@ class Report:
 
 
 def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Report:
-    """Read runs, check that they can be compared, and gather them to methods.
+    """Read runs, check that they can be compared, and group them into methods.
 
     Args:
         runs: Run folders.
@@ -130,7 +130,7 @@ def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Repo
 
 
 def listed(names: Sequence[str], separator: str = ", ") -> str:
-    """Names for a sentence; of many, the first and how many more.
+    """Join names for a sentence; of many, the first and how many more.
 
     Example:
         >>> listed(["a", "b", "c", "d", "e", "f", "g", "h"])
@@ -163,7 +163,7 @@ def _aligned(first: Run, run: Run) -> Run:
 def _methods(runs: Sequence[Run]) -> list[Method]:
     together: dict[str, list[Run]] = {}
     for run in runs:
-        counts = [run.predictions.num_train_images, run.predictions.class_counts.tolist()]
+        counts = [run.predictions.num_train_images, run.class_counts.counts.tolist()]
         # A folder without a configuration is a method of its own.
         own = run.settings or str(run.path.resolve())
         together.setdefault(json.dumps([own, counts], sort_keys=True, default=str), []).append(run)

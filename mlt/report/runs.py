@@ -47,7 +47,7 @@ class Run:
         predictions: Logits and targets of the test images.
         limits: Where head, medium and tail begin.
         config: The configuration as plain values; empty if there is none.
-        history: A record an epoch.
+        history: One record per epoch.
         decision: Thresholds and calibration, if `mlt tune` was there.
         checks: What these gave on images that they were not tuned on.
     """
@@ -112,7 +112,7 @@ class Run:
 
     @property
     def calibration(self) -> Calibration | None:
-        """What makes logits to probabilities, if it is more than the sigmoid."""
+        """What turns logits into probabilities, if it is more than the sigmoid."""
         tuned = self.decision.calibration if self.decision else None
         return None if tuned is None or tuned.method == "none" else tuned
 

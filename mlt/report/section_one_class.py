@@ -25,7 +25,7 @@ def one_class_section(report: Report, page_data: PageData) -> Section:
         colors.append(("calibrated", "calibrated"))
     first = report.baseline.first
     return Section(
-        "class",
+        "one_class",
         {
             "compared": not report.single,
             "colors": colors,

@@ -54,7 +54,7 @@ class GroupMean:
 def summary_section(report: Report) -> Section:
     """Gather the result of the only method."""
     first = report.baseline.first
-    summary = summarize(first.predictions, first.limits)
+    summary = summarize(first.predictions, limits=first.limits)
     means = _group_means(report)
     return Section(
         "summary",

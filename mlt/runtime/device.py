@@ -20,7 +20,7 @@ def pick_device(name: str) -> torch.device:
         name: ``auto``, ``cpu``, ``cuda`` or ``mps``; auto takes a GPU if there is one.
 
     Raises:
-        ConfigError: If the device is not to be had on this machine.
+        ConfigError: If the device is not available on this machine.
     """
     if name == "auto":
         if torch.cuda.is_available():

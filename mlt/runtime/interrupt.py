@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end training after the update at hand, with a checkpoint."""
+"""Ctrl-C and SIGTERM end training after the current update, with a checkpoint."""
 
 from __future__ import annotations
 

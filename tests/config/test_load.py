@@ -83,7 +83,7 @@ def test_impossible_combinations_are_reported_beside_faulty_keys() -> None:
         ({"model": {"backbone": "r", "weights": {"fil": "x"}}}, "model.weights.fil: unknown key"),
         ({"model": {}}, "model.backbone: is missing"),
         ({"output": ""}, "output: String should have at least 1 character"),
-        ({"loss": {"reduction": "none"}}, "loss.reduction: training needs one number a batch"),
+        ({"loss": {"reduction": "none"}}, "loss.reduction: training needs one number per batch"),
         (
             {"data": {"name": "coco_mlt", "split": "s.json", "image_ids": "i.txt"}},
             "data.split: a ready split leaves nothing for data.image_ids to do",
@@ -163,7 +163,7 @@ def test_a_date_is_text(tmp_path: Path) -> None:
         ("", "must hold sections"),
         ("2: 3", "is not a string"),
         ("a: !!python/object/apply:os.system ['false']", "not valid YAML"),
-        ("optimizer: {lr: .nan}", "optimizer.lr: nan is no value here"),
+        ("optimizer: {lr: .nan}", "optimizer.lr: nan is not a value here"),
         ("a: &a [*a]", "an anchor refers to itself"),
     ],
 )

@@ -29,7 +29,7 @@ def test_training_starts_where_the_loss_sees_each_class_at_its_prior(
     """Whatever the loss adds to a logit or multiplies it by; the bias makes up for it."""
     setup = prepare(parse_config({**tiny_values, "loss": loss}), None)
     bias = setup.training.model.head[-1].bias.detach()
-    odds = torch.tensor([math.log(p / (1 - p)) for p in setup.stats.prior])
+    odds = torch.tensor([math.log(p / (1 - p)) for p in setup.class_counts.prior])
     tau = loss.get("options", {}).get("tau", 1.0)
     scale = loss.get("options", {}).get("s", 30.0)
     expected = {"logit_adjusted": odds - tau * odds, "ldam": odds / scale}
@@ -39,5 +39,5 @@ def test_training_starts_where_the_loss_sees_each_class_at_its_prior(
 def test_a_shift_that_comes_later_is_not_made_up_for(tiny_values: dict[str, Any]) -> None:
     loss = {"preset": "logit_adjusted", "options": {"start_epoch": 2}}
     setup = prepare(parse_config({**tiny_values, "loss": loss}), None)
-    odds = torch.tensor([math.log(p / (1 - p)) for p in setup.stats.prior])
+    odds = torch.tensor([math.log(p / (1 - p)) for p in setup.class_counts.prior])
     torch.testing.assert_close(setup.training.model.head[-1].bias.detach(), odds)

@@ -170,7 +170,20 @@ def test_methods_are_chosen_and_hostile_names_are_read(visit, several_runs: Path
     assert page.locator("img").count() == page.locator("#mistakes img").count()
 
 
-@pytest.mark.parametrize("which", ["one_run", "several_runs"])
+@pytest.fixture
+def long_names(make_run, tmp_path: Path) -> Path:
+    names = ("x" * 400, "word " * 80, "</script>" * 40, "雉" * 200)
+    runs = [make_run("m" * 150, class_names=names)]
+    runs += [make_run("n" * 150, class_names=names, config={"loss": {}})]
+    return write_report(runs, tmp_path / "long.html")
+
+
+@pytest.fixture
+def long_names_of_one(long_names: Path, tmp_path: Path) -> Path:
+    return write_report([tmp_path / "runs" / ("m" * 150)], tmp_path / "long1.html")
+
+
+@pytest.mark.parametrize("which", ["one_run", "several_runs", "long_names", "long_names_of_one"])
 def test_a_phone_has_no_sideways_page(visit, which: str, request: pytest.FixtureRequest) -> None:
     page = visit(request.getfixturevalue(which), width=375)
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")

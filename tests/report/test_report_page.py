@@ -66,7 +66,7 @@ def test_one_run(make_run, tmp_path: Path) -> None:
     elements = Elements(html)
     assert elements.open == []
     sections = [a["id"] for t, a in elements.seen if t == "section"]
-    assert sections == ["summary", "classes", "class", "pairs", "training", "runs"]
+    assert sections == ["summary", "classes", "one_class", "pairs", "training", "runs"]
     p = load_run(tmp_path / "runs" / "mine").predictions
     data = embedded(html)
     assert [c[0] for c in data["classes"]] == list(p.class_names)

@@ -107,7 +107,7 @@ def test_data_that_is_not_json_is_refused() -> None:
     names = ("compared", "colors", "notes", "precision_recall", "reliability")
     values = {**dict.fromkeys(names, ""), "num_images": 1, "num_runs": 1, "data": [float("nan")]}
     with pytest.raises(ValueError, match="JSON"):
-        render_page([Section("class", values)])
+        render_page([Section("one_class", values)])
 
 
 def test_no_template_prints_anything_unescaped() -> None:

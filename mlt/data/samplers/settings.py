@@ -53,7 +53,7 @@ class WeightedSampler(Settings):
     )
     """A class weighting of the losses; its scheme (by default `instance`) makes it an image's."""
     draws: int | None = Field(None, ge=1)
-    """Draws an epoch; null: as many as there are images."""
+    """Draws per epoch; null: as many as there are images."""
 
     @model_validator(mode="before")
     @classmethod
