@@ -12,7 +12,7 @@ from PIL import Image
 from mlt.config.load import parse_config
 from mlt.data.images import load_image
 from mlt.errors import UserError
-from mlt.report.runs import Run
+from mlt.report.runs import HANDED_OVER, Run
 
 __all__ = ["Images", "find_images", "thumbnail"]
 
@@ -41,6 +41,8 @@ def find_images(run: Run) -> Images:
     """
     if not run.config:
         return Images({}, "The run has no config.yaml that would say where its images are.")
+    if HANDED_OVER in run.config.get("data", {}):
+        return Images({}, "The data were handed over from Python, which the run keeps no copy of.")
     try:
         data = parse_config(run.config, source=str(run.path / "config.yaml")).data
         if not Path(data.root).is_dir():

@@ -22,7 +22,7 @@ from mlt.models.checkpoint import decision_copy
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 
-__all__ = ["Run", "load_run"]
+__all__ = ["HANDED_OVER", "Run", "load_run"]
 
 # What may differ between runs of one method: chance, places and speed.
 _NOT_THE_METHOD = (
@@ -36,6 +36,10 @@ _NOT_THE_METHOD = (
 
 
 _SEED = re.compile(r"(?:^|[-_.])(?:seed|s)[-_=]?\d+$", re.IGNORECASE)
+
+
+HANDED_OVER = "handed_over"
+"""Key of a section of the configuration that Python replaced, with what it handed over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +103,13 @@ class Run:
     @cached_property
     def class_counts(self) -> ClassCounts:
         """Training counts and groups."""
-        p = self.predictions
-        return ClassCounts.from_counts(
-            p.class_counts, p.num_train_images, names=p.class_names, limits=self.limits
-        )
+        return self.predictions.training_counts(self.limits)
 
     @property
     def watches_validation(self) -> bool:
         """Whether the mAP after an epoch is of validation images, and not of the test images."""
         data = self.config.get("data", {})  # VOC's has a validation_set
+        data = data.get(HANDED_OVER, data)
         return any(data.get(key) is not None for key in ("validation", "validation_set"))
 
     @property
@@ -136,6 +138,8 @@ def load_run(path: str | Path) -> Run:
     if not len(predictions):
         raise DataError(f"{folder.predictions} has no image: the test split was empty")
     config = _read(folder.config, parse_yaml)
+    for section, what in folder.read_handed_over().items():
+        config[section] = {HANDED_OVER: what}
     tuned = _read(decision_copy(folder.last), json.loads)
     limits = _read(folder.metrics, json.loads).get("limits") or config.get("evaluation", {})
     return Run(

@@ -23,6 +23,7 @@ from mlt.losses import create_loss
 from mlt.metrics import Predictions
 from mlt.models import build_model
 from mlt.models.checkpoint import load_checkpoint, read_info
+from mlt.report.methods import load_report
 from mlt.run_folder import RunFolder
 
 
@@ -257,3 +258,19 @@ def test_the_command_line_says_how_such_a_run_is_resumed(
     said = capsys.readouterr().err
     assert "was handed its loss (mlt.losses.elementwise.ElementwiseLoss) when it began" in said
     assert "mlt.train(config, loss=..., resume=True)" in said
+
+
+def test_a_report_says_what_was_handed_over_and_keeps_such_runs_apart(
+    config: Config, tables: dict[str, LabelTable], tiny_names: list[str], tmp_path: Path
+) -> None:
+    data = {part: Items(table, tiny_names) for part, table in tables.items()}
+    folders = []
+    for name, loss in {"plain": nn.BCEWithLogitsLoss(), "stateful": StatefulLoss()}.items():
+        other = config.model_copy(update={"output": str(tmp_path / name)})
+        mlt.train(other, data=data, loss=loss)
+        folders.append(other.output)
+    report = load_report(folders)
+    assert len(report.methods) == 2  # the configurations differ in nothing
+    page = mlt.report.write_report(folders, tmp_path / "report.html").read_text()
+    assert "torch.nn.modules.loss.BCEWithLogitsLoss" in page
+    assert "handed over from Python" in page  # in place of images of the configuration's data
