@@ -1,9 +1,11 @@
-"""How often the intervals cover the truth, and how often the tests cry wolf, on simulated data.
+"""How often intervals cover the truth, and how often tests cry wolf, on simulated data.
+
+The package's own (without resampling) beside those of the bootstrap (`bootstrap.py`).
 
 Each repetition draws a fresh test set of independent images. A class has expected n positives, and
 scores normally distributed with standard deviation 1, those of positives higher by a separation, so
 that the average precision of the population is known by integration. Two models have the same
-separation and correlated scores: a true null for the paired test. In the second part, models are
+separation and correlated scores: a true null for the paired tests. In the second part, models are
 trained again with another seed, which moves their separation. Prints Markdown.
 
     python benchmarks/interval_coverage.py                       # 100 repetitions, a minute
@@ -16,24 +18,18 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import get_args
 
 import numpy as np
+from bootstrap import bootstrap_intervals, bootstrap_test
 from scipy.special import ndtr
 
-from mlt.metrics import (
-    Interval,
-    Predictions,
-    aggregate_seeds,
-    average_precision_intervals,
-    compare_scores,
-    compare_seeds,
-)
-from mlt.metrics.confidence.ap_intervals import Method
+from mlt.metrics import Interval, aggregate_seeds, average_precision_intervals, compare_seeds
+from mlt.predictions import Predictions
 
 POSITIVES = (2, 3, 5, 10, 20, 50, 100)
 SEPARATIONS = (1.0, 2.0, 3.0)
 CLASSES = [(n, separation) for n in POSITIVES for separation in SEPARATIONS]
+COUNTS = [n for n, _ in CLASSES]
 CORRELATION = 0.7
 SEED_SPREAD = 0.15
 """Standard deviation of the separation over seeds."""
@@ -59,15 +55,26 @@ def draw(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Targets, and the scores of one model for each given (C,) separation."""
     shape = (images, len(CLASSES))
-    targets = rng.random(shape) < np.array([n for n, _ in CLASSES]) / images
+    targets = rng.random(shape) < np.array(COUNTS) / images
     common = np.sqrt(CORRELATION) * rng.normal(size=shape)
     own = np.sqrt(1 - CORRELATION)
     return targets, [common + own * rng.normal(size=shape) + targets * s for s in models]
 
 
+def predictions(*methods: list[np.ndarray], targets: np.ndarray) -> list[list[Predictions]]:
+    """One predictions per model, for the models of each method."""
+    return [
+        [
+            Predictions.from_arrays(s.astype(np.float32), targets, class_counts=COUNTS)
+            for s in scores
+        ]
+        for scores in methods
+    ]
+
+
 def groups() -> dict[str, np.ndarray]:
     """Means over classes by their number of positives."""
-    n = np.array([n for n, _ in CLASSES])
+    n = np.array(COUNTS)
     return {
         "mean of all": np.arange(len(n)),
         "mean of 2 to 10 positives": np.flatnonzero(n <= 10),
@@ -90,21 +97,28 @@ def repetition(
     there = targets.any(axis=0)
     members = groups()
     seed = int(rng.integers(2**31))
-    for method in get_args(Method):
-        result = average_precision_intervals(
-            targets, first, groups=members, method=method, resamples=resamples, seed=seed
-        )
-        for (n, s), value, interval in zip(CLASSES, truth, result.per_class, strict=True):
-            yield f"{n} positives, separation {s:g}", method, covers(interval, value)
-        for name, columns in members.items():
-            defined = columns[there[columns]]
-            yield name, method, covers(result.means[name], truth[defined].mean())
-    test = compare_scores(targets, first, second, groups=members, resamples=resamples, seed=seed)
-    for (n, s), difference in zip(CLASSES, test.per_class, strict=True):
-        rejects = np.nan if np.isnan(difference.p_value) else float(difference.p_value < 0.05)
-        yield f"{n} positives, separation {s:g}", "rejects", rejects
-    for name in members:
-        yield name, "rejects", float(test.means[name].p_value < 0.05)
+    rows = [f"{n} positives, separation {s:g}" for n, s in CLASSES] + list(members)
+    columns = [[k] for k in range(len(CLASSES))] + list(members.values())
+    ours = average_precision_intervals(targets, first, groups=members)
+    resampled = bootstrap_intervals(targets, first, columns, resamples=resamples, seed=seed)
+    single = {row: [k] for k, row in enumerate(rows[: len(CLASSES)])}
+    tests = {
+        "Student": compare_seeds(
+            *predictions([first], [second], targets=targets), groups=single | members
+        ),
+        "bootstrap": bootstrap_test(
+            targets, first, second, single | members, resamples=resamples, seed=seed
+        ),
+    }
+    for row, classes, theirs in zip(rows, columns, resampled, strict=True):
+        own = ours.means[row] if row in members else ours.per_class[classes[0]]
+        defined = np.array(classes)[there[classes]]
+        of_row = truth[defined].mean() if len(defined) else np.nan
+        for method, interval in {"analytic": own, **theirs}.items():
+            yield row, method, covers(interval, of_row)
+        for test, differences in tests.items():
+            p_value = differences[row].p_value if row in differences else np.nan
+            yield row, test, np.nan if np.isnan(p_value) else float(p_value < 0.05)
 
 
 def seed_repetition(
@@ -114,24 +128,13 @@ def seed_repetition(
     separation = np.array([s for _, s in CLASSES])
     moves = rng.normal(scale=SEED_SPREAD, size=2 * seeds)
     targets, scores = draw(images, [separation + move for move in moves], rng)
-    counts = np.array([n for n, _ in CLASSES])
-    runs = [
-        Predictions(
-            image_ids=np.arange(images),
-            logits=s.astype(np.float32),
-            targets=targets,
-            class_names=tuple(map(str, range(len(CLASSES)))),
-            class_counts=counts,
-            num_train_images=images,
-        )
-        for s in scores
-    ]
+    (runs,) = predictions(scores, targets=targets)
     there = targets.any(axis=0)
     row = f"mean of all, {seeds} seeds"
     of_method = aggregate_seeds(runs[:seeds])
     yield row, "analytic", covers(of_method["total"].interval, truth[there].mean())
     between = compare_seeds(runs[:seeds], runs[seeds:])
-    yield row, "rejects", float(between["total"].p_value < 0.05)
+    yield row, "Student", float(between["total"].p_value < 0.05)
 
 
 def main() -> None:
@@ -158,16 +161,16 @@ def main() -> None:
     print(
         f"{options.repetitions} repetitions of {n} images, {options.resamples} resamples, "
         f"{time.perf_counter() - start:.0f} s. Percent of repetitions in which the 95 % interval "
-        f"covers the truth, and in which the paired test at 5 % rejects a true null; the standard "
+        f"covers the truth, and in which a paired test at 5 % rejects a true null; the standard "
         f"error is {100 * np.sqrt(0.05 * 0.95 / options.repetitions):.1f}.\n"
     )
-    print("| | true AP | analytic | BCa | percentile | paired test |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    print("| | true AP | analytic | BCa | percentile | Student's test | bootstrap test |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     values = {f"{k} positives, separation {s:g}": t for (k, s), t in zip(CLASSES, truth)}
     for row, columns in found.items():
         cells = [
             f"{100 * np.nanmean(columns[c]):.1f}" if c in columns else ""
-            for c in ("analytic", "bca", "percentile", "rejects")
+            for c in ("analytic", "bca", "percentile", "Student", "bootstrap")
         ]
         exact = f"{values[row]:.3f}" if row in values else ""
         print(f"| {row} | {exact} | {' | '.join(cells)} |")

@@ -1,7 +1,7 @@
 """Average precision of ours, scikit-learn and torchmetrics on the same arrays, in one run.
 
 Prints Markdown: seconds (the best of several runs), ratios to ours, the largest difference from
-scikit-learn; and before that the bootstrap, and how time and memory of ours grow.
+scikit-learn; and before that the intervals, and how time and memory of ours grow.
 
     python benchmarks/metrics.py                         # a minute; needs torchmetrics
     python benchmarks/metrics.py --scale 1000000 1000    # up to a million x 1,000: 8 GB, minutes
@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mlt.metrics import average_precision, bootstrap_average_precision
+from mlt.metrics import average_precision, average_precision_intervals
 
 MEGABYTE = 1e6
 
@@ -96,8 +96,8 @@ def _child(task: str, n: int, c: int, threads: int, queue: multiprocessing.Queue
     targets, scores = data(n, c)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    if task == "bootstrap":
-        bootstrap_average_precision(targets, scores, resamples=1000, threads=threads)
+    if task == "intervals":
+        average_precision_intervals(targets, scores)
     else:
         average_precision(targets, scores, threads=threads)
     seconds = time.perf_counter() - start
@@ -127,8 +127,8 @@ def main() -> None:
     )  # fmt: skip
     options = parser.parse_args()
     # First, since a child process starts with the peak memory of its parent.
-    seconds, peak, _ = measured("bootstrap", 5_000, 80, options.threads)
-    print(f"1,000 resamples of 5,000 x 80: {seconds:.1f} s, peak memory {peak:.0f} MB\n")
+    seconds, peak, _ = measured("intervals", 5_000, 80, options.threads)
+    print(f"intervals of 5,000 x 80: {seconds:.2f} s, peak memory {peak:.0f} MB\n")
 
     print("| images | classes | seconds | peak MB | of it beside the arrays |")
     print("| ---: | ---: | ---: | ---: | ---: |")

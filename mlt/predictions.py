@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from mlt.arrays import as_array, as_counts, as_image_ids, as_logits, check_targets
+from mlt.class_counts import ClassCounts
+from mlt.class_groups import GroupLimits
 from mlt.errors import DataError, MissingFileError
 from mlt.files import atomic_write
-from mlt.metrics.inputs import check_targets
 
 __all__ = ["Predictions", "align"]
 
-_REQUIRED = ("image_ids", "logits", "targets", "class_names", "class_counts", "num_train_images")
+_REQUIRED = ("image_ids", "logits", "targets", "class_names")
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """Logits and targets of one model on one set of images.
+
+    Every array may be given as a list, an array or a tensor on any device. Without ids and names
+    of one's own, :meth:`from_arrays` is shorter.
 
     Attributes:
         image_ids: (N,) integers or strings; those of a pandas column become such an array.
@@ -28,38 +35,63 @@ class Predictions:
             float64 is rounded to it.
         targets: (N, C) booleans; 0 and 1 become such, and what is not known becomes False.
         class_names: (C,) names in column order.
-        class_counts: (C,) positives of each class in the training split.
-        num_train_images: Images of the training split.
+        class_counts: (C,) positives of each class in the training split; None if not known, and
+            then there is no head, medium and tail.
+        num_train_images: Images of the training split; None if not known.
         known: (N, C) booleans, False where nobody annotated; None: all known.
         model: Digest of the weights they come from; empty if not known.
+
+    Raises:
+        DataError: If shapes differ, an id is there twice, a logit is NaN or of half precision, or
+            a known target is neither 0 nor 1.
     """
 
     image_ids: NDArray[np.generic]
     logits: NDArray[np.float32]
     targets: NDArray[np.bool_]
     class_names: tuple[str, ...]
-    class_counts: NDArray[np.int64]
-    num_train_images: int
+    class_counts: NDArray[np.int64] | None
+    num_train_images: int | None
     known: NDArray[np.bool_] | None = None
     model: str = ""
 
     def __post_init__(self) -> None:
-        n, c = self.targets.shape if self.targets.ndim == 2 else (-1, -1)
+        ids, logits = as_image_ids(self.image_ids), as_logits(self.logits)
+        targets = as_array(self.targets)
+        known = None if self.known is None else as_array(self.known)
+        counts = None if self.class_counts is None else as_counts(self.class_counts)
+        n, c = targets.shape if targets.ndim == 2 else (-1, -1)
         shapes = {
-            "logits": (self.logits.shape, (n, c)),
-            "image_ids": (self.image_ids.shape, (n,)),
+            "logits": (logits.shape, (n, c)),
+            "image_ids": (ids.shape, (n,)),
             "class_names": ((len(self.class_names),), (c,)),
-            "class_counts": (self.class_counts.shape, (c,)),
         }
-        if self.known is not None:
-            shapes["known"] = (self.known.shape, (n, c))
+        if counts is not None:
+            shapes["class_counts"] = (counts.shape, (c,))
+        if known is not None:
+            shapes["known"] = (known.shape, (n, c))
         wrong = [f"{k} is {got}, not {want}" for k, (got, want) in shapes.items() if got != want]
         if wrong:
-            raise DataError(f"predictions with targets {self.targets.shape}: {'; '.join(wrong)}")
-        self._convert()
+            raise DataError(f"predictions with targets {targets.shape}: {'; '.join(wrong)}")
+        targets, known = check_targets(targets, known)
+        targets = targets if known is None else targets & known
+        # What is in memory shall be what a file of it holds.
+        converted = {
+            "image_ids": ids,
+            "logits": logits,
+            "targets": targets,
+            "class_names": tuple(self.class_names),
+            "class_counts": counts,
+            "known": known,
+        }
+        for name, value in converted.items():
+            object.__setattr__(self, name, value)
+        self._check_values()
+
+    def _check_values(self) -> None:
         ids, places = np.unique(self.image_ids, return_index=True)
-        if len(ids) < n:
-            twice = self.image_ids[np.setdiff1d(np.arange(n), places)[0]]
+        if len(ids) < len(self):
+            twice = self.image_ids[np.setdiff1d(np.arange(len(self)), places)[0]]
             raise DataError(
                 f"image {twice} is there twice; a distributed sampler pads its last batch with "
                 f"images that it has given already, and these must be dropped"
@@ -71,21 +103,93 @@ class Predictions:
                 f"{self.class_names[column]!r} is NaN: the model has diverged"
             )
 
-    def _convert(self) -> None:
-        # What is in memory shall be what a file of it holds.
-        known = None if self.known is None else np.asarray(self.known).astype(bool, copy=False)
-        targets, _ = check_targets(self.targets, known)
-        converted = {
-            "image_ids": _ids(self.image_ids),
-            "logits": _float32(self.logits),
-            "targets": targets,
-            "known": known,
-        }
-        for name, array in converted.items():
-            object.__setattr__(self, name, array)
+    @classmethod
+    def from_arrays(
+        cls,
+        logits: ArrayLike,
+        targets: ArrayLike,
+        *,
+        class_counts: ClassCounts | ArrayLike | None = None,
+        num_train_images: int | None = None,
+        class_names: Iterable[str] | None = None,
+        image_ids: ArrayLike | None = None,
+        known: ArrayLike | None = None,
+    ) -> Predictions:
+        """Predictions of a training loop of one's own: logits and targets are enough.
+
+        Args:
+            logits: (N, C) float32 array or tensor, as the model gave them.
+            targets: (N, C) of 0 and 1 or booleans.
+            class_counts: (C,) positives of each class in the training data, which make head, medium
+                and tail; class counts bring their names and number of images along.
+            num_train_images: Images of the training data.
+            class_names: C names; "0", "1", ... if None.
+            image_ids: (N,) integers or strings; the number of the row if None.
+            known: (N, C) booleans. None: all are known.
+
+        Raises:
+            DataError: As for :class:`Predictions`.
+
+        Example:
+            >>> predictions = Predictions.from_arrays([[0.3, -2.0], [-1.0, 0.1]], [[1, 0], [0, 1]])
+            >>> predictions.image_ids.tolist(), predictions.class_names
+            ([0, 1], ('0', '1'))
+        """
+        if isinstance(class_counts, ClassCounts):
+            num_train_images = class_counts.total if num_train_images is None else num_train_images
+            class_names = class_counts.names if class_names is None else class_names
+        values = as_logits(logits)
+        n, c = values.shape if values.ndim == 2 else (0, 0)
+        return cls(
+            image_ids=np.arange(n) if image_ids is None else as_image_ids(image_ids),
+            logits=values,
+            targets=as_array(targets),
+            class_names=tuple(map(str, range(c) if class_names is None else class_names)),
+            class_counts=None if class_counts is None else as_counts(class_counts),
+            num_train_images=num_train_images,
+            known=None if known is None else as_array(known),
+        )
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def training_counts(self, limits: GroupLimits | None = None) -> ClassCounts:
+        """Training counts of the classes, and with them head, medium and tail.
+
+        Args:
+            limits: Where the groups begin; the published 100 and 20 if None.
+
+        Raises:
+            DataError: If it is not known how often the classes occur in the training data.
+        """
+        counts = self.class_counts
+        if counts is None:
+            raise DataError(
+                "these predictions do not say how often each class occurs in the training data, "
+                "and so which classes are head, medium and tail; give class_counts when they are "
+                "made"
+            )
+        return ClassCounts.from_counts(
+            counts, self.num_train_images, names=self.class_names, limits=limits
+        )
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Predictions:
+        """The predictions of some of the images.
+
+        Args:
+            rows: A boolean for each image, or the indices of those that are wanted.
+
+        Example:
+            >>> Predictions.from_arrays([[0.5], [1.5]], [[0], [1]]).take([1]).image_ids.tolist()
+            [1]
+        """
+        return replace(
+            self,
+            image_ids=self.image_ids[rows],
+            logits=self.logits[rows],
+            targets=self.targets[rows],
+            known=None if self.known is None else self.known[rows],
+        )
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` file, whole or not at all.
@@ -93,15 +197,17 @@ class Predictions:
         Args:
             path: Name of the file; ``.npz`` is the usual ending, and none is added.
         """
-        arrays = {
+        arrays: dict[str, Any] = {
             "image_ids": self.image_ids,
             "logits": self.logits,
             "targets": self.targets,
             "class_names": np.array(self.class_names, dtype=np.str_),
-            "class_counts": self.class_counts.astype(np.int64, copy=False),
-            "num_train_images": np.int64(self.num_train_images),
             "model": np.str_(self.model),
         }
+        if self.class_counts is not None:
+            arrays["class_counts"] = self.class_counts
+        if self.num_train_images is not None:
+            arrays["num_train_images"] = np.int64(self.num_train_images)
         if self.known is not None:
             arrays["known"] = self.known
         # To an open file: numpy would add .npz to a name without it, beside the temporary one.
@@ -124,23 +230,24 @@ class Predictions:
                 missing = [key for key in _REQUIRED if key not in arrays]
                 if missing:
                     raise DataError(
-                        f"{path} is no predictions file: it lacks {', '.join(missing)} "
+                        f"{path} is not a predictions file: it lacks {', '.join(missing)} "
                         f"(it has: {', '.join(arrays)})"
                     )
+                counts, images = arrays.get("class_counts"), arrays.get("num_train_images")
                 return cls(
                     image_ids=arrays["image_ids"],
                     logits=arrays["logits"],
                     targets=arrays["targets"],
                     class_names=tuple(str(name) for name in arrays["class_names"]),
-                    class_counts=arrays["class_counts"].astype(np.int64),
-                    num_train_images=int(arrays["num_train_images"]),
+                    class_counts=None if counts is None else counts.astype(np.int64),
+                    num_train_images=None if images is None else int(images),
                     known=arrays["known"].astype(bool) if "known" in arrays else None,
                     model=str(arrays["model"]) if "model" in arrays else "",
                 )
         except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"{path} is no predictions file: {error}") from error
+            raise DataError(f"{path} is not a predictions file: {error}") from error
 
 
 def align(first: Predictions, second: Predictions) -> Predictions:
@@ -148,6 +255,12 @@ def align(first: Predictions, second: Predictions) -> Predictions:
 
     Raises:
         DataError: If the images, classes, targets or known labels are not the same.
+
+    Example:
+        >>> first = Predictions.from_arrays([[0.5], [1.5]], [[0], [1]], image_ids=["a", "b"])
+        >>> second = Predictions.from_arrays([[2.5], [-1.0]], [[1], [0]], image_ids=["b", "a"])
+        >>> align(first, second).logits.tolist()
+        [[-1.0], [2.5]]
     """
     if first.class_names != second.class_names:
         raise DataError("the two predictions are over different classes, or in another order")
@@ -159,14 +272,7 @@ def align(first: Predictions, second: Predictions) -> Predictions:
             f"the two predictions are of different images ({len(first)} and {len(second)}){named}; "
             f"evaluate both runs on the same test split"
         )
-    order = np.array([rows[image] for image in first.image_ids.tolist()], dtype=np.intp)
-    moved = replace(
-        second,
-        image_ids=second.image_ids[order],
-        logits=second.logits[order],
-        targets=second.targets[order],
-        known=None if second.known is None else second.known[order],
-    )
+    moved = second.take(np.array([rows[i] for i in first.image_ids.tolist()], dtype=np.intp))
     everything = np.ones(1, bool)
     known = everything if first.known is None else first.known
     same = np.array_equal(
@@ -176,31 +282,3 @@ def align(first: Predictions, second: Predictions) -> Predictions:
     if not same or not np.array_equal(first.targets & known, moved.targets & known):
         raise DataError("the two predictions have different targets for the same images")
     return moved
-
-
-def _float32(logits: NDArray[np.generic]) -> NDArray[np.float32]:
-    values = np.asarray(logits)
-    if values.dtype not in (np.float32, np.float64):
-        raise DataError(
-            f"logits must be float32, as the model gave them; got {values.dtype}. Half precision "
-            "makes ties of different logits: compute the last layer in float32"
-        )
-    return values.astype(np.float32, copy=False)
-
-
-def _ids(image_ids: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Integers or strings that a file without pickle can hold."""
-    ids = np.asarray(image_ids)
-    if ids.dtype.kind in "iuUS":
-        return ids
-    if ids.dtype.kind == "T" or all(isinstance(value, str) for value in ids):
-        return ids.astype(np.str_)
-    if ids.dtype == object and all(
-        isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in ids
-    ):
-        return ids.astype(np.int64)
-    raise DataError(
-        f"image_ids must be all integers or all strings; got {ids.dtype} with "
-        f"{', '.join(repr(value) for value in ids[:3])}. Convert them, for example with "
-        "image_ids.astype(str)"
-    )

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         predictions = evaluate_checkpoint(config, arguments.checkpoint, part)
         thresholds = tuned_thresholds(arguments.checkpoint)
-    summary = summarize(predictions, limits, threshold=thresholds)
+    summary = summarize(predictions, limits=limits, threshold=thresholds)
     if arguments.classes:
         print(class_table(summary) + "\n")
     print(result_table(summary, part))

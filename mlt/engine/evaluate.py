@@ -69,7 +69,7 @@ def evaluate(
         config = load_config(config)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
     predictions = evaluate_checkpoint(config, checkpoint, part, data=data, model=model)
-    return summarize(predictions, limits, threshold=tuned_thresholds(checkpoint))
+    return summarize(predictions, limits=limits, threshold=tuned_thresholds(checkpoint))
 
 
 def tuned_thresholds(checkpoint: str | Path) -> float | tuple[float, ...]:

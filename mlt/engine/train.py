@@ -22,7 +22,7 @@ from mlt.engine.own import LossFunction, Own
 from mlt.engine.setup import Setup, prepare
 from mlt.errors import ConfigError, DataError
 from mlt.files import write_json_atomic, write_text_atomic
-from mlt.metrics import Predictions, Summary, summarize
+from mlt.metrics import Summary, summarize
 from mlt.models.checkpoint import (
     OWN_MODEL,
     CheckpointInfo,
@@ -30,6 +30,7 @@ from mlt.models.checkpoint import (
     save_checkpoint,
     save_training_state,
 )
+from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 from mlt.runtime.interrupt import GracefulStop
 
@@ -172,7 +173,7 @@ def _train(
     if setup.validation_loader is not None:
         watched.save(folder.validation)
         predictions = _predict(setup, setup.test_loader)
-    summary = summarize(predictions, setup.class_counts.limits)
+    summary = summarize(predictions, limits=setup.class_counts.limits)
     write_results(folder.path, summary, predictions)
     _report_skipped(setup)
     logger.info("results are in %s", folder.path)
@@ -215,7 +216,8 @@ def _record(setup: Setup, folder: RunFolder) -> tuple[Predictions | None, dict[s
     predictions = _predict_watched(setup) if due else None
     means: dict[str, float | None] = {}
     if predictions is not None:
-        means = summarize(predictions, setup.class_counts.limits, details=False).to_json()["mAP"]
+        limits = setup.class_counts.limits
+        means = summarize(predictions, limits=limits, details=False).to_json()["mAP"]
         if (means["total"] or 0.0) > folder.best_total():
             _save(setup, folder.best)
     record = {

@@ -11,7 +11,7 @@ import numpy as np
 from mlt.config import Config
 from mlt.engine.evaluate import Part, evaluate_checkpoint
 from mlt.errors import CheckpointError, DataError
-from mlt.metrics import Predictions, TunedDecision, tune_decision
+from mlt.metrics import TunedDecision, tune_decision
 from mlt.models.checkpoint import (
     check_class_names,
     checkpoint_digest,
@@ -19,6 +19,7 @@ from mlt.models.checkpoint import (
     read_info,
     save_decision,
 )
+from mlt.predictions import Predictions
 
 __all__ = ["tune_checkpoint"]
 

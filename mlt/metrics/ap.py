@@ -1,4 +1,4 @@
-"""Average precision of every class: exact, in two sorts a class, in bounded memory."""
+"""Average precision of every class: exact, in two sorts per class, in bounded memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def average_precision(
         scores: (N, C) array, higher is more likely; infinities are ranks like any other.
         known: (N, C) booleans; a label that is not known is left out. None: all are known.
         sample_weight: (N,) weights of the images. None: all 1.
-        threads: Threads that share the classes. None: one a core, at most 8, or one for few labels.
+        threads: Threads that share the classes. None: one per core, at most 8, or
+            one for few labels.
 
     Returns:
         (C,) values in [0, 1], NaN where the class has no known positive image (of positive weight).
@@ -59,17 +60,17 @@ def average_precision(
         >>> average_precision([[1, 0], [0, 0], [1, 0]], [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
         array([0.83333333,        nan])
     """
-    ranking = check_scores(targets, scores, known, sample_weight)
-    n, c = ranking.targets.shape
+    labels = check_scores(targets, scores, known, sample_weight)
+    n, c = labels.targets.shape
     result = np.full(c, np.nan)
     workers = _workers(threads, n * c)
     blocks = list(_blocks(n, c, workers))
     if workers == 1 or len(blocks) < 2:
         for block in blocks:
-            result[block] = _of_block(ranking, block)
+            result[block] = _of_block(labels, block)
         return result
     with ThreadPoolExecutor(workers) as pool:
-        values = pool.map(lambda block: _of_block(ranking, block), blocks)
+        values = pool.map(lambda block: _of_block(labels, block), blocks)
         for block, value in zip(blocks, values, strict=True):
             result[block] = value
     return result
@@ -95,11 +96,9 @@ def micro_average_precision(
         >>> micro_average_precision([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.7]])
         0.8333333333333333
     """
-    ranking = check_scores(targets, scores, known)
-    keep = slice(None) if ranking.known is None else ranking.known
-    return _unweighted(
-        ranking.targets[keep].reshape(-1), _sortable(ranking.scores)[keep].reshape(-1)
-    )
+    labels = check_scores(targets, scores, known)
+    keep = slice(None) if labels.known is None else labels.known
+    return _unweighted(labels.targets[keep].reshape(-1), _sortable(labels.scores)[keep].reshape(-1))
 
 
 def _workers(threads: int | None, labels: int) -> int:
@@ -116,13 +115,13 @@ def _blocks(n: int, c: int, workers: int) -> Iterator[slice]:
     return (slice(start, min(start + width, c)) for start in range(0, c, width))
 
 
-def _of_block(ranking: ScoredLabels, block: slice) -> list[float]:
-    truth = np.ascontiguousarray(ranking.targets[:, block].T)
-    scores = np.ascontiguousarray(_sortable(ranking.scores[:, block]).T)
-    mask = None if ranking.known is None else np.ascontiguousarray(ranking.known[:, block].T)
+def _of_block(labels: ScoredLabels, block: slice) -> list[float]:
+    truth = np.ascontiguousarray(labels.targets[:, block].T)
+    scores = np.ascontiguousarray(_sortable(labels.scores[:, block]).T)
+    mask = None if labels.known is None else np.ascontiguousarray(labels.known[:, block].T)
     values = []
     for k in range(len(truth)):
-        y, s, w = truth[k], scores[k], ranking.weight
+        y, s, w = truth[k], scores[k], labels.weight
         if mask is not None:
             y, s, w = y[mask[k]], s[mask[k]], None if w is None else w[mask[k]]
         values.append(_unweighted(y, s) if w is None else _weighted(y, s, w))

@@ -1,4 +1,4 @@
-"""From logits to probabilities that mean what they say: temperature, Platt, and Platt a label."""
+"""From logits to probabilities that mean what they say: temperature, Platt, and Platt per label."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
+from mlt.arrays import as_array
 from mlt.errors import ConfigError, DataError
-from mlt.metrics.calibration_error import Reliability, reliability
-from mlt.metrics.inputs import ScoredLabels, check_scores
+from mlt.metrics.inputs import check_scores
 
-__all__ = ["Calibration", "CalibrationCheck", "check_calibration", "fit_calibration"]
+__all__ = ["Calibration", "fit_calibration"]
 
 Method = Literal["none", "temperature", "platt", "platt_per_label"]
 
@@ -55,7 +54,7 @@ class Calibration:
         Raises:
             DataError: If there are not C columns.
         """
-        values = np.asarray(logits, dtype=np.float64)
+        values = as_array(logits).astype(np.float64, copy=False)
         if values.ndim != 2 or values.shape[1] != len(self.slopes):
             raise DataError(f"logits must be (N, {len(self.slopes)}); got {values.shape}")
         return expit(values * self.slopes + self.intercepts)
@@ -74,7 +73,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Calibration:
-        """What :meth:`to_json` gave.
+        """Read what :meth:`to_json` returned.
 
         Raises:
             DataError: If it is not that.
@@ -88,27 +87,7 @@ class Calibration:
                 method=_method(value["method"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"this is no calibration: {error!r}") from error
-
-
-@dataclass(frozen=True)
-class CalibrationCheck:
-    """Reliability on images that the calibration was not fitted on.
-
-    Attributes:
-        before: Of the plain sigmoid.
-        after: Of the calibrated probabilities.
-        images: Images that both were measured on.
-    """
-
-    before: Reliability
-    after: Reliability
-    images: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, None where undefined."""
-        parts = {"before": self.before.to_json(), "after": self.after.to_json()}
-        return {"images": self.images, **parts}
+            raise DataError(f"this is not a calibration: {error!r}") from error
 
 
 def fit_calibration(
@@ -124,7 +103,7 @@ def fit_calibration(
 
     - ``"none"``: the sigmoid as it is.
     - ``"temperature"``: one slope for all classes (Guo et al., ICML 2017).
-    - ``"platt"``: one slope and one intercept for all classes (Platt, 1999), which also mends a
+    - ``"platt"``: one slope and one intercept for all classes (Platt, 1999), which also corrects a
       loss that makes all probabilities too high or too low.
     - ``"platt_per_label"``: both for each class. Losses with weights or margins shift each class
       differently, and only this undoes it. The line of a class with n positives is drawn towards
@@ -157,16 +136,16 @@ def fit_calibration(
     _method(method)
     if shrinkage < 0:
         raise ConfigError(f"shrinkage is a number of positives, at least 0; got {shrinkage}")
-    ranking = check_scores(targets, logits, known)
-    c = ranking.targets.shape[1]
+    labels = check_scores(targets, logits, known)
+    c = labels.targets.shape[1]
     names = tuple(map(str, range(c))) if class_names is None else tuple(class_names)
     if len(names) != c:
         raise ConfigError(f"{len(names)} class names for {c} columns of targets")
-    if not np.isfinite(ranking.scores).all():
+    if not np.isfinite(labels.scores).all():
         raise DataError("logits must be finite to be calibrated")
     if method == "none":
         return Calibration.identity(names)
-    y, z = _labels(ranking, None)
+    y, z = labels.flat()
     if y.all() or not y.any():
         raise DataError("calibration needs known labels of both kinds, and all are alike")
     if method == "temperature":
@@ -180,7 +159,7 @@ def fit_calibration(
     slopes, intercepts = np.full(c, slope), np.full(c, intercept)
     if method == "platt_per_label":
         for k in range(c):
-            y, z = _labels(ranking, k)
+            y, z = labels.flat(k)
             n = np.count_nonzero(y)
             if 0 < n < len(y):
                 own_slope, own_intercept = _platt(y, z)
@@ -190,69 +169,10 @@ def fit_calibration(
     return Calibration(names, tuple(slopes.tolist()), tuple(intercepts.tolist()), method)
 
 
-def check_calibration(
-    targets: ArrayLike,
-    logits: ArrayLike,
-    known: ArrayLike | None = None,
-    *,
-    folds: int = 2,
-    seed: int = 0,
-    bins: int = 15,
-    **options: Any,
-) -> CalibrationCheck:
-    """Reliability on images that the calibration was not fitted on, before and after.
-
-    Args:
-        targets: (N, C) array of 0 and 1 or booleans.
-        logits: (N, C) logits.
-        known: (N, C) booleans. None: all are known.
-        folds: Parts of the images; each is calibrated by the others. At least 2.
-        seed: Of the split.
-        bins: Of the calibration error.
-        **options: ``method`` and ``shrinkage`` of :func:`fit_calibration`.
-
-    Raises:
-        ConfigError: If there are fewer than 2 folds or fewer images than folds.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> targets = rng.random((2000, 2)) < [0.3, 0.1]
-        >>> check = check_calibration(targets, 5 * (rng.normal(size=(2000, 2)) + targets))
-        >>> check.after.ece < check.before.ece
-        True
-    """
-    ranking = check_scores(targets, logits, known)
-    n = len(ranking.targets)
-    if not 2 <= folds <= n:
-        raise ConfigError(f"folds must be from 2 to the number of images, {n}; got {folds}")
-    fold = np.random.default_rng(seed).permutation(n) % folds
-    after = np.zeros(ranking.targets.shape)
-    for number in range(folds):
-        inside, outside = fold == number, fold != number
-        fitted = fit_calibration(
-            ranking.targets[outside],
-            ranking.scores[outside],
-            None if ranking.known is None else ranking.known[outside],
-            **options,
-        )
-        after[inside] = fitted.apply(ranking.scores[inside])
-    before = expit(ranking.scores.astype(np.float64))
-    return CalibrationCheck(
-        reliability(ranking.targets, before, ranking.known, bins=bins),
-        reliability(ranking.targets, after, ranking.known, bins=bins),
-        n,
-    )
-
-
-def _labels(ranking: ScoredLabels, k: int | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    part: Any = slice(None) if k is None else np.s_[:, k]
-    keep = slice(None) if ranking.known is None else ranking.known[part]
-    scores = ranking.scores[part][keep].reshape(-1).astype(np.float64)
-    return ranking.targets[part][keep].reshape(-1), scores
-
-
 def _temperature(y: NDArray[np.bool_], z: NDArray[np.float64]) -> float:
     """The slope with the least log loss."""
+    from scipy.optimize import minimize_scalar  # slow to import
+
     signed = np.where(y, z, -z)
     scale = max(float(np.abs(z).mean()), np.finfo(float).tiny)
 
@@ -266,7 +186,7 @@ def _temperature(y: NDArray[np.bool_], z: NDArray[np.float64]) -> float:
 
 def _platt(y: NDArray[np.bool_], z: NDArray[np.float64]) -> tuple[float, float]:
     """Slope and intercept by logistic regression on smoothed targets."""
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression  # slow to import
 
     positives = np.count_nonzero(y)
     negatives = len(y) - positives

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,15 +86,15 @@ def reliability_curve(
             shows more where nearly all probabilities are close to 0.
 
     Raises:
-        DataError: If a value is no probability, or as for :func:`mlt.metrics.average_precision`.
+        DataError: If a value is not a probability, or as for :func:`mlt.metrics.average_precision`.
 
     Example:
         >>> curve = reliability_curve([[0], [1]], [[0.2], [0.9]], bins=2)
         >>> curve.observed.tolist(), round(curve.error, 2)
         ([0.0, 1.0], 0.15)
     """
-    ranking = _checked(targets, probabilities, known)
-    return _curve(*_labels(ranking, column), bins, scheme)
+    labels = _checked(targets, probabilities, known)
+    return _curve(*labels.flat(column), bins, scheme)
 
 
 def reliability(
@@ -119,12 +119,12 @@ def reliability(
         >>> round(reliability([[0], [1]], [[0.2], [0.9]], bins=2).brier, 3)
         0.025
     """
-    ranking = _checked(targets, probabilities, known)
-    y, p = _labels(ranking, None)
+    labels = _checked(targets, probabilities, known)
+    y, p = labels.flat()
     if not len(y):
         return Reliability(math.nan, math.nan, math.nan, math.nan)
     of_classes = [
-        _curve(*_labels(ranking, k), bins, "width").error for k in range(ranking.targets.shape[1])
+        _curve(*labels.flat(k), bins, "width").error for k in range(labels.targets.shape[1])
     ]
     # A certain mistake costs as much as a probability at the end of single precision.
     right = np.clip(np.where(y, p, 1 - p), np.finfo(np.float32).tiny, 1)
@@ -137,23 +137,13 @@ def reliability(
 
 
 def _checked(targets: ArrayLike, probabilities: ArrayLike, known: ArrayLike | None) -> ScoredLabels:
-    ranking = check_scores(targets, probabilities, known)
-    if ranking.scores.size and not (ranking.scores.min() >= 0 and ranking.scores.max() <= 1):
+    labels = check_scores(targets, probabilities, known)
+    if labels.scores.size and not (labels.scores.min() >= 0 and labels.scores.max() <= 1):
         raise DataError(
-            f"probabilities must be in [0, 1]; got values from {ranking.scores.min()} to "
-            f"{ranking.scores.max()}, which look like logits"
+            f"probabilities must be in [0, 1]; got values from {labels.scores.min()} to "
+            f"{labels.scores.max()}, which look like logits"
         )
-    return ranking
-
-
-def _labels(
-    ranking: ScoredLabels, column: int | None
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Targets and probabilities of one class or of all, those not known left out."""
-    part: Any = slice(None) if column is None else np.s_[:, column]
-    y, p = ranking.targets[part], ranking.scores[part]
-    keep = slice(None) if ranking.known is None else ranking.known[part]
-    return y[keep].reshape(-1), p[keep].reshape(-1).astype(np.float64)
+    return labels
 
 
 def _curve(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlt.arrays import as_array, check_targets
 from mlt.errors import DataError
 
-__all__ = ["ScoredLabels", "check_scores", "check_targets"]
+__all__ = ["ScoredLabels", "check_scores"]
 
 _ROWS = 4096  # images looked at together, so that a check needs no second array of (N, C)
 
@@ -35,45 +37,18 @@ class ScoredLabels:
         """(N, C) booleans, True where the label is known and positive."""
         return self.targets if self.known is None else self.targets & self.known
 
+    def flat(self, column: int | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Known targets and their scores, of one class or (None) of all together, as vectors.
 
-def check_targets(
-    targets: ArrayLike, known: ArrayLike | None = None
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
-    """Targets and mask as booleans.
-
-    Args:
-        targets: (N, C) of 0 and 1 or booleans; anything where ``known`` is False.
-        known: (N, C) booleans. None: all are known.
-
-    Returns:
-        The targets and the mask; the mask is None where none was given.
-
-    Raises:
-        DataError: If the shapes differ or a known target is neither 0 nor 1.
-    """
-    truth = np.asarray(targets)
-    mask = None if known is None else np.asarray(known, dtype=bool)
-    if truth.ndim != 2:
-        raise DataError(f"targets must be (N, C), an image a row; got {truth.shape}")
-    if mask is not None and mask.shape != truth.shape:
-        raise DataError(f"known must be {truth.shape} like the targets; got {mask.shape}")
-    if truth.dtype == bool:
-        return truth, mask
-    result = np.empty(truth.shape, bool)
-    for start in range(0, len(truth), _ROWS):
-        rows = slice(start, start + _ROWS)
-        part = truth[rows]
-        np.equal(part, 1, out=result[rows])
-        wrong = ~result[rows] & (part != 0)
-        if mask is not None:
-            wrong &= mask[rows]
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            raise DataError(
-                f"targets must be 0 or 1; got {part[row, column]} "
-                f"at image {start + row}, class {column}"
-            )
-    return result, mask
+        Example:
+            >>> labels = check_scores([[1, 0]], [[0.5, 2.0]], known=[[True, False]])
+            >>> labels.flat()
+            (array([ True]), array([0.5]))
+        """
+        part: Any = slice(None) if column is None else np.s_[:, column]
+        keep = slice(None) if self.known is None else self.known[part]
+        scores = self.scores[part][keep].reshape(-1).astype(np.float64)
+        return self.targets[part][keep].reshape(-1), scores
 
 
 def check_scores(
@@ -82,7 +57,7 @@ def check_scores(
     known: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> ScoredLabels:
-    """The four arrays in the form the metrics need.
+    """The four arrays in the form the metrics need: numpy, checked.
 
     Args:
         targets: (N, C) of 0 and 1 or booleans.
@@ -93,17 +68,23 @@ def check_scores(
     Raises:
         DataError: If shapes differ, a score is NaN, a target is neither 0 nor 1, or a weight is
             negative or not finite. The message names the first place.
+
+    Example:
+        >>> check_scores([[1], [0]], [[0.3], [0.7]]).targets.tolist()
+        [[True], [False]]
     """
-    shape, values = np.shape(targets), np.asarray(scores)
-    if len(shape) != 2 or shape != values.shape:
-        raise DataError(f"targets and scores must both be (N, C); got {shape} and {values.shape}")
-    truth, mask = check_targets(targets, known)
+    truth, values = as_array(targets), as_array(scores)
+    if truth.ndim != 2 or truth.shape != values.shape:
+        raise DataError(
+            f"targets and scores must both be (N, C); got {truth.shape} and {values.shape}"
+        )
+    truth, mask = check_targets(truth, known)
     weight = None
     if sample_weight is not None:
-        weight = np.asarray(sample_weight, dtype=np.float64)
+        weight = as_array(sample_weight).astype(np.float64, copy=False)
         if weight.shape != (len(truth),):
             raise DataError(
-                f"sample_weight must be ({len(truth)},), one an image; got {weight.shape}"
+                f"sample_weight must be ({len(truth)},), one per image; got {weight.shape}"
             )
         if not (np.isfinite(weight).all() and (weight >= 0).all()):
             raise DataError("sample_weight must be finite and not negative")

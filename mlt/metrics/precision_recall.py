@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlt.arrays import as_array, check_targets
 from mlt.errors import ConfigError
 from mlt.metrics.inputs import check_scores
 
 __all__ = ["PrecisionRecallF1", "decide", "precision_recall_f1", "top_k"]
+
+TOP = 3
+"""Labels per image that the field reports the rates of."""
 
 _CELLS = 4_000_000
 
@@ -68,16 +72,17 @@ def decide(scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.bool_]:
         (N, C) booleans.
 
     Raises:
-        ConfigError: If there is not one threshold a class.
+        ConfigError: If there is not one threshold per class.
 
     Example:
         >>> decide([[0.2, 0.6], [0.5, 0.4]], [0.5, 0.6]).tolist()
         [[False, True], [True, False]]
     """
-    values, limits = np.asarray(scores), np.asarray(thresholds, dtype=np.float64)
+    values, limits = as_array(scores), as_array(thresholds).astype(np.float64, copy=False)
     if limits.shape not in ((), values.shape[1:]):
         raise ConfigError(
-            f"thresholds must be one number or {values.shape[1:]}, one a class; got {limits.shape}"
+            f"thresholds must be one number or {values.shape[1:]}, one per class; "
+            f"got {limits.shape}"
         )
     return values >= limits
 
@@ -97,7 +102,7 @@ def top_k(scores: ArrayLike, k: int = 3, known: ArrayLike | None = None) -> NDAr
         >>> top_k([[0.2, 0.6, 0.4]], k=2).tolist()
         [[False, True, True]]
     """
-    values = np.asarray(scores)
+    values = as_array(scores)
     if k < 1:
         raise ConfigError(f"k must be at least 1; got {k}")
     chosen = np.zeros(values.shape, bool)
@@ -109,7 +114,7 @@ def top_k(scores: ArrayLike, k: int = 3, known: ArrayLike | None = None) -> NDAr
             np.put_along_axis(chosen[rows], first, True, axis=1)
             continue
         # Known labels first, each part still in order of score.
-        mask = np.asarray(known, dtype=bool)[rows]
+        mask = as_array(known).astype(bool, copy=False)[rows]
         order = np.argsort(-values[rows].astype(np.float64), axis=1, kind="stable")
         unknown = ~np.take_along_axis(mask, order, axis=1)
         first = np.take_along_axis(order, np.argsort(unknown, axis=1, kind="stable"), axis=1)[:, :k]
@@ -130,21 +135,22 @@ def precision_recall_f1(
 
     Args:
         targets: (N, C) of 0 and 1 or booleans.
-        decisions: (N, C) booleans.
+        decisions: (N, C) of 0 and 1 or booleans, not scores: see :func:`decide`.
         known: (N, C) booleans. None: all are known.
 
-    Returns:
-        All of them.
+    Raises:
+        DataError: If shapes differ, or a target or decision is neither 0 nor 1.
 
     Example:
         >>> rates = precision_recall_f1([[1, 0], [1, 1]], [[True, True], [True, False]])
         >>> rates.cp, rates.cr, round(rates.of1, 3), rates.never_predicted
         (0.5, 0.5, 0.667, 0)
     """
-    ranking = check_scores(targets, np.asarray(decisions, dtype=bool), known)
-    truth, chosen = ranking.positives, np.asarray(ranking.scores, dtype=bool)
-    if ranking.known is not None:
-        chosen = chosen & ranking.known
+    labels = check_scores(targets, decisions, known)
+    truth = labels.positives
+    chosen, _ = check_targets(labels.scores, labels.known, name="decisions")
+    if labels.known is not None:
+        chosen = chosen & labels.known
     right = truth & chosen
     by_class = _rates(*(a.sum(axis=0) for a in (right, chosen, truth)))
     by_image = _rates(*(a.sum(axis=1) for a in (right, chosen, truth)))

@@ -57,15 +57,15 @@ def ranking_metrics(
         >>> ranking_metrics([[1, 0, 1], [0, 0, 0]], [[3, 2, 1], [1, 2, 3]])
         RankingMetrics(ranking_loss=0.5, coverage=3.0, one_error=0.0, num_images=1)
     """
-    ranking = check_scores(targets, scores, known)
-    positives, c = ranking.positives, ranking.targets.shape[1]
+    labels = check_scores(targets, scores, known)
+    positives, c = labels.positives, labels.targets.shape[1]
     rows = np.flatnonzero(positives.any(axis=1))
     step = max(_CELLS // max(c, 1), 1)
     parts = [
         _of_rows(
             positives[chunk],
-            ranking.scores[chunk].astype(np.float64),
-            np.ones((len(chunk), c), bool) if ranking.known is None else ranking.known[chunk],
+            labels.scores[chunk].astype(np.float64),
+            np.ones((len(chunk), c), bool) if labels.known is None else labels.known[chunk],
         )
         for chunk in (rows[i : i + step] for i in range(0, len(rows), step))
     ]

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from mlt.class_groups import GROUPS
-from mlt.metrics.confidence.interval import Interval
-from mlt.metrics.decision import Decision, TunedDecision
-from mlt.metrics.precision_recall import PrecisionRecallF1
-from mlt.metrics.summary import TOP, Summary
+from mlt.metrics.decision import Decision
+from mlt.metrics.precision_recall import TOP, PrecisionRecallF1
+from mlt.metrics.summary import Summary
+from mlt.metrics.text import bounds, percent
+from mlt.metrics.tuning import TunedDecision
 
 __all__ = ["class_table", "decision_table", "rates_table", "result_table", "tuned_table"]
 
@@ -18,7 +18,7 @@ _RATES = ("CP", "CR", "CF1", "OP", "OR", "OF1")
 
 
 def result_table(summary: Summary, part: str = "test") -> str:
-    """Total, head, medium and tail mAP in percent, with the classes and limits they stand for.
+    """Total, head, medium and tail mAP in percent: what ``print(summary)`` shows.
 
     Args:
         summary: The evaluation.
@@ -26,28 +26,17 @@ def result_table(summary: Summary, part: str = "test") -> str:
 
     Returns:
         A few lines of text without a trailing newline.
+
+    Example:
+        >>> from mlt.metrics import summarize
+        >>> summary = summarize([[2.0], [1.0]], [[1], [0]], details=False)
+        >>> print(result_table(summary, part="validation"))
+                training images       classes     mAP
+        total   all                         1  100.00
+        without training counts, so no head, medium and tail
+        mAP in percent over 2 validation images
     """
-    rule = summary.limits.describe()
-    rows = [("total", "all", len(summary.per_class), summary.total)]
-    for group in GROUPS:
-        size = sum(c.group == group for c in summary.per_class)
-        rows.append((group, rule[group], size, getattr(summary, group)))
-    heading = f"{'':6}  {'training images':22}{'classes':>7}{'mAP':>8}"
-    lines = [f"{n:6}  {images:22}{size:>7}{_percent(m):>8}" for n, images, size, m in rows]
-    note = f"mAP in percent over {summary.num_images} {part} images"
-    if summary.details is not None:
-        of = summary.details.intervals
-        heading += f"{'interval':>17}"
-        lines = [
-            f"{line}{_interval(of.means[row[0]]):>17}"
-            for line, row in zip(lines, rows, strict=True)
-        ]
-        note += f"; {100 * of.level:g} % intervals, the upward bias of rare classes removed"
-    if summary.undefined:
-        lines.append(
-            f"without a test image, so undefined and in no mean: {', '.join(summary.undefined)}"
-        )
-    return "\n".join([heading, *lines, note])
+    return summary.table(part)
 
 
 def rates_table(summary: Summary) -> str:
@@ -58,6 +47,13 @@ def rates_table(summary: Summary) -> str:
 
     Returns:
         A few lines of text without a trailing newline; empty without details.
+
+    Example:
+        >>> from mlt.metrics import summarize
+        >>> summary = summarize([[2.0, -1.0], [1.0, 1.5]], [[1, 0], [0, 1]])
+        >>> print(*rates_table(summary).splitlines()[:2], sep="\\n")
+        labels given                        CP      CR     CF1      OP      OR     OF1
+        at logit 0                       75.00  100.00   85.71   66.67  100.00   80.00
     """
     more = summary.details
     if more is None:
@@ -69,8 +65,8 @@ def rates_table(summary: Summary) -> str:
     lines.append(_rates_line(f"the {TOP} highest an image", more.top_rates))
     lines.append(_by_image(more.rates, rule))
     lines.append(
-        f"micro AP {_percent(more.micro_ap)}, ranking loss {_percent(more.ranking.ranking_loss)}, "
-        f"one-error {_percent(more.ranking.one_error)}, coverage {more.ranking.coverage:.2f} labels"
+        f"micro AP {percent(more.micro_ap)}, ranking loss {percent(more.ranking.ranking_loss)}, "
+        f"one-error {percent(more.ranking.one_error)}, coverage {more.ranking.coverage:.2f} labels"
     )
     if more.rates.never_predicted:
         lines.append(f"classes that are never given {rule}: {more.rates.never_predicted}")
@@ -86,28 +82,47 @@ def class_table(summary: Summary) -> str:
         summary: The evaluation.
 
     Returns:
-        One line a class under a heading, without a trailing newline.
+        One line per class under a heading, without a trailing newline.
+
+    Example:
+        >>> from mlt.metrics import summarize
+        >>> names, counts = ["cat", "yeti"], [150, 9]
+        >>> arrays = [[2.0, -1.0], [1.0, 1.5]], [[1, 0], [0, 1]]
+        >>> summary = summarize(*arrays, class_names=names, class_counts=counts, details=False)
+        >>> print(class_table(summary))
+        class  group     train    test      AP    lift
+        cat    head        150       1  100.00     2.0
+        yeti   tail          9       1  100.00     2.0
     """
     width = max(5, *(len(c.name) for c in summary.per_class))
     with_intervals = summary.details is not None
     heading = f"{'class':{width}}  group     train    test      AP    lift"
     lines = [heading + (f"{'interval':>17}" if with_intervals else "")]
     lines += [
-        f"{c.name:{width}}  {c.group:7} {c.n_train:>7} {c.n_test:>7} {_percent(c.ap):>7} "
-        f"{_times(c.lift):>7}" + (f"{_interval(c.interval):>17}" if with_intervals else "")
-        for c in sorted(summary.per_class, key=lambda c: -c.n_train)
+        f"{c.name:{width}}  {c.group or '-':7} {_count(c.n_train):>7} {c.n_test:>7} "
+        f"{percent(c.ap):>7} {_times(c.lift):>7}"
+        + (f"{bounds(c.interval):>17}" if with_intervals else "")
+        for c in sorted(summary.per_class, key=lambda c: -(c.n_train or 0))
     ]
     return "\n".join(lines)
 
 
 def tuned_table(tuned: TunedDecision) -> str:
-    """What tuned thresholds and a calibration give on images that they were not tuned on.
+    """What tuned thresholds and a calibration do on images that they were not tuned on.
 
     Args:
         tuned: What was found, and how it was checked.
 
     Returns:
         A few lines of text without a trailing newline.
+
+    Example:
+        >>> from mlt.metrics import Predictions, tune_decision
+        >>> targets = np.arange(60)[:, None] % 3 == 0
+        >>> logits = np.sin(np.arange(60.0))[:, None] + targets
+        >>> tuned = tune_decision(Predictions.from_arrays(logits, targets))
+        >>> [line.split("  ")[0] for line in tuned_table(tuned).splitlines()[1:4]]
+        ['at a probability of one half', 'at one threshold for all', 'at a threshold for each']
     """
     rates, check = tuned.rates, tuned.reliability
     lines = [_rates_heading("labels given")]
@@ -121,7 +136,7 @@ def tuned_table(tuned: TunedDecision) -> str:
     lines.append(f"{'probabilities':30}{'ECE':>8}{'class ECE':>11}{'log loss':>10}{'Brier':>8}")
     for label, was in (("as they were", check.before), ("calibrated", check.after)):
         lines.append(
-            f"{label:30}{_percent(was.ece):>8}{_percent(was.class_ece):>11}"
+            f"{label:30}{percent(was.ece):>8}{percent(was.class_ece):>11}"
             f"{was.log_loss:>10.4f}{was.brier:>8.4f}"
         )
     lines.append(
@@ -138,7 +153,13 @@ def decision_table(decision: Decision) -> str:
         decision: Calibration and thresholds.
 
     Returns:
-        One line a class under a heading, without a trailing newline.
+        One line per class under a heading, without a trailing newline.
+
+    Example:
+        >>> print(decision_table(Decision.plain(["cat", "yeti"])))
+        class  positives  logit  probability
+        cat            0   0.00        50.00
+        yeti           0   0.00        50.00
     """
     names = decision.calibration.class_names
     limits = np.array(decision.limits)
@@ -149,7 +170,7 @@ def decision_table(decision: Decision) -> str:
     width = max(5, *(len(name) for name in names))
     lines = [f"{'class':{width}}  positives  logit  probability"]
     for c in sorted(range(len(names)), key=lambda c: -positives[c]):
-        at = f"{limits[c]:>7.2f}{_percent(shares[c]):>13}" if np.isfinite(limits[c]) else "  never"
+        at = f"{limits[c]:>7.2f}{percent(shares[c]):>13}" if np.isfinite(limits[c]) else "  never"
         lines.append(f"{names[c]:{width}}{positives[c]:>11}{at}")
     return "\n".join(lines)
 
@@ -160,25 +181,19 @@ def _rates_heading(title: str) -> str:
 
 def _rates_line(label: str, rates: PrecisionRecallF1) -> str:
     values = (rates.cp, rates.cr, rates.cf1, rates.op, rates.or_, rates.of1)
-    return f"{label:30}" + "".join(f"{_percent(value):>8}" for value in values)
+    return f"{label:30}" + "".join(f"{percent(value):>8}" for value in values)
 
 
 def _by_image(rates: PrecisionRecallF1, label: str) -> str:
     return (
-        f"mean over images {label}: precision {_percent(rates.sample_precision)}, "
-        f"recall {_percent(rates.sample_recall)}, F1 {_percent(rates.sample_f1)}"
+        f"mean over images {label}: precision {percent(rates.sample_precision)}, "
+        f"recall {percent(rates.sample_recall)}, F1 {percent(rates.sample_f1)}"
     )
 
 
-def _interval(interval: Interval) -> str:
-    if not interval.defined:
-        return "-"
-    return f"{_percent(interval.low)} to {_percent(interval.high)}"
+def _count(value: int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def _times(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.1f}"
-
-
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{100 * value:.2f}"

@@ -26,7 +26,7 @@ Objective = Literal["f_beta", "precision", "recall", "rate"]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The score at and above which a label is given, one a class.
+    """The score at and above which a label is given, one per class.
 
     Attributes:
         class_names: C names.
@@ -76,7 +76,7 @@ class Thresholds:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Thresholds:
-        """What :meth:`to_json` gave.
+        """Read what :meth:`to_json` returned.
 
         Raises:
             DataError: If it is not that.
@@ -93,7 +93,7 @@ class Thresholds:
                 positives=tuple(int(c["positives"]) for c in classes),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"these are no thresholds: {error!r}") from error
+            raise DataError(f"these are not thresholds: {error!r}") from error
 
 
 def tune_thresholds(
@@ -133,7 +133,7 @@ def tune_thresholds(
         shrinkage: Positives at which class and pool weigh the same; 0 trusts every class.
 
     Returns:
-        One threshold a class.
+        One threshold per class.
 
     Raises:
         ConfigError: If the goal is unknown or the target or shrinkage impossible.
@@ -145,18 +145,18 @@ def tune_thresholds(
         (2.5,)
     """
     _check_goal(goal, target, shrinkage)
-    ranking = check_scores(targets, scores, known)
-    c = ranking.targets.shape[1]
+    labels = check_scores(targets, scores, known)
+    c = labels.targets.shape[1]
     names = tuple(map(str, range(c))) if class_names is None else tuple(class_names)
     if len(names) != c:
         raise ConfigError(f"{len(names)} class names for {c} columns of targets")
-    positives = ranking.positives.sum(axis=0)
+    positives = labels.positives.sum(axis=0)
     if not positives.any():
         raise DataError("no label is positive, so no threshold can be tuned; give other images")
-    pooled = _best(ranking, None, goal, target)
+    pooled = _best(labels, None, goal, target)
     values = []
     for k in range(c):
-        own = _best(ranking, k, goal, target) if positives[k] else pooled
+        own = _best(labels, k, goal, target) if positives[k] else pooled
         share = positives[k] / (positives[k] + shrinkage) if positives[k] else 0.0
         if not (math.isinf(own) or math.isinf(pooled)):
             own = share * own + (1 - share) * pooled
@@ -167,13 +167,9 @@ def tune_thresholds(
     )  # fmt: skip
 
 
-def _best(ranking: ScoredLabels, k: int | None, goal: Objective, target: float) -> float:
+def _best(labels: ScoredLabels, k: int | None, goal: Objective, target: float) -> float:
     """The best threshold of column ``k``, or of all columns together."""
-    column: Any = slice(None) if k is None else np.s_[:, k]
-    truth, scores = ranking.targets[column], ranking.scores[column]
-    known = slice(None) if ranking.known is None else ranking.known[column]
-    y = truth[known].reshape(-1)
-    s = scores[known].reshape(-1).astype(np.float64)
+    y, s = labels.flat(k)
     order = np.argsort(s)[::-1]
     s, y = s[order], y[order]
     last = np.flatnonzero(np.append(s[1:] != s[:-1], True))

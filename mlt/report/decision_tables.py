@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlt.metrics import Summary, Thresholds, decide, precision_recall_f1
-from mlt.metrics.summary import TOP
+from mlt.metrics.precision_recall import TOP
 from mlt.report.methods import Report
 from mlt.report.runs import Run
 from mlt.report.tables import Column, Table

@@ -167,8 +167,9 @@ def _subtitle(report: Report) -> str:
     data = first.config.get("data", {}).get("name")
     sizes = {run.predictions.num_train_images for m in report.methods for run in m.runs}
     whose = f" ({report.baseline.name})" if len(sizes) > 1 else ""
+    size = first.predictions.num_train_images
+    trained = "" if size is None else f"{size:,} training images{whose}, "
     return (
         f"{f'{data}: ' if data else ''}{len(first.predictions):,} test images, "
-        f"{first.predictions.num_train_images:,} training images{whose}, "
-        f"{report.class_counts.num_classes:,} classes"
+        f"{trained}{report.class_counts.num_classes:,} classes"
     )

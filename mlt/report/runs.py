@@ -103,10 +103,7 @@ class Run:
     @cached_property
     def class_counts(self) -> ClassCounts:
         """Training counts and groups."""
-        p = self.predictions
-        return ClassCounts.from_counts(
-            p.class_counts, p.num_train_images, names=p.class_names, limits=self.limits
-        )
+        return self.predictions.training_counts(self.limits)
 
     @property
     def watches_validation(self) -> bool:

@@ -99,8 +99,8 @@ def test_validation_images_are_watched_and_test_images_are_only_tested(
     watched, tested = Predictions.load(folder.validation), Predictions.load(folder.predictions)
     assert (len(watched), len(tested)) == (32, 48)
     history = folder.read_history()
-    assert summarize(watched, limits).to_json()["mAP"] == pytest.approx(history[-1]["mAP"])
-    assert summarize(tested, limits).total == summary.total != history[-1]["mAP"]["total"]
+    assert summarize(watched, limits=limits).to_json()["mAP"] == pytest.approx(history[-1]["mAP"])
+    assert summarize(tested, limits=limits).total == summary.total != history[-1]["mAP"]["total"]
     totals = [record["mAP"]["total"] for record in history]
     assert load_checkpoint(folder.best)[1].epoch == 1 + int(np.argmax(totals))
     again = evaluate_checkpoint(config, folder.last, "validation")

@@ -14,13 +14,21 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from mlt.errors import DataError
-from mlt.metrics import (
-    average_precision,
-    micro_average_precision,
-    reference_average_precision,
-)
+from mlt.metrics import average_precision, micro_average_precision
 
 module = importlib.import_module("mlt.metrics.ap")
+
+
+def by_scikit_learn(
+    targets: np.ndarray, scores: np.ndarray, known: np.ndarray | None, weight: np.ndarray
+) -> list[float]:
+    """``average_precision_score`` of each class; NaN, where it has 0, without a positive image."""
+    values = []
+    for c in range(targets.shape[1]):
+        rows = (weight > 0) & (True if known is None else known[:, c])
+        y, s, w = targets[rows, c], scores[rows, c], weight[rows]
+        values.append(average_precision_score(y, s, sample_weight=w) if y.any() else np.nan)
+    return values
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,7 @@ def test_weights_equal_those_of_scikit_learn(n: int, levels: int, masked: bool, 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = average_precision(targets, scores, known, weight)
-    reference = reference_average_precision(targets, scores, known, weight)
+    reference = by_scikit_learn(targets, scores, known, weight)
     np.testing.assert_allclose(result, reference, rtol=0, atol=1e-12)
 
 

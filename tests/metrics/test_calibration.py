@@ -11,8 +11,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
 from mlt.errors import ConfigError, DataError
-from mlt.metrics import average_precision
-from mlt.metrics.calibration import Calibration, check_calibration, fit_calibration
+from mlt.metrics import Predictions, average_precision, tune_decision
+from mlt.metrics.calibration import Calibration, fit_calibration
 from mlt.metrics.calibration_error import reliability, reliability_curve
 
 
@@ -41,7 +41,8 @@ def test_the_line_of_each_label_is_recovered() -> None:
     fitted = fit_calibration(targets, logits, shrinkage=0)
     np.testing.assert_allclose(fitted.slopes, slopes, rtol=0.06)
     np.testing.assert_allclose(fitted.intercepts, intercepts, atol=0.12)
-    check = check_calibration(targets, logits)
+    predictions = Predictions.from_arrays(logits, targets)
+    check = tune_decision(predictions).reliability  # of images that it was not fitted on
     assert check.after.ece < 0.01 < check.before.ece
     assert check.after.log_loss < check.before.log_loss
     assert check.after.brier < check.before.brier
@@ -91,7 +92,7 @@ def test_what_is_not_known_plays_no_part() -> None:
 def test_json_brings_back_the_same_calibration() -> None:
     fitted = fit_calibration(*labels(0.5, -1.0, n=300), class_names=["a", "b", "c"])
     assert Calibration.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
-    with pytest.raises(DataError, match="no calibration"):
+    with pytest.raises(DataError, match="not a calibration"):
         Calibration.from_json({"method": "platt"})
     with pytest.raises(DataError, match=r"\(N, 3\)"):
         fitted.apply(np.zeros((2, 2)))

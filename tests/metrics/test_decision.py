@@ -16,6 +16,8 @@ from mlt.metrics import (
     Predictions,
     Thresholds,
     decision_table,
+    precision_recall_f1,
+    reliability,
     tune_decision,
     tuned_table,
 )
@@ -77,6 +79,31 @@ def test_a_rare_class_with_logits_elsewhere_is_still_given() -> None:
     given = tuned.decision.labels(data.logits)
     assert given.sum(axis=0).tolist() == pytest.approx([1000, 300, 8], abs=3)
     assert tuned.rates.tuned.macro_f1 > tuned.rates.fixed.macro_f1 + 0.2
+
+
+def test_thresholds_by_class_help_where_classes_differ() -> None:
+    rng = np.random.default_rng(3)
+    targets = rng.random((2000, 3)) < np.array([0.3, 0.1, 0.05])
+    logits = rng.normal(size=(2000, 3)) + 3 * targets + np.array([-4, 0, 3])
+    rates = tune_decision(Predictions.from_arrays(logits, targets)).rates
+    assert rates.tuned.cf1 > rates.fixed.cf1 + 0.05
+    json.dumps(rates.to_json(), allow_nan=False)
+
+
+def test_the_checks_are_of_halves_tuned_on_the_other_half(predictions: Predictions) -> None:
+    """By hand: split, tune on one half, decide the other."""
+    tuned = tune_decision(predictions, seed=4)
+    half = np.random.default_rng(4).permutation(600) % 2 == 1
+    labels = np.zeros((600, 3), bool)
+    probabilities = np.zeros((600, 3))
+    for inside in (half, ~half):
+        other = tune_decision(predictions.take(~inside)).decision
+        labels[inside] = other.labels(predictions.logits[inside])
+        probabilities[inside] = other.probabilities(predictions.logits[inside])
+    assert tuned.rates.tuned == precision_recall_f1(predictions.targets, labels)
+    assert tuned.reliability.after == reliability(predictions.targets, probabilities)
+    plain = predictions.logits >= 0
+    assert tuned.rates.fixed == precision_recall_f1(predictions.targets, plain)
 
 
 def test_the_table_shows_logits_probabilities_and_never() -> None:

@@ -14,7 +14,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from mlt.errors import ConfigError
+from mlt.errors import ConfigError, DataError
 from mlt.metrics import decide, precision_recall_f1, ranking_metrics, top_k
 
 
@@ -117,3 +117,10 @@ def test_one_error_shares_a_tie() -> None:
     assert ranking_metrics([[1, 0, 0]], [[3, 2, 1]]).one_error == 0.0
     assert np.isnan(ranking_metrics([[0, 0]], [[2, 1]]).one_error)
     assert ranking_metrics([[0, 0]], [[2, 1]]).to_json()["coverage"] is None
+
+
+@pytest.mark.parametrize("wrong", [0.3, -2.0, np.nan])
+def test_scores_are_not_taken_for_decisions(wrong: float) -> None:
+    with pytest.raises(DataError, match=r"decisions must be 0 or 1|NaN"):
+        precision_recall_f1([[1, 0]], [[1.0, wrong]])
+    assert precision_recall_f1([[1, 0]], [[1, 0]]).cf1 == 1

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlt.class_counts import ClassCounts
 from mlt.errors import DataError
-from mlt.metrics import Predictions
+from mlt.predictions import Predictions, align
 
 
 def make(**changes: object) -> Predictions:
@@ -65,3 +66,64 @@ def test_a_name_without_ending_is_kept(tmp_path: Path) -> None:
     make().save(tmp_path / "noext")
     assert [path.name for path in tmp_path.iterdir()] == ["noext"]
     assert Predictions.load(tmp_path / "noext").targets.tolist() == make().targets.tolist()
+
+
+def test_images_of_another_order_are_aligned() -> None:
+    first = make(known=np.array([[True, False], [True, True]]))
+    second = first.take(np.array([1, 0]))
+    again = align(first, second)
+    for name in ("image_ids", "logits", "targets", "known"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": ("dog", "cat")}, "different classes"),
+        ({"image_ids": np.array([1, 2])}, "0 is only in the first"),
+        ({"targets": np.array([[False, True], [True, False]])}, "different targets"),
+        ({"known": np.array([[True, False], [True, True]])}, "different targets"),
+    ],
+)
+def test_predictions_that_cannot_be_aligned_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        align(make(), make(**changes))
+    with pytest.raises(DataError, match=r"different images \(2 and 1\)"):
+        align(make(), make().take(np.array([0])))
+
+
+def test_logits_and_targets_are_enough(tmp_path: Path) -> None:
+    made = Predictions.from_arrays([[0.5, -1.0], [2.0, 0.25]], [[1, 0], [0, 1]])
+    assert made.image_ids.tolist() == [0, 1]
+    assert made.class_names == ("0", "1")
+    assert made.class_counts is None
+    made.save(tmp_path / "p.npz")
+    again = Predictions.load(tmp_path / "p.npz")
+    assert again.class_counts is None and again.num_train_images is None
+    np.testing.assert_array_equal(again.logits, made.logits)
+    with pytest.raises(DataError, match="give class_counts"):
+        again.training_counts()
+
+
+def test_what_is_not_known_is_never_positive() -> None:
+    known = np.array([[False, True], [True, True]])
+    assert make(known=known).targets.tolist() == [[False, False], [False, True]]
+
+
+def test_class_counts_are_whole() -> None:
+    assert make(class_counts=[3.0, 4.0]).class_counts.tolist() == [3, 4]
+    with pytest.raises(DataError, match="whole numbers"):
+        make(class_counts=[3.5, 4])
+
+
+def test_class_counts_bring_names_and_images_along() -> None:
+    counts = ClassCounts.from_counts([30, 4], num_images=40, names=["cat", "yeti"])
+    made = Predictions.from_arrays([[0.5, 1.0]], [[1, 0]], class_counts=counts)
+    assert made.class_names == ("cat", "yeti")
+    assert (made.class_counts.tolist(), made.num_train_images) == ([30, 4], 40)
+
+
+def test_ids_of_a_list_are_not_turned_into_strings_silently() -> None:
+    assert make(image_ids=["b", "a"]).image_ids.tolist() == ["b", "a"]
+    with pytest.raises(DataError, match="all integers or all strings"):
+        make(image_ids=["b", 1])

@@ -16,9 +16,8 @@ import pytest
 from mlt.errors import OutputExistsError
 from mlt.metrics import (
     Calibration,
-    check_calibration,
-    check_thresholds,
     precision_recall_f1,
+    tune_decision,
     tune_thresholds,
 )
 from mlt.predictions import Predictions
@@ -156,10 +155,7 @@ def test_tuned_thresholds_are_shown_with_and_without(make_run) -> None:
     stored = {
         "thresholds": tuned.to_json(),
         "calibration": Calibration(p.class_names, (1.0,) * 4, (0.0,) * 4, "platt").to_json(),
-        "checks": {
-            "thresholds": check_thresholds(p.targets, p.logits).to_json(),
-            "calibration": check_calibration(p.targets, p.logits).to_json(),
-        },
+        "checks": tune_decision(p).to_json()["checks"],
     }
     (run / "last.decision.json").write_text(json.dumps(stored))
     page = make_page(load_report([run]))

@@ -1,96 +1,101 @@
-"""One pass over the classes of several models: their values, and variances of differences."""
+"""Average precision of classes and groups of classes with its variance, in one pass."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.metrics.confidence.influence import ClassInfluence, MeanInfluence, class_influence
+from mlt.metrics.confidence.influence import (
+    ClassInfluence,
+    Estimate,
+    MeanInfluence,
+    class_influence,
+)
 from mlt.metrics.confidence.rank_groups import class_groups
 from mlt.metrics.inputs import check_scores
 
-__all__ = ["Gathered", "Group", "Groups", "gather"]
+__all__ = ["Combine", "Estimates", "Groups", "estimate"]
 
 Groups = Mapping[str, Sequence[int] | NDArray[np.intp]]
 """Class indices of named groups."""
 
-
-@dataclass
-class Group:
-    """A group of classes.
-
-    Attributes:
-        columns: Its classes that are defined.
-        mean: The mean over them.
-    """
-
-    columns: list[int] = field(default_factory=list)
-    mean: MeanInfluence = field(default_factory=MeanInfluence)
+Combine = Callable[[Sequence[ClassInfluence]], ClassInfluence]
+"""What is made of several models on one class: their mean, a difference of means."""
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
-    """What :func:`gather` found.
+class Estimates:
+    """What :func:`estimate` found.
 
     Attributes:
         values: (S, C) average precision of each model, NaN where undefined.
-        variances: Of each class, the variance of the combination of models over test sets, and its
-            degrees of freedom; NaN where undefined.
-        positives: (C,) positive images of each class.
-        groups: "total" and each named group.
+        per_class: The combination of the models for each class, in column order.
+        means: The mean of these over "total" and over each named group.
+        columns: The classes in each mean: those of the group that are defined.
     """
 
     values: NDArray[np.float64]
-    variances: list[tuple[float, float]]
-    positives: NDArray[np.intp]
-    groups: dict[str, Group]
+    per_class: tuple[Estimate, ...]
+    means: dict[str, Estimate]
+    columns: dict[str, list[int]]
+
+    def model_means(self, name: str) -> NDArray[np.float64]:
+        """(S,) mean average precision of each model over a group; NaN if it has no class."""
+        columns = self.columns[name]
+        if not columns:
+            return np.full(len(self.values), np.nan)
+        return self.values[:, columns].mean(axis=1)
 
 
-def gather(
+def estimate(
     targets: ArrayLike,
     models: Sequence[ArrayLike],
     known: ArrayLike | None,
     groups: Groups | None,
-    combine: Callable[[Sequence[ClassInfluence]], ClassInfluence],
-) -> Gathered:
-    """Expand every class of every model, holding the influences of one class at a time.
+    combine: Combine,
+) -> Estimates:
+    """Estimate each class and each mean, holding the influences of one class at a time.
 
     Args:
         targets: (N, C) array of 0 and 1 or booleans.
         models: S times (N, C) scores.
         known: (N, C) booleans. None: all are known.
-        groups: Class indices of each group.
-        combine: What is made of the S expansions of a class: a mean, a difference.
+        groups: Class indices of each group. A class without a positive is left out of the means.
+        combine: What is made of the S models of a class.
 
     Raises:
         DataError: As for :func:`mlt.metrics.average_precision`.
+
+    Example:
+        >>> models = [[[3], [2], [1]]]
+        >>> found = estimate([[1], [0], [1]], models, None, None, lambda models: models[0])
+        >>> round(found.means["total"].value, 4), found.columns
+        (0.8333, {'total': [0]})
     """
-    rankings = [check_scores(targets, scores, known) for scores in models]
-    c = rankings[0].targets.shape[1]
+    labels = [check_scores(targets, scores, known) for scores in models]
+    c = labels[0].targets.shape[1]
     members = {"total": np.ones(c, bool)}
     for name, indices in (groups or {}).items():
         members[name] = np.isin(np.arange(c), indices)
-    result = Gathered(
-        values=np.full((len(models), c), np.nan),
-        variances=[],
-        positives=np.zeros(c, np.intp),
-        groups={name: Group() for name in members},
-    )
+    values = np.full((len(models), c), np.nan)
+    per_class = []
+    sums = {name: MeanInfluence() for name in members}
+    columns: dict[str, list[int]] = {name: [] for name in members}
     for k in range(c):
-        cuts = [class_groups(ranking, k) for ranking in rankings]
-        expansions = [class_influence(cut) for cut in cuts if cut is not None]
-        if not expansions:
-            result.variances.append((np.nan, np.nan))
+        cuts = [class_groups(of_model, k) for of_model in labels]
+        influences = [class_influence(cut) for cut in cuts if cut is not None]
+        if not influences:
+            per_class.append(MeanInfluence().estimate())
             continue
-        combined = combine(expansions)
-        result.values[:, k] = [expansion.value for expansion in expansions]
-        result.variances.append(MeanInfluence.of([combined]).variance())
-        result.positives[k] = combined.positives
-        for name, group in result.groups.items():
+        values[:, k] = [influence.value for influence in influences]
+        combined = combine(influences)
+        per_class.append(MeanInfluence.of([combined]).estimate())
+        for name, mean in sums.items():
             if members[name][k]:
-                group.columns.append(k)
-                group.mean.add(combined)
-    return result
+                columns[name].append(k)
+                mean.add(combined)
+    means = {name: mean.estimate() for name, mean in sums.items()}
+    return Estimates(values, tuple(per_class), means, columns)

@@ -1,4 +1,4 @@
-"""How much each image moves an average precision, and how much chance raises it.
+"""The influence of each image on an average precision, and how much chance raises the value.
 
 Both come from one look at the ranking, without resampling. See ``docs/intervals.md``.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlt.metrics.confidence.rank_groups import RankGroups
 
-__all__ = ["ClassInfluence", "MeanInfluence", "class_influence", "mean_over_models"]
+__all__ = ["ClassInfluence", "Estimate", "MeanInfluence", "class_influence", "mean_over_models"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,13 @@ class ClassInfluence:
 
 
 def mean_over_models(models: Sequence[ClassInfluence]) -> ClassInfluence:
-    """The mean of several models on one class of the same images."""
+    """The mean of several models on one class of the same images.
+
+    Example:
+        >>> first = ClassInfluence(0.5, 0.5, np.array([0.1, -0.1]), positives=1)
+        >>> mean_over_models([first, ClassInfluence(1.0, 1.0, np.zeros(2), positives=1)]).value
+        0.75
+    """
     return ClassInfluence(
         float(np.mean([m.value for m in models])),
         float(np.mean([m.unbiased for m in models])),
@@ -58,9 +64,30 @@ def mean_over_models(models: Sequence[ClassInfluence]) -> ClassInfluence:
     )
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A mean of average precisions, and how far it may be from that of other test images.
+
+    Attributes:
+        value: The mean over the classes; NaN without a class.
+        unbiased: The same without self-counting.
+        variance: Of the mean over test sets; NaN if no class has several positives.
+        freedom: Degrees of freedom of the variance.
+        positives: Positives that one class would need for the same spread of its average precision.
+        images: N.
+    """
+
+    value: float
+    unbiased: float
+    variance: float
+    freedom: float
+    positives: float
+    images: int
+
+
 @dataclass(eq=False)
 class MeanInfluence:
-    """The mean over some classes, gathered class by class so that no (N, C) array is needed.
+    """The mean over some classes, summed class by class so that no (N, C) array is needed.
 
     Attributes:
         values: The value of each class.
@@ -98,10 +125,19 @@ class MeanInfluence:
         if expansion.positives > 1:
             self.influence += expansion.influence
 
-    @property
-    def effective_positives(self) -> float:
-        """Positives that one class would need for the same spread of its average precision."""
-        return float(len(self) ** 2 / np.sum(1 / np.array(self.positives)))
+    def estimate(self) -> Estimate:
+        """The mean and its variance, which need no array of the images."""
+        if self.influence is None:
+            return Estimate(np.nan, np.nan, np.nan, np.nan, 0.0, 0)
+        variance, freedom = self.variance()
+        return Estimate(
+            value=float(np.mean(self.values)),
+            unbiased=sum(self.unbiased) / len(self),
+            variance=variance,
+            freedom=freedom,
+            positives=float(len(self) ** 2 / np.sum(1 / np.array(self.positives))),
+            images=len(self.influence),
+        )
 
     def variance(self) -> tuple[float, float]:
         """Variance of the mean over test sets, and its degrees of freedom.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.confidence.estimates import Gathered, Group, Groups, gather
+from mlt.metrics.confidence.estimates import Combine, Estimates, Groups, estimate
 from mlt.metrics.confidence.influence import ClassInfluence, mean_over_models
 from mlt.metrics.confidence.interval import Interval, add_variances, analytic_interval
 from mlt.metrics.confidence.significance import Difference, t_test
@@ -64,7 +63,7 @@ def aggregate_seeds(
     a part of the other (how images and seeds interact), which errs on the wide side.
 
     Args:
-        runs: One predictions a seed, on the same images. The training counts of the first make
+        runs: One predictions per seed, on the same images. The training counts of the first make
             head, medium and tail; where they differ from those of what this is set beside, give
             the same ``groups`` to both.
         limits: Where head, medium and tail begin.
@@ -73,23 +72,33 @@ def aggregate_seeds(
         level: Confidence.
 
     Returns:
-        One for "total", "head", "medium" and "tail", or "total" and those groups.
+        One for "total", "head", "medium" and "tail", or "total" and those groups. Without training
+        counts and groups, one for "total".
 
     Raises:
         DataError: If there is no run or they are not of the same images, classes and targets.
+
+    Example:
+        >>> targets = [[1], [1], [0], [1], [0]]
+        >>> runs = [
+        ...     Predictions.from_arrays([[2.0], [1.0], [0.5], [0.0], [-1.0]], targets),
+        ...     Predictions.from_arrays([[2.0], [0.0], [0.5], [1.0], [-1.0]], targets),
+        ...     Predictions.from_arrays([[0.0], [2.0], [0.5], [1.0], [2.5]], targets),
+        ... ]
+        >>> total = aggregate_seeds(runs)["total"]
+        >>> round(total.mean, 3), round(total.sd, 3), total.seeds
+        (0.807, 0.189, 3)
     """
     if not runs:
         raise DataError("there is no run to aggregate")
-    gathered = _gather(runs, groups or groups_of(runs[0], limits), mean_over_models)
+    found = _estimate(runs, groups or _groups(runs[0], limits), mean_over_models)
     result = {}
-    for name, group in gathered.groups.items():
-        means = _means(gathered, group)
-        variance, freedom = _variance_of_mean(means)
-        interval = analytic_interval(
-            group.mean, level, extra_variance=variance, extra_freedom=freedom
-        )
-        sd = float(np.std(means, ddof=1)) if len(means) > 1 else math.nan
-        result[name] = SeedMean(float(means.mean()), sd, interval, len(means))
+    for name, mean in found.means.items():
+        of_runs = found.model_means(name)
+        variance, freedom = _variance_of_mean(of_runs)
+        interval = analytic_interval(mean, level, extra_variance=variance, extra_freedom=freedom)
+        sd = float(np.std(of_runs, ddof=1)) if len(of_runs) > 1 else math.nan
+        result[name] = SeedMean(float(of_runs.mean()), sd, interval, len(of_runs))
     return result
 
 
@@ -106,12 +115,12 @@ def compare_seeds(
     The test-set part of the variance is paired: what makes an image hard for both methods cancels.
     The seeds are not, since seed 1 of one method has nothing in common with seed 1 of another.
     Test and interval are Student's t with the degrees of freedom of :func:`aggregate_seeds`. With
-    one seed a side only the test images vary, and the answer is about these two models.
+    one seed per side only the test images vary, and the answer is about these two models.
 
     Args:
-        first: Predictions of the one method, a seed each. The training counts of the first of
+        first: Predictions of the one method, one per seed. The training counts of the first of
             them make head, medium and tail, for both sides.
-        second: Predictions of the other, a seed each.
+        second: Predictions of the other, one per seed.
         limits: Where head, medium and tail begin.
         groups: Class indices of named groups, to be compared in place of head, medium and tail:
             single classes, for example.
@@ -119,9 +128,19 @@ def compare_seeds(
 
     Returns:
         First minus second for "total", "head", "medium" and "tail", or "total" and those groups.
+        Without training counts and groups, for "total".
 
     Raises:
         DataError: If a side has no run or they are not of the same images, classes and targets.
+
+    Example:
+        >>> targets = np.arange(60)[:, None] % 6 == 0
+        >>> noise = np.arange(60.0)[:, None] * 37 % 60
+        >>> poor = Predictions.from_arrays(noise, targets)
+        >>> good = Predictions.from_arrays(noise + 40 * targets, targets)
+        >>> total = compare_seeds([good], [poor])["total"]
+        >>> round(total.value, 2), total.p_value < 0.01
+        (0.64, True)
     """
     count = len(first)
     if not count or not second:
@@ -130,38 +149,27 @@ def compare_seeds(
     def difference(runs: Sequence[ClassInfluence]) -> ClassInfluence:
         return mean_over_models(runs[:count]).minus(mean_over_models(runs[count:]))
 
-    gathered = _gather([*first, *second], groups or groups_of(first[0], limits), difference)
+    found = _estimate([*first, *second], groups or _groups(first[0], limits), difference)
     result = {}
-    for name, group in gathered.groups.items():
-        a, b = np.split(_means(gathered, group), [count])
+    for name, mean in found.means.items():
+        a, b = np.split(found.model_means(name), [count])
         of_seeds = add_variances(_variance_of_mean(a), _variance_of_mean(b))
-        variance, freedom = add_variances(group.mean.variance(), of_seeds)
+        variance, freedom = add_variances((mean.variance, mean.freedom), of_seeds)
         result[name] = t_test(float(a.mean() - b.mean()), variance, freedom, level)
     return result
 
 
-def groups_of(predictions: Predictions, limits: GroupLimits | None) -> dict[str, NDArray[np.intp]]:
-    """Class indices of head, medium and tail."""
-    return ClassCounts.from_counts(
-        predictions.class_counts, predictions.num_train_images, limits=limits
-    ).groups
+def _groups(predictions: Predictions, limits: GroupLimits | None) -> Groups:
+    """Class indices of head, medium and tail; none without training counts."""
+    if predictions.class_counts is None:
+        return {}
+    return predictions.training_counts(limits).groups
 
 
-def _gather(
-    runs: Sequence[Predictions],
-    groups: Groups,
-    combine: Callable[[Sequence[ClassInfluence]], ClassInfluence],
-) -> Gathered:
+def _estimate(runs: Sequence[Predictions], groups: Groups, combine: Combine) -> Estimates:
     first = runs[0]
     aligned = [first.logits, *(align(first, run).logits for run in runs[1:])]
-    return gather(first.targets, aligned, first.known, groups, combine)
-
-
-def _means(gathered: Gathered, group: Group) -> NDArray[np.float64]:
-    """(S,) mAP of each run over the classes of the group; NaN if it has none."""
-    if not group.columns:
-        return np.full(len(gathered.values), np.nan)
-    return gathered.values[:, group.columns].mean(axis=1)
+    return estimate(first.targets, aligned, first.known, groups, combine)
 
 
 def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:

@@ -1,0 +1,147 @@
+"""Arrays, lists and tensors as numpy arrays, without importing the library they come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mlt.errors import DataError
+
+__all__ = ["as_array", "as_counts", "as_image_ids", "as_logits", "check_targets"]
+
+_ROWS = 4096  # images looked at together, so that a check needs no second array of (N, C)
+
+
+def as_array(values: ArrayLike) -> NDArray[Any]:
+    """A numpy array of the values: of a list, an array, or a tensor on any device.
+
+    A PyTorch tensor is detached from its graph and copied to the CPU if it is elsewhere; a type
+    that numpy does not have (bfloat16) becomes float32, which holds each of its values exactly.
+
+    Args:
+        values: Anything that numpy takes, or a tensor.
+
+    Example:
+        >>> as_array([[1, 2]]).shape
+        (1, 2)
+    """
+    if not hasattr(values, "detach"):
+        return np.asarray(values)
+    tensor: Any = values.detach().cpu()
+    try:
+        return np.asarray(tensor)
+    except TypeError:
+        return np.asarray(tensor.float())
+
+
+def check_targets(
+    targets: ArrayLike, known: ArrayLike | None = None, *, name: str = "targets"
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Targets and mask as booleans.
+
+    Args:
+        targets: (N, C) of 0 and 1 or booleans; anything where ``known`` is False.
+        known: (N, C) booleans. None: all are known.
+        name: What the targets are called in messages.
+
+    Returns:
+        The targets and the mask; the mask is None where none was given.
+
+    Raises:
+        DataError: If the shapes differ or a known target is neither 0 nor 1.
+
+    Example:
+        >>> check_targets([[1, -1]], known=[[True, False]])
+        (array([[ True, False]]), array([[ True, False]]))
+    """
+    truth = as_array(targets)
+    mask = None if known is None else as_array(known).astype(bool, copy=False)
+    if truth.ndim != 2:
+        raise DataError(f"{name} must be (N, C), one row per image; got {truth.shape}")
+    if mask is not None and mask.shape != truth.shape:
+        raise DataError(f"known must be {truth.shape} like the {name}; got {mask.shape}")
+    if truth.dtype == bool:
+        return truth, mask
+    result = np.empty(truth.shape, bool)
+    for start in range(0, len(truth), _ROWS):
+        rows = slice(start, start + _ROWS)
+        part = truth[rows]
+        np.equal(part, 1, out=result[rows])
+        wrong = ~result[rows] & (part != 0)
+        if mask is not None:
+            wrong &= mask[rows]
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise DataError(
+                f"{name} must be 0 or 1; got {part[row, column]} "
+                f"at image {start + row}, class {column}"
+            )
+    return result, mask
+
+
+def as_logits(logits: ArrayLike) -> NDArray[np.float32]:
+    """Logits in float32; float64 is rounded to it.
+
+    Raises:
+        DataError: If they are of half precision, or not of floating point at all.
+
+    Example:
+        >>> as_logits([[0.5]]).dtype
+        dtype('float32')
+    """
+    values = as_array(logits)
+    given = getattr(logits, "dtype", values.dtype)
+    # A tensor of bfloat16 has become float32 by now.
+    if values.dtype not in (np.float32, np.float64) or "float16" in str(given):
+        raise DataError(
+            f"logits must be float32, as the model gave them; got {given}. Half precision "
+            "makes ties of different logits: compute the last layer in float32"
+        )
+    return values.astype(np.float32, copy=False)
+
+
+def as_counts(class_counts: ArrayLike) -> NDArray[np.int64]:
+    """Counts per class as int64.
+
+    Raises:
+        DataError: If one is not a whole number.
+
+    Example:
+        >>> as_counts([3.0, 4.0])
+        array([3, 4])
+    """
+    counts = as_array(class_counts)
+    with np.errstate(invalid="ignore"):  # of NaN, which is refused below
+        whole = counts.astype(np.int64)
+    if not np.array_equal(whole, counts):
+        raise DataError(f"class_counts must be whole numbers of images; got {counts.tolist()}")
+    return whole
+
+
+def as_image_ids(image_ids: ArrayLike) -> NDArray[np.generic]:
+    """Integers or strings that a file without pickle can hold.
+
+    Raises:
+        DataError: If they are of another type, or of both.
+
+    Example:
+        >>> as_image_ids(["a.jpg", "b.jpg"]).tolist()
+        ['a.jpg', 'b.jpg']
+    """
+    # numpy would make strings of integers that stand among strings in a list.
+    ids = as_array(image_ids) if hasattr(image_ids, "dtype") else np.array(image_ids, dtype=object)
+    if ids.dtype.kind in "iuUS":
+        return ids
+    if ids.dtype.kind == "T" or all(isinstance(value, str) for value in ids.flat):
+        return ids.astype(np.str_)
+    if ids.dtype == object and all(
+        isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in ids.flat
+    ):
+        return ids.astype(np.int64)
+    raise DataError(
+        f"image_ids must be all integers or all strings; got {ids.dtype} with "
+        f"{', '.join(repr(value) for value in ids[:3])}. Convert them, for example with "
+        "image_ids.astype(str)"
+    )

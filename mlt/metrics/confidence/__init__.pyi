@@ -1,0 +1,11 @@
+from .ap_intervals import (
+    AveragePrecisionIntervals as AveragePrecisionIntervals,
+    average_precision_intervals as average_precision_intervals,
+)
+from .interval import Interval as Interval
+from .multi_seed import (
+    SeedMean as SeedMean,
+    aggregate_seeds as aggregate_seeds,
+    compare_seeds as compare_seeds,
+)
+from .significance import Difference as Difference, holm as holm
