@@ -39,7 +39,7 @@ Call = Callable[[Tensor, Tensor], Tensor]
 
 
 def peers(device: torch.device) -> dict[str, Call]:
-    """Give what we compare with."""
+    """Return what we compare with."""
     return {
         BASELINE: lambda z, y: sigmoid_focal_loss(z, y, alpha=-1, gamma=2, reduction="mean"),
         "timm DB-focal": DistributionBalancedLoss(COUNTS, NUM_IMAGES).to(device),
@@ -48,7 +48,7 @@ def peers(device: torch.device) -> dict[str, Call]:
 
 
 def batch(rows: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Give logits and binary float targets, 3 % positive."""
+    """Return logits and binary float targets, 3 % positive."""
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(rows, CLASSES, generator=generator)
     targets = (torch.rand(rows, CLASSES, generator=generator) < 0.03).float()
@@ -62,7 +62,7 @@ def best_times(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Give the best time of each call, forward and backward, in milliseconds."""
+    """Return the best time of each call, forward and backward, in milliseconds."""
     logits, targets = batch(rows, device)
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
@@ -83,7 +83,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory(call: Call, device: torch.device) -> float:
-    """Give the peak beyond inputs and gradient, in tensors of the logits' size."""
+    """Return the peak beyond inputs and gradient, in tensors of the logits' size."""
     logits, targets = batch(ROWS, device)
     call(logits, targets).backward()
     logits.grad = None
@@ -103,7 +103,7 @@ def peak_memory(call: Call, device: torch.device) -> float:
 
 
 def copy_bandwidth(device: torch.device) -> float:
-    """Give bytes read and written per second by a large copy."""
+    """Return bytes read and written per second by a large copy."""
     source = torch.empty(2**28, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     seconds = float("inf")
@@ -117,7 +117,7 @@ def copy_bandwidth(device: torch.device) -> float:
 
 
 def resnet_step(rounds: int = 2) -> float:
-    """Give the time of a ResNet-50 step on 8 images of 224 pixels, in milliseconds."""
+    """Return the time of a ResNet-50 step on 8 images of 224 pixels, in milliseconds."""
     model, images, best = resnet50(num_classes=CLASSES), torch.randn(8, 3, 224, 224), float("inf")
     for _ in range(rounds):
         start = time.perf_counter()

@@ -75,7 +75,7 @@ def main() -> None:
     """Train what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--losses", nargs="+", default=list_losses(), metavar="NAME")
+    parser.add_argument("--losses", nargs="+", default=list_losses("sigmoid"), metavar="NAME")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs side by side")
     parser.add_argument("--output", default="runs/presets", help="folder of the runs")
     arguments = parser.parse_args()

@@ -37,7 +37,7 @@ def main() -> None:
     plt.rcParams |= {"svg.hashsalt": "mlt", "svg.fonttype": "none", "font.size": 9}
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharex=True, layout="constrained")
     for name, options in LOSSES.items():
-        loss = create_loss(name, [20], 2_000, "none", **options)
+        loss = create_loss(name, [20], 2_000, reduction="none", **options)
         for column, target in enumerate((1, 0)):
             logits = torch.linspace(-6, 6, 61)[:, None].requires_grad_()
             value = loss(logits, torch.full(logits.shape, target))

@@ -15,7 +15,7 @@ from mlt.config.training import (
 from mlt.data.samplers.settings import SamplerConfig, ShuffleSampler
 from mlt.data.settings import DataConfig
 from mlt.data.transform_settings import TransformsConfig
-from mlt.losses.settings import LossConfig
+from mlt.losses.loss_config import LossConfig
 from mlt.models.settings import ModelConfig
 from mlt.settings import Settings, UserPath
 

@@ -100,7 +100,7 @@ class MltLoss(nn.Module):
                 raise ConfigError("A loss that is built already takes no counts and no options.")
             self.loss = name
         else:
-            self.loss = create_loss(name, class_counts, num_images, "none", **options)
+            self.loss = create_loss(name, class_counts, num_images, reduction="none", **options)
         check_loss(self.loss, num_columns(self.loss) or 2)
 
     def forward(

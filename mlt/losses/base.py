@@ -8,13 +8,13 @@ from torch import Tensor
 
 from mlt.class_counts import ClassCounts
 from mlt.losses.reduce import check_reduction
-from mlt.losses.schedule import Float64Where, Part
+from mlt.losses.schedule import Float32Fallback, ScheduledPart
 from mlt.losses.settings import Reduction
 
 __all__ = ["Loss"]
 
 
-class Loss(Float64Where):
+class Loss(Float32Fallback):
     """The base of all losses: one call, one reduction, one way to be told the epoch.
 
     `gives`, `activation` and `num_columns` describe a loss to those who have to choose how to call
@@ -49,7 +49,7 @@ class Loss(Float64Where):
         Parts with a ``start_epoch`` follow it. The epoch is part of the state dict.
         """
         for module in self.modules():
-            if isinstance(module, Part):
+            if isinstance(module, ScheduledPart):
                 module.set_epoch(epoch)
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:

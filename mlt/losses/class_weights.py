@@ -20,6 +20,8 @@ __all__ = [
     "class_margins",
     "effective_number_weights",
     "inverse_frequency_weights",
+    "num_samples",
+    "positive_weights",
     "required",
     "resolve_beta",
     "sum_to_classes",
@@ -75,10 +77,23 @@ def required(counts: ClassCounts | None, what_for: str) -> ClassCounts:
     """
     if counts is None:
         raise ConfigError(
-            f"{what_for} needs class_counts, the number of positives of each class in the "
-            "training split (and mostly num_images too)."
+            f"{what_for} needs class_counts, the number of positives of each class in the training "
+            "split, such as class_counts=[90, 30, 4] (and mostly num_images, the number of images "
+            "behind them)."
         )
     return counts
+
+
+def num_samples(counts: ClassCounts) -> float:
+    """Return N for beta `auto`: the images or boxes counted, else the sum of the counts.
+
+    For boxes, and for one label per image, the two are the same.
+
+    Example:
+        >>> num_samples(ClassCounts.from_counts([3, 1]))
+        4.0
+    """
+    return float(counts.counts.sum() if counts.total is None else counts.total)
 
 
 def sum_to_classes(weights: Array, is_class: npt.NDArray[np.bool_] | None = None) -> Array:
@@ -97,20 +112,20 @@ def sum_to_classes(weights: Array, is_class: npt.NDArray[np.bool_] | None = None
 
 
 def effective_number_weights(
-    counts: Array, beta: float | Literal["auto"], num_images: int | None = None
+    counts: Array, beta: float | Literal["auto"], num_samples: float = 1.0
 ) -> Array:
-    """Give (1 - beta) / (1 - beta^n) for each class, not scaled.
+    """Return (1 - beta) / (1 - beta^n) for each class, not scaled.
 
     beta 0 weighs all classes alike; towards 1 the weights become 1 / n. expm1 keeps all digits for
     beta next to 1, where the formula as written loses them.
 
     Args:
-        counts: Positives a class (or an image's mean count), at least 1.
-        beta: In [0, 1), or `auto` for (N - 1) / N with N images.
-        num_images: N, for `auto`.
+        counts: Positives per class (or an image's mean count), at least 1.
+        beta: In [0, 1), or `auto`; see :func:`resolve_beta`.
+        num_samples: N, for `auto`.
 
     Raises:
-        ConfigError: If beta is out of range, or `auto` and num_images is not given.
+        ConfigError: If beta is out of range.
 
     References:
         Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, eq. 8.
@@ -119,36 +134,45 @@ def effective_number_weights(
         >>> effective_number_weights(np.array([1.0, 2.0, 1000.0]), beta=0.9).round(4)
         array([1.    , 0.5263, 0.1   ])
     """
-    beta = resolve_beta(beta, num_images)
+    beta = resolve_beta(beta, num_samples)
     if beta == 0:
         return np.ones_like(counts)
     return (beta - 1) / np.expm1(counts * np.log(beta))
 
 
-def resolve_beta(beta: float | Literal["auto"], num_images: int | None) -> float:
-    """Give beta as a number; `auto` is (N - 1) / N of N images.
+def resolve_beta(beta: float | Literal["auto"], num_samples: float) -> float:
+    """Return beta as a number; `auto` is (N - 1) / N.
+
+    The paper's beta is (N - 1) / N for N prototypes; `auto` takes every sample for one. No class
+    has more than N samples, so 1 - beta^n does not saturate whatever the size of the data: a class
+    of n << N samples weighs 1 / n, one that is on every sample about 1.6 / N.
+
+    Args:
+        beta: In [0, 1), or `auto`.
+        num_samples: N; see :func:`num_samples`.
 
     Raises:
-        ConfigError: If beta is out of range, or `auto` and num_images is not given.
+        ConfigError: If beta is out of range.
+
+    References:
+        Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019.
 
     Example:
         >>> resolve_beta("auto", 1000)
         0.999
     """
     if beta == "auto":
-        if num_images is None:
-            raise ConfigError("beta 'auto' is (N - 1) / N of N images and needs num_images.")
-        return (num_images - 1) / num_images
+        return float((num_samples - 1) / num_samples)
     if not 0 <= beta < 1:
         raise ConfigError(f"beta must be in [0, 1) or 'auto', not {beta}.")
     return beta
 
 
 def inverse_frequency_weights(counts: Array, images: Array | float, power: float = 1.0) -> Array:
-    """Give (M / n)^power for each class, not scaled.
+    """Return (M / n)^power for each class, not scaled.
 
     Args:
-        counts: Positives a class, at least 1.
+        counts: Positives per class, at least 1.
         images: M, the images on which the class is annotated.
         power: 1 for inverse frequency, 0.5 for its root, 0 for equal weights.
 
@@ -159,8 +183,26 @@ def inverse_frequency_weights(counts: Array, images: Array | float, power: float
     return (images / counts) ** power
 
 
+def positive_weights(
+    counts: Array, images: Array | float, power: float = 1.0, max_weight: float | None = None
+) -> Array:
+    """Return ((M - n) / n)^power for each class, at most ``max_weight``.
+
+    Args:
+        counts: Positives per class, at least 1 and less than M.
+        images: M, the images on which the class is annotated.
+        power: 1 lets positives and negatives of a class weigh the same in all.
+        max_weight: Largest weight; None for none.
+
+    Example:
+        >>> positive_weights(np.array([50.0, 2.0]), 100, max_weight=10)
+        array([ 1., 10.])
+    """
+    return np.minimum(((images - counts) / counts) ** power, max_weight or np.inf)
+
+
 def class_margins(counts: Array, max_margin: float) -> Array:
-    """Give LDAM's margins: max_margin (n_min / n)^(1/4).
+    """Return LDAM's margins: max_margin (n_min / n)^(1/4).
 
     References:
         Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss,
@@ -184,5 +226,5 @@ def warn_if_equal(weights: Array, counts: Array) -> None:
             f"All class weights are within {weights.max() / weights.min() - 1:.1%} of each other: "
             "re-weighting does nothing here. Choose a beta nearer to 1, or 'auto'.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=7,
         )

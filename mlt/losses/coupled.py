@@ -60,6 +60,7 @@ def two_way(
     logits: Tensor,
     targets: Tensor,
     known: Tensor | None = None,
+    *,
     tp: float = 4.0,
     tn: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -103,7 +104,7 @@ def two_way(
 class ZLPRLoss(Loss):
     """ZLPR as a module; see :func:`zlpr`.
 
-    `none` gives one loss a row; `mean` and `batchmean` are both the mean over rows with a known
+    `none` gives one loss per row; `mean` and `batchmean` are both the mean over rows with a known
     label.
 
     Example:
@@ -113,8 +114,11 @@ class ZLPRLoss(Loss):
 
     gives = "row"
 
+    def __init__(self, *, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
+        """Return the loss; see :meth:`Loss.forward`."""
         return reduce_rows(zlpr(logits, targets, known), self.reduction, known)
 
 
@@ -139,7 +143,7 @@ class TwoWayLoss(Loss):
 
     gives = "batch"
 
-    def __init__(self, tp: float = 4.0, tn: float = 1.0, reduction: Reduction = "mean") -> None:
+    def __init__(self, *, tp: float = 4.0, tn: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         if reduction == "none":
             raise ConfigError(
@@ -150,9 +154,9 @@ class TwoWayLoss(Loss):
         self.tn = tn
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
+        """Return the loss; see :meth:`Loss.forward`."""
         rows, counted_rows, columns, counted_columns = two_way(
-            logits, targets, known, self.tp, self.tn
+            logits, targets, known, tp=self.tp, tn=self.tn
         )
         mean = _mean_over(counted_rows, rows) + _mean_over(counted_columns, columns)
         if self.reduction != "sum":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import overload
+from typing import Any, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from mlt.errors import ConfigError
 from mlt.losses import one_pass
 from mlt.losses.adjustment import Adjusted, Adjustment
 from mlt.losses.base import Loss
@@ -16,8 +17,10 @@ from mlt.losses.logistic import Logistic
 from mlt.losses.reduce import (
     blank_unknown,
     check_inputs,
+    check_label_smoothing,
     divisor,
     only_known,
+    smooth,
 )
 from mlt.losses.reweighting import Weighting
 from mlt.losses.settings import Reduction
@@ -28,43 +31,64 @@ Number = Tensor | float
 
 
 class PerLabelLoss(Loss):
-    """The base of losses of each label by itself; they say what an element costs, and its slope."""
+    """The base of losses that are a number per row and class; reductions and masks are done here.
 
-    couples_rows = False
-    """Whether an element's weight depends on other rows; then it is not evaluated in blocks."""
+    Override `elements` with a differentiable formula; autograd does the rest. To be evaluated as
+    fast as the losses of this package, a class may add `elements_and_slopes`; each element must
+    then depend on its own logit alone.
+
+    Example:
+        >>> class SquaredError(PerLabelLoss):
+        ...     def elements(self, logits, targets, known):
+        ...         return (logits.sigmoid() - targets).square()
+        >>> SquaredError()(torch.zeros(1, 2), torch.tensor([[1, 0]]))
+        tensor(0.2500)
+    """
+
+    written_out = False
+    """Whether `elements_and_slopes` is that of `elements`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.written_out = one_pass.belongs(cls, "elements_and_slopes", to="elements")
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
+        """Return the loss; see :meth:`Loss.forward`."""
         logits, known = check_inputs(logits, targets, known, self.num_columns)
         keep = self.reduction == "none"
 
         def plain(z: Tensor) -> Tensor:
-            elements = self.elements(z, targets, known)
+            elements = self.elements(*blank_unknown(z, targets, known), known)
+            elements = only_known(elements, known)
             return elements if keep else elements.sum()
 
-        if one_pass.wanted(logits, targets) and not self.couples_rows:
+        if one_pass.wanted(logits, targets) and self._has_slopes():
             value = one_pass.evaluate(self.elements_and_slopes, plain, logits, targets, known, keep)
         else:
             value = plain(logits)
         return value if keep else value / divisor(self.reduction, logits, known)
 
+    def _has_slopes(self) -> bool:
+        # Slopes are those along the logits only: a parameter needs autograd.
+        return self.written_out and not _has_parameters(self)
+
     def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each element as a plain differentiable formula.
+        """Return the loss of each element as a plain differentiable formula.
 
         Args:
-            logits: Shape (..., C), in working precision.
-            targets: Same shape.
-            known: Same shape, or None.
+            logits: Shape (..., C), in working precision; 0 where unknown.
+            targets: Same shape and type; 0 where unknown.
+            known: Same shape, or None. What is returned where it is False does not matter.
         """
         raise NotImplementedError
 
     def elements_and_slopes(
         self, logits: Tensor, targets: Tensor, known: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Give the loss of each element and its slope along its logit, in one pass.
+        """Return the loss of each element and its slope along its logit, 0 where unknown.
 
         Args:
-            logits: Shape (..., C), in working precision.
+            logits: Shape (..., C), in working precision; anything where unknown.
             targets: Same shape; bools and integers are known to be binary.
             known: Same shape, or None.
         """
@@ -79,11 +103,17 @@ class ElementwiseLoss(PerLabelLoss):
     and cost half the work; float targets may be soft.
 
     Args:
-        adjustment: Gives z_pos and z_neg, and a factor on the negative half.
-        focusing: Gives the costs.
-        weighting: Gives w_pos and w_neg from the targets.
+        adjustment: Gives z_pos and z_neg, and a factor on the negative half; None for z, z and 1.
+        focusing: Gives the costs; None for cross entropy.
+        weighting: Gives w_pos and w_neg from the targets; None for 1 and 1.
         scale: Constant factor.
+        label_smoothing: e in [0, 1): costs are taken at y (1 - e) + e / 2, binary or soft; the
+            weights are those of y.
         reduction: `none`, `mean`, `sum` or `batchmean`.
+
+    Raises:
+        ConfigError: If an option is out of range, or two parts are for different numbers of
+            classes.
 
     Example:
         >>> loss = ElementwiseLoss(reduction="sum")
@@ -93,10 +123,12 @@ class ElementwiseLoss(PerLabelLoss):
 
     def __init__(
         self,
+        *,
         adjustment: Adjustment | None = None,
         focusing: Focusing | None = None,
         weighting: Weighting | None = None,
         scale: float = 1.0,
+        label_smoothing: float = 0.0,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
@@ -104,28 +136,37 @@ class ElementwiseLoss(PerLabelLoss):
         self.focusing = focusing or Focusing()
         self.weighting = weighting or Weighting()
         self.scale = scale
-        self.couples_rows = self.weighting.couples_rows
-        lengths = [len(vector) for vector in self.buffers() if vector.ndim == 1]
-        self.num_columns = lengths[0] if lengths else None
+        self.label_smoothing = check_label_smoothing(label_smoothing)
+        self.num_columns = _common_length(self.adjustment, self.weighting)
+
+    def _has_slopes(self) -> bool:
+        return (
+            self.adjustment.written_out
+            and self.focusing.written_out
+            and not self.weighting.couples_rows  # blocks of rows are evaluated one by one
+            and super()._has_slopes()
+        )
 
     def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each element; see :meth:`PerLabelLoss.elements`."""
-        z, y = blank_unknown(logits, targets, known)
-        adjusted = self.adjustment(z)
-        positive_weight, negative_weight = self._weights(y, known, adjusted)
-        positive = _times(positive_weight, self.focusing.positive(adjusted.positive))
-        negative = _times(negative_weight, self.focusing.negative(-adjusted.negative))
-        return only_known(mix(y, positive, negative), known)
+        """Return the loss of each element; see :meth:`PerLabelLoss.elements`."""
+        adjusted = self.adjustment(logits)
+        positive_weight, negative_weight = self._weights(targets, known, adjusted)
+        return mix(
+            smooth(targets, self.label_smoothing),
+            _times(positive_weight, self.focusing.positive(adjusted.positive)),
+            _times(negative_weight, self.focusing.negative(-adjusted.negative)),
+        )
 
     def elements_and_slopes(
         self, logits: Tensor, targets: Tensor, known: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Give losses and slopes; see :meth:`PerLabelLoss.elements_and_slopes`."""
+        """Return losses and slopes; see :meth:`PerLabelLoss.elements_and_slopes`."""
         z, y = blank_unknown(logits, targets, known)
         adjusted = self.adjustment(z)
         weights = self._weights(y, known, adjusted)
-        halves = self._one_half if _are_binary(targets, y) else self._both_halves
-        cost, slope = halves(y, adjusted, *weights)
+        one_half = self.label_smoothing == 0 and _are_binary(targets, y)
+        halves = self._one_half if one_half else self._both_halves
+        cost, slope = halves(y, adjusted, self.adjustment.rates(z), weights)
         return only_known(cost, known), only_known(slope, known)
 
     def _weights(
@@ -133,46 +174,72 @@ class ElementwiseLoss(PerLabelLoss):
     ) -> tuple[Number, Number]:
         with torch.no_grad():
             positive, negative = self.weighting(targets, known)
-            positive_factor, negative_factor = self.focusing.factors
-            return (
-                _times(self.scale * positive_factor, positive),
-                _times(self.scale * negative_factor * adjusted.negative_factor, negative),
-            )
+        positive_factor, negative_factor = self.focusing.factors
+        return (
+            _times(self.scale * positive_factor, positive),
+            _times(self.scale * negative_factor * adjusted.negative_factor, negative),
+        )
 
     def _one_half(
-        self, targets: Tensor, adjusted: Adjusted, positive_weight: Number, negative_weight: Number
+        self,
+        targets: Tensor,
+        adjusted: Adjusted,
+        rates: tuple[Number, Number],
+        weights: tuple[Number, Number],
     ) -> tuple[Tensor, Tensor]:
-        # A binary label has one half: one evaluation, at the logit of that half. The slope along
-        # the logit given is minus the fall for a positive, the fall for a negative.
-        rate = _between(targets, -adjusted.positive_rate, adjusted.negative_rate)
-        if adjusted.negative is adjusted.positive:  # and moves with the logit: the rate is -+1
-            signed = (rate * adjusted.positive).neg_()
+        # A binary label has one half: one evaluation, at the signed logit of that half.
+        sign = (2 * targets).sub_(1)
+        if adjusted.negative is adjusted.positive:
+            signed = sign * adjusted.positive
         else:
             signed = mix(targets, adjusted.positive, -adjusted.negative)
         at = Logistic.of(signed)
-        cost, fall = self.focusing.positive_fall(at)
+        cost, derivative = self.focusing.positive_with_derivative(at)
         if not self.focusing.symmetric:
-            other_cost, other_fall = self.focusing.negative_fall(at)
-            cost, fall = mix(targets, cost, other_cost), mix(targets, fall, other_fall)
-        weight = _between(targets, positive_weight, negative_weight)
-        return _times(weight, cost), _times(weight, rate * fall)
+            others = self.focusing.negative_with_derivative(at)
+            cost, derivative = mix(targets, cost, others[0]), mix(targets, derivative, others[1])
+        weight = _between(targets, *weights)
+        slope = _times(weight, _times(_between(targets, *rates), derivative.mul_(sign)))
+        return _times(weight, cost), slope
 
     def _both_halves(
-        self, targets: Tensor, adjusted: Adjusted, positive_weight: Number, negative_weight: Number
+        self,
+        targets: Tensor,
+        adjusted: Adjusted,
+        rates: tuple[Number, Number],
+        weights: tuple[Number, Number],
     ) -> tuple[Tensor, Tensor]:
         at = Logistic.of(adjusted.positive)
-        positive, positive_fall = self.focusing.positive_fall(at)
+        positive, positive_derivative = self.focusing.positive_with_derivative(at)
         if adjusted.negative is not adjusted.positive:
             at = Logistic.of(adjusted.negative)
-        negative, negative_fall = self.focusing.negative_fall(at.flipped())
+        negative, negative_derivative = self.focusing.negative_with_derivative(at.flipped())
+        y = smooth(targets, self.label_smoothing)
         return (
-            mix(targets, _times(positive_weight, positive), _times(negative_weight, negative)),
+            mix(y, _times(weights[0], positive), _times(weights[1], negative)),
             mix(
-                targets,
-                -adjusted.positive_rate * positive_weight * positive_fall,
-                _times(adjusted.negative_rate * negative_weight, negative_fall),
+                y,
+                _times(rates[0] * weights[0], positive_derivative),
+                _times(-rates[1] * weights[1], negative_derivative),
             ),
         )
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    # As module.parameters(), but in a fifth of its time, which a small batch notices.
+    return bool(module._parameters) or any(
+        _has_parameters(child) for child in module._modules.values() if child is not None
+    )
+
+
+def _common_length(*parts: Adjustment | Weighting) -> int | None:
+    lengths = [part.num_columns for part in parts if part.num_columns is not None]
+    if len(set(lengths)) > 1:
+        raise ConfigError(
+            f"The adjustment is for {lengths[0]} classes and the weighting for {lengths[1]}; build "
+            "both from the same counts."
+        )
+    return lengths[0] if lengths else None
 
 
 def _are_binary(targets: Tensor, values: Tensor) -> bool:
@@ -184,7 +251,7 @@ def _are_binary(targets: Tensor, values: Tensor) -> bool:
     if values.numel() == 0:
         return True
     low, high = torch.addcmul(values, values, values, value=-1).aminmax()  # of y (1 - y)
-    return bool(low == 0) and bool(high == 0)
+    return low.item() == 0 == high.item()
 
 
 @overload
@@ -198,7 +265,7 @@ def _times(factor: Number, values: Number) -> Number:
 
 
 def _between(targets: Tensor, positive: Number, negative: Number) -> Number:
-    """Give `positive` where the target is 1 and `negative` where it is 0."""
+    """Return `positive` where the target is 1 and `negative` where it is 0."""
     if positive is negative:
         return positive
     if isinstance(positive, Tensor) or isinstance(negative, Tensor):

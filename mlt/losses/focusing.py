@@ -1,46 +1,74 @@
 """Focusings: what a positive and a negative cost, given the logit of what is true.
 
-Each has the plain formula (``positive``, ``negative``) and the one that comes with its fall, which
-is minus its derivative (``positive_fall``, ``negative_fall``).
+Each has the plain formula (``positive``, ``negative``) and the same with its derivative written out
+(``positive_with_derivative``, ``negative_with_derivative``).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
-from mlt.losses import formulas as terms
-from mlt.losses import gradients as slopes
-from mlt.losses import part_settings as config
-from mlt.losses.gradients import Cost
+from mlt.losses import formulas, gradients, part_settings
+from mlt.losses.gradients import WithDerivative
 from mlt.losses.logistic import Logistic
+from mlt.losses.one_pass import belongs
 
 __all__ = ["Focusing", "build_focusing"]
 
 
 class Focusing(nn.Module):
-    """Cross entropy, and the base of the others."""
+    """Cross entropy, and the base of the others: of a loss of one's own, too.
+
+    Override `positive`, or `positive` and `negative`, with differentiable formulas of any shape;
+    autograd does the rest. To be evaluated as fast as the losses of this package, a class may add
+    `positive_with_derivative` and `negative_with_derivative`; these must then treat each element by
+    itself. They count for the formulas beside them only: a subclass that overrides a formula alone
+    is differentiated by autograd again.
+
+    Example:
+        >>> import torch
+        >>> from mlt.losses import ElementwiseLoss
+        >>> class SquaredHinge(Focusing):
+        ...     def positive(self, signed):
+        ...         return (1 - signed).clamp(min=0).square()
+        >>> loss = ElementwiseLoss(focusing=SquaredHinge(), reduction="none")
+        >>> loss(torch.tensor([[0.5, 0.5]]), torch.tensor([[1, 0]]))
+        tensor([[0.2500, 2.2500]])
+    """
 
     symmetric = True
-    """Whether a negative at -z costs what a positive at z does."""
+    """Whether a negative at -z costs what a positive at z does: unless `negative` is overridden."""
+
+    written_out = True
+    """Whether derivatives of both formulas are written out."""
 
     factors: tuple[float, float] = (1.0, 1.0)
     """Constant factors on positives and on negatives."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.symmetric = cls.negative is Focusing.negative
+        cls.written_out = belongs(cls, "positive_with_derivative", to="positive") and belongs(
+            cls, "negative_with_derivative", to="negative"
+        )
+
     def positive(self, signed: Tensor) -> Tensor:
         """Cost of a positive, given its logit."""
-        return terms.cross_entropy(signed)
+        return formulas.cross_entropy(signed)
 
     def negative(self, signed: Tensor) -> Tensor:
         """Cost of a negative, given minus its logit."""
         return self.positive(signed)
 
-    def positive_fall(self, at: Logistic) -> Cost:
-        """Cost of a positive and its fall along its logit."""
-        return slopes.cross_entropy(at)
+    def positive_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a positive and its derivative along its logit, each in memory of its own."""
+        return gradients.cross_entropy(at)
 
-    def negative_fall(self, at: Logistic) -> Cost:
-        """Cost of a negative and its fall along minus its logit."""
-        return self.positive_fall(at)
+    def negative_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a negative and its derivative along minus its logit."""
+        return self.positive_with_derivative(at)
 
 
 class Focal(Focusing):
@@ -54,11 +82,11 @@ class Focal(Focusing):
 
     def positive(self, signed: Tensor) -> Tensor:
         """Cost of a positive, given its logit."""
-        return terms.focal(signed, self.gamma)
+        return formulas.focal(signed, self.gamma)
 
-    def positive_fall(self, at: Logistic) -> Cost:
-        """Cost of a positive and its fall along its logit."""
-        return slopes.focal(at, self.gamma)
+    def positive_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a positive and its derivative along its logit."""
+        return gradients.focal(at, self.gamma)
 
 
 class Polynomial(Focal):
@@ -70,17 +98,15 @@ class Polynomial(Focal):
 
     def positive(self, signed: Tensor) -> Tensor:
         """Cost of a positive, given its logit."""
-        return terms.polynomial(signed, self.epsilon, self.gamma)
+        return formulas.polynomial(signed, self.epsilon, self.gamma)
 
-    def positive_fall(self, at: Logistic) -> Cost:
-        """Cost of a positive and its fall along its logit."""
-        return slopes.polynomial(at, self.epsilon, self.gamma)
+    def positive_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a positive and its derivative along its logit."""
+        return gradients.polynomial(at, self.epsilon, self.gamma)
 
 
 class Asymmetric(Focusing):
     """Focal with a gamma for each side, and a probability margin for negatives."""
-
-    symmetric = False
 
     def __init__(self, gamma_pos: float, gamma_neg: float, clip: float, detached: bool) -> None:
         super().__init__()
@@ -91,56 +117,52 @@ class Asymmetric(Focusing):
 
     def positive(self, signed: Tensor) -> Tensor:
         """Cost of a positive, given its logit."""
-        return terms.focal(signed, self.gamma_pos, self.detached)
+        return formulas.focal(signed, self.gamma_pos, self.detached)
 
     def negative(self, signed: Tensor) -> Tensor:
         """Cost of a negative, given minus its logit."""
         if self.clip == 0:
-            return terms.focal(signed, self.gamma_neg, self.detached)
-        return terms.margin_focal(signed, self.gamma_neg, self.clip, self.detached)
+            return formulas.focal(signed, self.gamma_neg, self.detached)
+        return formulas.margin_focal(signed, self.gamma_neg, self.clip, self.detached)
 
-    def positive_fall(self, at: Logistic) -> Cost:
-        """Cost of a positive and its fall along its logit."""
-        return slopes.focal(at, self.gamma_pos, self.detached)
+    def positive_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a positive and its derivative along its logit."""
+        return gradients.focal(at, self.gamma_pos, self.detached)
 
-    def negative_fall(self, at: Logistic) -> Cost:
-        """Cost of a negative and its fall along minus its logit."""
+    def negative_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a negative and its derivative along minus its logit."""
         if self.clip == 0:
-            return slopes.focal(at, self.gamma_neg, self.detached)
-        return slopes.margin_focal(at, self.gamma_neg, self.clip, self.detached)
+            return gradients.focal(at, self.gamma_neg, self.detached)
+        return gradients.margin_focal(at, self.gamma_neg, self.clip, self.detached)
 
 
 class RobustAsymmetric(Focusing):
     """ASL's negatives times a Hill-like factor, and a polynomial of degree 2 for positives."""
 
-    symmetric = False
-
-    def __init__(self, part: config.RobustAsymmetric) -> None:
+    def __init__(self, part: part_settings.RobustAsymmetric) -> None:
         super().__init__()
         self.for_positives = (part.gamma_pos, part.epsilon_pos, part.epsilon_pos_pow)
         self.for_negatives = (part.gamma_neg, part.clip, part.lamb)
 
     def positive(self, signed: Tensor) -> Tensor:
         """Cost of a positive, given its logit."""
-        return terms.robust_positive(signed, *self.for_positives)
+        return formulas.robust_positive(signed, *self.for_positives)
 
     def negative(self, signed: Tensor) -> Tensor:
         """Cost of a negative, given minus its logit."""
-        return terms.robust_negative(signed, *self.for_negatives)
+        return formulas.robust_negative(signed, *self.for_negatives)
 
-    def positive_fall(self, at: Logistic) -> Cost:
-        """Cost of a positive and its fall along its logit."""
-        return slopes.robust_positive(at, *self.for_positives)
+    def positive_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a positive and its derivative along its logit."""
+        return gradients.robust_positive(at, *self.for_positives)
 
-    def negative_fall(self, at: Logistic) -> Cost:
-        """Cost of a negative and its fall along minus its logit."""
-        return slopes.robust_negative(at, *self.for_negatives)
+    def negative_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a negative and its derivative along minus its logit."""
+        return gradients.robust_negative(at, *self.for_negatives)
 
 
 class Hill(Focal):
     """Focal positives, and negatives (lamb - p) p^2."""
-
-    symmetric = False
 
     def __init__(self, gamma: float, lamb: float) -> None:
         super().__init__(gamma)
@@ -148,25 +170,25 @@ class Hill(Focal):
 
     def negative(self, signed: Tensor) -> Tensor:
         """Cost of a negative, given minus its logit."""
-        return terms.hill(signed, self.lamb)
+        return formulas.hill(signed, self.lamb)
 
-    def negative_fall(self, at: Logistic) -> Cost:
-        """Cost of a negative and its fall along minus its logit."""
-        return slopes.hill(at, self.lamb)
+    def negative_with_derivative(self, at: Logistic) -> WithDerivative:
+        """Cost of a negative and its derivative along minus its logit."""
+        return gradients.hill(at, self.lamb)
 
 
-def build_focusing(part: config.Focusing) -> Focusing:
+def build_focusing(part: part_settings.Focusing) -> Focusing:
     """Build the focusing that a configuration describes."""
     match part:
-        case config.NoFocusing():
+        case part_settings.NoFocusing():
             return Focusing()
-        case config.Focal():
+        case part_settings.Focal():
             return Focal(part.gamma, part.alpha)
-        case config.Polynomial():
+        case part_settings.Polynomial():
             return Polynomial(part.epsilon, part.gamma, part.alpha)
-        case config.Asymmetric():
+        case part_settings.Asymmetric():
             return Asymmetric(part.gamma_pos, part.gamma_neg, part.clip, part.detached)
-        case config.RobustAsymmetric():
+        case part_settings.RobustAsymmetric():
             return RobustAsymmetric(part)
-        case config.Hill():
+        case part_settings.Hill():
             return Hill(part.gamma, part.lamb)

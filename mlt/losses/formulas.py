@@ -1,7 +1,7 @@
 """What a label costs, given the logit of what is true: the plain formulas.
 
 Every function takes the signed logit s, which is the logit of a positive label and minus the logit
-of a negative one, and gives the cost. p_t = sigmoid(s) is the probability of what is true. A soft
+of a negative one, and returns the cost. p_t = sigmoid(s) is the probability of what is true. A soft
 label ``y`` costs ``y positive + (1 - y) negative``, its expectation if it is drawn with probability
 ``y``. Everything is written with ``softplus`` and ``exp`` rather than with ``log`` of a
 probability, so that values and gradients stay finite and right for logits of any size.
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def mix(targets: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    """Give targets * positive + (1 - targets) * negative, exact at targets 0 and 1."""
+    """Return targets * positive + (1 - targets) * negative, exact at targets 0 and 1."""
     if torch.compiler.is_compiling():
         return targets * positive + (1 - targets) * negative  # lerp compiles to a lot more
     return torch.lerp(negative, positive, targets)

@@ -1,10 +1,10 @@
 """Every loss as a pure function, for people with their own training code.
 
-The element-wise ones take logits and targets of one shape (..., C) and give the loss of each
+The element-wise ones take logits and targets of one shape (..., C) and return the loss of each
 element, in float32 (float64 if the logits are), not reduced; :func:`mlt.losses.reduce.reduce` does
 that, and applies a mask of known labels. Targets lie in [0, 1]; a soft target costs the mean of
 its two readings. Nothing is modified. The modules compute the same values, faster where a gradient
-is wanted, since they give it along.
+is wanted, since they compute it along with the value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlt.losses import formulas as terms
+from mlt.losses import formulas
 from mlt.losses.coupled import two_way, zlpr
 from mlt.losses.formulas import mix
 from mlt.losses.instance_weights import (
@@ -23,7 +23,7 @@ from mlt.losses.instance_weights import (
     rebalance_weights,
 )
 from mlt.losses.reduce import reduce, working_precision
-from mlt.losses.softmax import seesaw, softmax_cross_entropy
+from mlt.losses.softmax_functional import seesaw, softmax_cross_entropy
 from mlt.losses.stateful import equalization_v2_weights, self_paced_targets
 
 __all__ = [
@@ -66,11 +66,11 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         tensor([0.6931, 0.6931])
     """
     z, y = _ready(logits, targets)
-    return mix(y, terms.cross_entropy(z), terms.cross_entropy(-z))
+    return mix(y, formulas.cross_entropy(z), formulas.cross_entropy(-z))
 
 
 def focal(
-    logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: float | None = None
+    logits: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: float | None = None
 ) -> Tensor:
     """Focal loss: alpha_t (1 - p_t)^gamma times cross entropy.
 
@@ -89,12 +89,13 @@ def focal(
     """
     z, y = _ready(logits, targets)
     on_positive, on_negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
-    return mix(y, on_positive * terms.focal(z, gamma), on_negative * terms.focal(-z, gamma))
+    return mix(y, on_positive * formulas.focal(z, gamma), on_negative * formulas.focal(-z, gamma))
 
 
 def asymmetric(
     logits: Tensor,
     targets: Tensor,
+    *,
     gamma_pos: float = 1.0,
     gamma_neg: float = 4.0,
     clip: float = 0.05,
@@ -119,15 +120,16 @@ def asymmetric(
     """
     z, y = _ready(logits, targets)
     if clip > 0:
-        negative = terms.margin_focal(-z, gamma_neg, clip, detached)
+        negative = formulas.margin_focal(-z, gamma_neg, clip, detached)
     else:
-        negative = terms.focal(-z, gamma_neg, detached)
-    return mix(y, terms.focal(z, gamma_pos, detached), negative)
+        negative = formulas.focal(-z, gamma_neg, detached)
+    return mix(y, formulas.focal(z, gamma_pos, detached), negative)
 
 
 def robust_asymmetric(
     logits: Tensor,
     targets: Tensor,
+    *,
     gamma_pos: float = 0.0,
     gamma_neg: float = 4.0,
     clip: float = 0.05,
@@ -146,12 +148,12 @@ def robust_asymmetric(
         tensor([0.5056, 0.0058])
     """
     z, y = _ready(logits, targets)
-    positive = terms.robust_positive(z, gamma_pos, epsilon_pos, epsilon_pos_pow)
-    return mix(y, positive, terms.robust_negative(-z, gamma_neg, clip, lamb))
+    positive = formulas.robust_positive(z, gamma_pos, epsilon_pos, epsilon_pos_pow)
+    return mix(y, positive, formulas.robust_negative(-z, gamma_neg, clip, lamb))
 
 
 def hill(
-    logits: Tensor, targets: Tensor, lamb: float = 1.5, margin: float = 1.0, gamma: float = 2.0
+    logits: Tensor, targets: Tensor, *, lamb: float = 1.5, margin: float = 1.0, gamma: float = 2.0
 ) -> Tensor:
     """Hill loss: focal positives at z - margin, negatives (lamb - p) p^2.
 
@@ -164,12 +166,13 @@ def hill(
         tensor([0.7019, 0.2500])
     """
     z, y = _ready(logits, targets)
-    return mix(y, terms.focal(z - margin, gamma), terms.hill(-z, lamb))
+    return mix(y, formulas.focal(z - margin, gamma), formulas.hill(-z, lamb))
 
 
 def self_paced(
     logits: Tensor,
     targets: Tensor,
+    *,
     corrected: bool = True,
     tau: float = 0.6,
     margin: float = 1.0,
@@ -193,15 +196,16 @@ def self_paced(
         tensor([0.0018, 0.0001])
     """
     z, y = _ready(logits, targets)
-    negative = terms.focal(-z, gamma)
+    negative = formulas.focal(-z, gamma)
     if corrected:
-        negative = torch.where(torch.sigmoid(z) > tau, terms.focal(z, gamma), negative)
-    return mix(y, terms.focal(z - margin, gamma), negative)
+        negative = torch.where(torch.sigmoid(z) > tau, formulas.focal(z, gamma), negative)
+    return mix(y, formulas.focal(z - margin, gamma), negative)
 
 
 def polynomial(
     logits: Tensor,
     targets: Tensor,
+    *,
     epsilon: float = 2.0,
     gamma: float = 0.0,
     alpha: float | None = None,
@@ -219,12 +223,14 @@ def polynomial(
     on_positive, on_negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
     return mix(
         y,
-        on_positive * terms.polynomial(z, epsilon, gamma),
-        on_negative * terms.polynomial(-z, epsilon, gamma),
+        on_positive * formulas.polynomial(z, epsilon, gamma),
+        on_negative * formulas.polynomial(-z, epsilon, gamma),
     )
 
 
-def logit_adjusted(logits: Tensor, targets: Tensor, log_odds: Tensor, tau: float = 1.0) -> Tensor:
+def logit_adjusted(
+    logits: Tensor, targets: Tensor, log_odds: Tensor, *, tau: float = 1.0
+) -> Tensor:
     """Cross entropy of z + tau log(pi / (1 - pi)); predict with z.
 
     The per-label analogue of a softmax loss, which is
@@ -248,7 +254,9 @@ def logit_adjusted(logits: Tensor, targets: Tensor, log_odds: Tensor, tau: float
     return binary_cross_entropy(z + tau * log_odds.to(z.dtype), y)
 
 
-def class_margin(logits: Tensor, targets: Tensor, margins: Tensor, scale: float = 30.0) -> Tensor:
+def class_margin(
+    logits: Tensor, targets: Tensor, margins: Tensor, *, scale: float = 30.0
+) -> Tensor:
     """LDAM, per label: cross entropy of scale (z - margin) for positives, scale z for negatives.
 
     The per-label analogue of a softmax loss, which is :class:`mlt.losses.LDAMSoftmaxLoss`.
@@ -268,12 +276,12 @@ def class_margin(logits: Tensor, targets: Tensor, margins: Tensor, scale: float 
         tensor([1.3133])
     """
     z, y = _ready(logits, targets)
-    positive = terms.cross_entropy(scale * (z - margins.to(z.dtype)))
-    return mix(y, positive, terms.cross_entropy(-scale * z))
+    positive = formulas.cross_entropy(scale * (z - margins.to(z.dtype)))
+    return mix(y, positive, formulas.cross_entropy(-scale * z))
 
 
 def negative_tolerant(
-    logits: Tensor, targets: Tensor, shift: Tensor, neg_scale: float = 2.0, gamma: float = 0.0
+    logits: Tensor, targets: Tensor, shift: Tensor, *, neg_scale: float = 2.0, gamma: float = 0.0
 ) -> Tensor:
     """Focal loss at q = z + shift for positives; at neg_scale q, over neg_scale, for negatives.
 
@@ -294,7 +302,7 @@ def negative_tolerant(
     """
     z, y = _ready(logits, targets)
     q = z + shift.to(z.dtype)
-    return mix(y, terms.focal(q, gamma), terms.focal(-neg_scale * q, gamma) / neg_scale)
+    return mix(y, formulas.focal(q, gamma), formulas.focal(-neg_scale * q, gamma) / neg_scale)
 
 
 def distribution_balanced(
@@ -302,6 +310,7 @@ def distribution_balanced(
     targets: Tensor,
     class_counts: Tensor,
     num_images: int,
+    *,
     map_alpha: float = 0.1,
     map_beta: float = 10.0,
     map_gamma: float = 0.2,
@@ -336,5 +345,5 @@ def distribution_balanced(
     z, y = _ready(logits, targets)
     counts = class_counts.to(z.dtype).clamp(1, num_images - 1)
     shift = init_bias / neg_scale * (counts.log() - (num_images - counts).log())
-    weight = rebalance_weights(y, 1 / counts, map_alpha, map_beta, map_gamma)
-    return scale * weight * negative_tolerant(z, y, shift, neg_scale, gamma)
+    weight = rebalance_weights(y, 1 / counts, alpha=map_alpha, beta=map_beta, mu=map_gamma)
+    return scale * weight * negative_tolerant(z, y, shift, neg_scale=neg_scale, gamma=gamma)

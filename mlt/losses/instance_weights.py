@@ -20,8 +20,8 @@ __all__ = [
 ]
 
 
-def instance_weights(targets: Tensor, class_values: Tensor, without: float = 1.0) -> Tensor:
-    """Give the mean of a class vector over each row's own classes, shape (..., 1).
+def instance_weights(targets: Tensor, class_values: Tensor, *, without: float = 1.0) -> Tensor:
+    """Return the mean of a class vector over each row's own classes, shape (..., 1).
 
     Args:
         targets: Shape (..., C).
@@ -39,7 +39,7 @@ def instance_weights(targets: Tensor, class_values: Tensor, without: float = 1.0
 
 
 def rarest_class_weights(targets: Tensor, class_weights: Tensor, counts: Tensor) -> Tensor:
-    """Give the weight of each row's rarest class, shape (..., 1).
+    """Return the weight of each row's rarest class, shape (..., 1).
 
     Example:
         >>> targets = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
@@ -54,7 +54,7 @@ def rarest_class_weights(targets: Tensor, class_weights: Tensor, counts: Tensor)
 
 
 def effective_number_at(count: Tensor, beta: float) -> Tensor:
-    """Give (1 - beta) / (1 - beta^n) at counts n > 0 that are tensors.
+    """Return (1 - beta) / (1 - beta^n) at counts n > 0 that are tensors.
 
     Example:
         >>> effective_number_at(torch.tensor([1.0, 2.0]), beta=0.5)
@@ -68,11 +68,12 @@ def effective_number_at(count: Tensor, beta: float) -> Tensor:
 def rebalance_weights(
     targets: Tensor,
     inverse_counts: Tensor,
+    *,
     alpha: float = 0.1,
     beta: float = 10.0,
     mu: float = 0.2,
 ) -> Tensor:
-    """Give alpha + sigmoid(beta (r - mu)), r the class's share of its row's sum of 1 / n.
+    """Return alpha + sigmoid(beta (r - mu)), r the class's share of its row's sum of 1 / n.
 
     Args:
         targets: Shape (..., C).
@@ -97,7 +98,7 @@ def rebalance_weights(
 
 
 def equalization_weights(targets: Tensor, rare: Tensor) -> Tensor:
-    """Give weights of negatives: 0 for a rare class on a row that has a positive, else 1.
+    """Return weights of negatives: 0 for a rare class on a row that has a positive, else 1.
 
     Args:
         targets: Shape (..., C).

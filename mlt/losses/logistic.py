@@ -44,16 +44,16 @@ class Logistic(NamedTuple):
         return cls(signed, right, miss, _log1p_of_fraction(e))
 
     def flipped(self) -> Logistic:
-        """Give the same for -s."""
+        """Return the same for -s."""
         return Logistic(-self.signed, self.miss, self.right, self.log_term)
 
     def cross_entropy(self) -> Tensor:
-        """Give -log sigmoid(s)."""
+        """Return -log sigmoid(s)."""
         return self.signed.clamp(max=0).neg_().add_(self.log_term)
 
 
 def _log1p_of_fraction(e: Tensor) -> Tensor:
-    """Give log(1 + e) for e in [0, 1]."""
+    """Return log(1 + e) for e in [0, 1]."""
     if e.dtype != torch.float32 or not torch.compiler.is_compiling():
         return torch.log1p(e)
     # The vectorised log1p is half of what a compiled loss costs on a CPU. 2 artanh(e / (2 + e)),

@@ -4,6 +4,8 @@ Autograd would keep a tensor for each step of a formula and walk back through al
 value and its slope along the logits are computed together, in blocks of rows that stay in the
 processor's cache, and all that is kept for the backward pass is the slope. Where a second
 derivative is asked for, the backward pass goes through the plain formula instead.
+
+Only derivatives that are written out take this way; whatever comes without is left to autograd.
 """
 
 from __future__ import annotations
@@ -14,13 +16,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["evaluate", "wanted"]
+__all__ = ["belongs", "evaluate", "wanted"]
 
 BLOCK_ELEMENTS = {"cpu": 2**18, "other": 2**22}
 """Elements at a time: on a CPU what fits in its cache, elsewhere what fills the device."""
 
 Blockwise = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 Plain = Callable[[Tensor], Tensor]
+
+
+def belongs(cls: type, companion: str, *, to: str) -> bool:
+    """Whether what a class says about a method is about the method that it has now.
+
+    A subclass that overrides a formula alone inherits the derivative of another formula, which must
+    not be used.
+
+    Args:
+        cls: A class that has both.
+        companion: Name of what goes with the method, such as its derivative.
+        to: Name of the method.
+    """
+    last_word = next(c for c in cls.__mro__ if companion in vars(c) or to in vars(c))
+    return companion in vars(last_word)
 
 
 def wanted(logits: Tensor, targets: Tensor) -> bool:
@@ -41,15 +58,15 @@ def evaluate(
     known: Tensor | None,
     keep_elements: bool,
 ) -> Tensor:
-    """Evaluate an element-wise loss together with its gradient.
+    """Return an element-wise loss that brings its gradient along.
 
     Args:
-        value_and_slope: Gives value and slope of each element of some rows.
+        value_and_slope: Returns value and slope of each element of some rows.
         plain: The same value as a differentiable formula of the logits, reduced alike.
         logits: Shape (..., C).
         targets: Same shape.
         known: Same shape, or None.
-        keep_elements: Give the elements, rather than their sum.
+        keep_elements: Return the elements, rather than their sum.
     """
     with torch.no_grad():
         value, slope = _in_blocks(value_and_slope, logits, targets, known, keep_elements)

@@ -23,6 +23,7 @@ __all__ = [
     "REFERENCE_SCHEMES",
     "Adjustment",
     "Asymmetric",
+    "Beta",
     "ClassMargin",
     "ClassScheme",
     "EffectiveNumber",
@@ -38,6 +39,7 @@ __all__ = [
     "NoFocusing",
     "NoWeighting",
     "Polynomial",
+    "PositiveWeight",
     "PriorShift",
     "Rebalance",
     "RobustAsymmetric",
@@ -58,11 +60,13 @@ weight of its rarest class.
 """
 
 ClassScheme: TypeAlias = Literal["column", "positive", "instance", "by_class", "average_w", "min_n"]
-"""The schemes that need nothing but one weight a class."""
+"""The schemes that need nothing but one weight per class."""
 
 REFERENCE_SCHEMES = ("by_class", "average_w", "average_n", "min_n")
 
 StartEpoch: TypeAlias = NonNegativeInt
+Beta: TypeAlias = Annotated[float, Field(ge=0, lt=1)] | Literal["auto"]
+"""Of the effective number of samples; see `mlt.losses.class_weights.resolve_beta`."""
 Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -222,13 +226,24 @@ class Inverse(_ClassWeighting):
     """Added to the (scaled) weights; 1 is the reading of the balanced asymmetric loss."""
 
 
+class PositiveWeight(Settings):
+    """((M - n) / n)^power on positives: the pos_weight of torch's BCEWithLogitsLoss at power 1."""
+
+    name: Literal["pos_weight"]
+    power: NonNegativeFloat = 1.0
+    """1 lets positives and negatives of a class weigh the same in all; 0.5 is its root."""
+    max_weight: PositiveFloat | None = None
+    """Largest weight; null for none."""
+    start_epoch: StartEpoch = 0
+
+
 class EffectiveNumber(_ClassWeighting):
     """(1 - beta) / (1 - beta^n): class-balanced weights (Cui et al., CVPR 2019)."""
 
     name: Literal["effective_number"]
     scheme: Scheme = "column"
     """Where the weight of a class goes; see `Scheme`."""
-    beta: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = 0.9
+    beta: Beta = "auto"
     """0 weighs all classes alike, near 1 is inverse frequency; auto is (N - 1) / N of N images."""
 
 
@@ -265,6 +280,6 @@ class Federated(Settings):
 
 
 Weighting: TypeAlias = Annotated[
-    NoWeighting | Inverse | EffectiveNumber | Rebalance | Equalization | Federated,
+    NoWeighting | Inverse | PositiveWeight | EffectiveNumber | Rebalance | Equalization | Federated,
     Field(discriminator="name"),
 ]

@@ -1,17 +1,17 @@
 """The published losses as compositions: one function a name, its arguments the literature's.
 
 Nothing happens here but naming: each function returns the configuration that could be written out
-by hand. The reduction and the constant factor `scale` belong to every loss and are filled in by
-`mlt.losses.preset_options.resolve_preset`.
+by hand. What many losses have in common (`reduction`, `scale`, `label_smoothing`) is filled in by
+`mlt.losses.loss_config.resolve_preset`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 from mlt.losses.part_settings import (
     Asymmetric,
+    Beta,
     ClassMargin,
     ClassScheme,
     EffectiveNumber,
@@ -25,16 +25,27 @@ from mlt.losses.part_settings import (
     NoFocusing,
     NoWeighting,
     Polynomial,
+    PositiveWeight,
     PriorShift,
     Rebalance,
     RobustAsymmetric,
     Scheme,
 )
-from mlt.losses.settings import AnyLoss, Composition, EqualizationV2, SelfPaced, TwoWay, Zlpr
+from mlt.losses.settings import (
+    AnyLoss,
+    BalancedSoftmax,
+    ClassBalancedSoftmax,
+    Composition,
+    EqualizationV2,
+    LDAMSoftmax,
+    LogitAdjustedSoftmax,
+    Seesaw,
+    SelfPaced,
+    TwoWay,
+    Zlpr,
+)
 
 __all__ = ["PRESETS"]
-
-Beta = float | Literal["auto"]
 
 
 def bce() -> Composition:
@@ -68,6 +79,16 @@ def sqrt_inverse(
     return inverse(power=0.5, scheme=scheme, normalise=normalise, start_epoch=start_epoch)
 
 
+def pos_weight(
+    *, power: float = 1.0, max_weight: float | None = None, start_epoch: int = 0
+) -> Composition:
+    """Cross entropy with positives weighted ((M - n) / n)^power, as torch's pos_weight."""
+    weighting = PositiveWeight(
+        name="pos_weight", power=power, max_weight=max_weight, start_epoch=start_epoch
+    )
+    return Composition(weighting=weighting)
+
+
 def _effective_number(
     beta: Beta, scheme: Scheme, normalise: bool | None, start_epoch: int
 ) -> EffectiveNumber:
@@ -79,26 +100,26 @@ def _effective_number(
 
 def cb_bce(
     *,
-    beta: Beta = 0.9,
-    scheme: Scheme = "average_w",
+    beta: Beta = "auto",
+    scheme: Scheme = "column",
     normalise: bool | None = None,
     start_epoch: int = 0,
 ) -> Composition:
-    """Class-balanced cross entropy; defaults of the published multi-label code."""
+    """Class-balanced cross entropy, its weights summing to C; COCO-MLT has 0.9 and average_w."""
     weighting = _effective_number(beta, scheme, normalise, start_epoch)
     return Composition(weighting=weighting)
 
 
 def cb_focal(
     *,
-    beta: Beta = 0.9,
-    scheme: Scheme = "average_w",
+    beta: Beta = "auto",
+    scheme: Scheme = "column",
     normalise: bool | None = None,
     gamma: float = 2.0,
     alpha: float | None = None,
     start_epoch: int = 0,
 ) -> Composition:
-    """Class-balanced focal loss; the published multi-label configurations set `scale` to 2."""
+    """Class-balanced focal loss; COCO-MLT has beta 0.9, scheme average_w and scale 2."""
     return Composition(
         focusing=Focal(name="focal", gamma=gamma, alpha=alpha),
         weighting=_effective_number(beta, scheme, normalise, start_epoch),
@@ -327,10 +348,36 @@ def eqlv2(
     return EqualizationV2(name="eqlv2", gamma=gamma, mu=mu, alpha=alpha, start_ratio=start_ratio)
 
 
+def cb_softmax(*, beta: Beta = "auto") -> ClassBalancedSoftmax:
+    """Class-balanced softmax cross entropy, its weights summing to C."""
+    return ClassBalancedSoftmax(name="cb_softmax", beta=beta)
+
+
+def logit_adjusted_softmax(*, tau: float = 1.0) -> LogitAdjustedSoftmax:
+    """Logit adjustment as published, for one label per image."""
+    return LogitAdjustedSoftmax(name="logit_adjusted_softmax", tau=tau)
+
+
+def balanced_softmax() -> BalancedSoftmax:
+    """Balanced softmax."""
+    return BalancedSoftmax(name="balanced_softmax")
+
+
+def ldam_softmax(*, max_m: float = 0.5, s: float = 30.0) -> LDAMSoftmax:
+    """LDAM as published, for one label per image."""
+    return LDAMSoftmax(name="ldam_softmax", max_m=max_m, s=s)
+
+
+def seesaw(*, p: float = 0.8, q: float = 2.0, floor: float = 0.01) -> Seesaw:
+    """Seesaw loss."""
+    return Seesaw(name="seesaw", p=p, q=q, floor=floor)
+
+
 PRESETS: Mapping[str, Callable[..., AnyLoss]] = {
     "bce": bce,
     "inverse": inverse,
     "sqrt_inverse": sqrt_inverse,
+    "pos_weight": pos_weight,
     "focal": focal,
     "cb_bce": cb_bce,
     "cb_focal": cb_focal,
@@ -352,4 +399,9 @@ PRESETS: Mapping[str, Callable[..., AnyLoss]] = {
     "federated": federated,
     "two_way": two_way,
     "zlpr": zlpr,
+    "cb_softmax": cb_softmax,
+    "logit_adjusted_softmax": logit_adjusted_softmax,
+    "balanced_softmax": balanced_softmax,
+    "ldam_softmax": ldam_softmax,
+    "seesaw": seesaw,
 }

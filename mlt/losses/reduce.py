@@ -13,17 +13,19 @@ from mlt.losses.settings import Reduction
 __all__ = [
     "blank_unknown",
     "check_inputs",
+    "check_label_smoothing",
     "check_reduction",
     "divisor",
     "only_known",
     "reduce",
     "reduce_rows",
+    "smooth",
     "working_precision",
 ]
 
 
 def check_reduction(reduction: str) -> Reduction:
-    """Give ``reduction`` back if it is one.
+    """Return ``reduction`` if it is one.
 
     Raises:
         ConfigError: If it is not one of none, mean, sum, batchmean.
@@ -36,7 +38,7 @@ def check_reduction(reduction: str) -> Reduction:
 
 
 def working_precision(values: Tensor) -> Tensor:
-    """Give ``values`` in float64 if they are, else in float32.
+    """Return ``values`` in float64 if they are, else in float32.
 
     Half precision has too few digits for a probability near 1 and too little range for a logit's
     exponential, whatever autocast thinks.
@@ -51,7 +53,7 @@ def working_precision(values: Tensor) -> Tensor:
 def check_inputs(
     logits: Tensor, targets: Tensor, known: Tensor | None, num_classes: int | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """Check that shapes agree; give the logits in working precision and the mask as bools.
+    """Check that shapes agree; return the logits in working precision and the mask as bools.
 
     Args:
         logits: Shape (..., C).
@@ -86,10 +88,11 @@ def _check_range(targets: Tensor, known: Tensor | None) -> None:
     if targets.dtype == torch.bool or targets.numel() == 0 or not _can_look(targets):
         return
     seen = targets.detach()
-    low, high = (seen if known is None else torch.where(known, seen, 0)).aminmax()
+    extremes = (seen if known is None else torch.where(known, seen, 0)).aminmax()
+    low, high = extremes.min.item(), extremes.max.item()
     if not (low > -1e-3 and high < 1 + 1e-3):  # mixed labels may be past 1 by rounding
         raise DataError(
-            f"targets must lie between 0 and 1; they go from {float(low):g} to {float(high):g}. "
+            f"targets must lie between 0 and 1; they go from {low:g} to {high:g}. "
             "For labels that are uncertain or that nobody annotated, give known=, False for each "
             "of them"
         )
@@ -107,19 +110,40 @@ def _can_look(values: Tensor) -> bool:
 
 
 def blank_unknown(logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Give logits and targets of one type, both 0 where nobody annotated.
+    """Return logits and targets of one type, both 0 where nobody annotated.
 
     An unknown element may hold anything (-1, NaN): blanked, it reaches no sum, and no gradient
     reaches its logit.
     """
     targets = targets.to(logits.dtype)
-    if known is None:
-        return logits, targets
-    return torch.where(known, logits, 0), torch.where(known, targets, 0)
+    return only_known(logits, known), only_known(targets, known)
+
+
+def smooth(targets: Tensor, label_smoothing: float) -> Tensor:
+    """Return targets moved towards 0.5: y (1 - e) + e / 2, for binary and soft ones alike.
+
+    Example:
+        >>> smooth(torch.tensor([0.0, 0.5, 1.0]), 0.1)
+        tensor([0.0500, 0.5000, 0.9500])
+    """
+    if label_smoothing == 0:
+        return targets
+    return targets * (1 - label_smoothing) + label_smoothing / 2
+
+
+def check_label_smoothing(label_smoothing: float) -> float:
+    """Return ``label_smoothing`` if it is in [0, 1).
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if not 0 <= label_smoothing < 1:
+        raise ConfigError(f"label_smoothing must be in [0, 1), not {label_smoothing!r}.")
+    return label_smoothing
 
 
 def only_known(values: Tensor, known: Tensor | None) -> Tensor:
-    """Give ``values``, 0 where unknown."""
+    """Return ``values``, 0 where unknown."""
     return values if known is None else torch.where(known, values, 0)
 
 

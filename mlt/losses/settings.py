@@ -9,29 +9,19 @@ A per-label loss is put together from three parts, each visible in the YAML::
       scale: 2
       reduction: mean
 
-A published loss can be asked for by its name, ``loss: {preset: db_focal, options: {map_gamma:
-0.3}}``. A preset is nothing but a named composition: it is replaced by its parts when the
-configuration is read, so a resolved configuration always shows them. Losses that couple the labels
-of a row or carry state have a name of their own: ``loss: {name: zlpr}``.
+Losses that couple the labels of a row or carry state have a name of their own: ``loss: {name:
+zlpr}``. Published losses by their names are in `mlt.losses.presets`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import (
-    AfterValidator,
-    Discriminator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    Tag,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from mlt.losses.part_settings import (
     Adjustment,
+    Beta,
     Focusing,
     NoAdjustment,
     NoFocusing,
@@ -42,22 +32,38 @@ from mlt.losses.part_settings import (
 from mlt.settings import Settings
 
 __all__ = [
+    "Activation",
     "AnyLoss",
+    "BalancedSoftmax",
+    "ClassBalancedSoftmax",
     "Composition",
     "EqualizationV2",
-    "LossConfig",
-    "PresetLoss",
+    "LDAMSoftmax",
+    "LogitAdjustedSoftmax",
     "Reduction",
+    "Seesaw",
     "SelfPaced",
+    "SigmoidLoss",
+    "SoftmaxLoss",
     "TwoWay",
     "Zlpr",
 ]
+
+Activation: TypeAlias = Literal["sigmoid", "softmax"]
+"""How logits become probabilities: each class by itself, or one class per row."""
 
 Reduction: TypeAlias = Literal["none", "mean", "sum", "batchmean"]
 """How elements become one number: kept; mean over known elements; sum; sum over number of rows."""
 
 
-class Composition(Settings):
+LabelSmoothing: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _SigmoidLoss(Settings):
+    activation: ClassVar[Activation] = "sigmoid"
+
+
+class Composition(_SigmoidLoss):
     """A per-label loss put together from an adjustment, a focusing and a weighting."""
 
     name: Literal["composition"] = "composition"
@@ -66,10 +72,12 @@ class Composition(Settings):
     weighting: Weighting = NoWeighting()
     scale: PositiveFloat = 1.0
     """Constant factor on the loss."""
+    label_smoothing: LabelSmoothing = 0.0
+    """e: costs are taken at the target y (1 - e) + e / 2; weights are those of y."""
     reduction: Reduction = "mean"
 
 
-class TwoWay(Settings):
+class TwoWay(_SigmoidLoss):
     """Two-way multi-label loss (Kobayashi, CVPR 2023): couples rows and columns of the batch."""
 
     name: Literal["two_way"]
@@ -80,14 +88,14 @@ class TwoWay(Settings):
     reduction: Reduction = "mean"
 
 
-class Zlpr(Settings):
+class Zlpr(_SigmoidLoss):
     """Zero-bounded log-sum-exp loss (2208.02955): couples the labels of a row."""
 
     name: Literal["zlpr"]
     reduction: Reduction = "mean"
 
 
-class SelfPaced(Settings):
+class SelfPaced(_SigmoidLoss):
     """SPLC (2112.07368): likely negatives count as positives from an epoch on."""
 
     name: Literal["splc"]
@@ -98,10 +106,12 @@ class SelfPaced(Settings):
     margin: float = 1.0
     gamma: NonNegativeFloat = 2.0
     scale: PositiveFloat = 1.0
+    label_smoothing: LabelSmoothing = 0.0
+    """e: costs are taken at the target y (1 - e) + e / 2."""
     reduction: Reduction = "mean"
 
 
-class EqualizationV2(Settings):
+class EqualizationV2(_SigmoidLoss):
     """EQLv2 (Tan et al., CVPR 2021): weights follow the accumulated gradient ratio."""
 
     name: Literal["eqlv2"]
@@ -110,51 +120,66 @@ class EqualizationV2(Settings):
     alpha: NonNegativeFloat = 4.0
     start_ratio: NonNegativeFloat = 100.0
     """Ratio of positive to negative gradient before anything was seen."""
+    label_smoothing: LabelSmoothing = 0.0
+    """e: costs are taken at the target y (1 - e) + e / 2."""
     reduction: Reduction = "mean"
 
 
-class PresetLoss(Settings):
-    """A published loss by its name; replaced by what it stands for when it is read."""
-
-    preset: str
-    """One of `mlt.losses.list_losses()`."""
-    options: dict[str, float | str | bool | None] = Field(default_factory=dict)
-    """The literature's options of that loss, for example `{gamma: 2, map_gamma: 0.3}`."""
-
-    @model_validator(mode="after")
-    def _resolves(self) -> PresetLoss:
-        self.resolve()
-        return self
-
-    def resolve(self) -> AnyLoss:
-        """Give the composition (or named loss) that the preset stands for."""
-        from mlt.losses.preset_options import resolve_preset  # it builds the models of this module
-
-        return resolve_preset(self.preset, self.options)
+class _SoftmaxLoss(Settings):
+    activation: ClassVar[Activation] = "softmax"
 
 
-AnyLoss: TypeAlias = Composition | TwoWay | Zlpr | SelfPaced | EqualizationV2
+class ClassBalancedSoftmax(_SoftmaxLoss):
+    """Softmax cross entropy weighted by effective number (Cui et al., CVPR 2019)."""
+
+    name: Literal["cb_softmax"]
+    beta: Beta = "auto"
+    """0 weighs all classes alike, near 1 is inverse frequency; auto is (N - 1) / N of N images."""
+    reduction: Reduction = "mean"
 
 
-def _tag(value: Any) -> str:
-    # Presets have no name, and compositions need not give theirs.
-    if isinstance(value, dict):
-        return "preset" if "preset" in value else str(value.get("name", "composition"))
-    return "preset" if isinstance(value, PresetLoss) else str(getattr(value, "name", "composition"))
+class LogitAdjustedSoftmax(_SoftmaxLoss):
+    """Softmax cross entropy of z + tau log(pi) (Menon et al., ICLR 2021)."""
+
+    name: Literal["logit_adjusted_softmax"]
+    tau: float = 1.0
+    """Strength of the shift."""
+    reduction: Reduction = "mean"
 
 
-def _resolved(value: AnyLoss | PresetLoss) -> AnyLoss:
-    return value.resolve() if isinstance(value, PresetLoss) else value
+class BalancedSoftmax(_SoftmaxLoss):
+    """Softmax cross entropy of z + log(n) (Ren et al., NeurIPS 2020)."""
+
+    name: Literal["balanced_softmax"]
+    reduction: Reduction = "mean"
 
 
-LossConfig: TypeAlias = Annotated[
-    Annotated[Composition, Tag("composition")]
-    | Annotated[TwoWay, Tag("two_way")]
-    | Annotated[Zlpr, Tag("zlpr")]
-    | Annotated[SelfPaced, Tag("splc")]
-    | Annotated[EqualizationV2, Tag("eqlv2")]
-    | Annotated[PresetLoss, Tag("preset")],
-    Discriminator(_tag),
-    AfterValidator(_resolved),
-]
-"""What `loss:` may be; after validation always a composition or a named loss, never a preset."""
+class LDAMSoftmax(_SoftmaxLoss):
+    """Softmax cross entropy with a margin by class (Cao et al., NeurIPS 2019)."""
+
+    name: Literal["ldam_softmax"]
+    max_m: float = 0.5
+    """Margin of the rarest class."""
+    s: PositiveFloat = 30.0
+    """Factor on the logits."""
+    reduction: Reduction = "mean"
+
+
+class Seesaw(_SoftmaxLoss):
+    """Seesaw loss (Wang et al., CVPR 2021), which counts the classes it sees."""
+
+    name: Literal["seesaw"]
+    p: NonNegativeFloat = 0.8
+    """Strength of mitigation."""
+    q: NonNegativeFloat = 2.0
+    """Strength of compensation."""
+    floor: PositiveFloat = 0.01
+    """Least probability of the true class to divide by."""
+    reduction: Reduction = "mean"
+
+
+SigmoidLoss: TypeAlias = Composition | TwoWay | Zlpr | SelfPaced | EqualizationV2
+SoftmaxLoss: TypeAlias = (
+    ClassBalancedSoftmax | LogitAdjustedSoftmax | BalancedSoftmax | LDAMSoftmax | Seesaw
+)
+AnyLoss: TypeAlias = SigmoidLoss | SoftmaxLoss

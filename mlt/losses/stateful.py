@@ -5,21 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlt.losses import formulas as terms
-from mlt.losses import gradients as slopes
+from mlt.losses import gradients
 from mlt.losses.base import Loss
 from mlt.losses.elementwise import PerLabelLoss
-from mlt.losses.formulas import cross_entropy, mix
+from mlt.losses.formulas import cross_entropy, focal, mix
 from mlt.losses.logistic import Logistic
-from mlt.losses.reduce import blank_unknown, check_inputs, only_known, reduce
-from mlt.losses.schedule import Part
+from mlt.losses.reduce import (
+    blank_unknown,
+    check_inputs,
+    check_label_smoothing,
+    only_known,
+    reduce,
+    smooth,
+)
+from mlt.losses.schedule import ScheduledPart
 from mlt.losses.settings import Reduction
 
 __all__ = ["EqualizationLossV2", "SelfPacedLoss", "equalization_v2_weights", "self_paced_targets"]
 
 
-def self_paced_targets(logits: Tensor, targets: Tensor, tau: float = 0.6) -> Tensor:
-    """Give targets with each negative of a probability above tau turned into a positive.
+def self_paced_targets(logits: Tensor, targets: Tensor, *, tau: float = 0.6) -> Tensor:
+    """Return targets with each negative of a probability above tau turned into a positive.
 
     Args:
         logits: Shape (..., C).
@@ -49,6 +55,7 @@ class SelfPacedLoss(PerLabelLoss):
         margin: Subtracted from the logits of given positives.
         gamma: Focusing parameter.
         scale: Constant factor.
+        label_smoothing: e in [0, 1): costs are taken at y (1 - e) + e / 2.
         reduction: `none`, `mean`, `sum` or `batchmean`.
 
     Example:
@@ -61,11 +68,13 @@ class SelfPacedLoss(PerLabelLoss):
 
     def __init__(
         self,
+        *,
         tau: float = 0.6,
         change_epoch: int = 1,
         margin: float = 1.0,
         gamma: float = 2.0,
         scale: float = 1.0,
+        label_smoothing: float = 0.0,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
@@ -73,26 +82,27 @@ class SelfPacedLoss(PerLabelLoss):
         self.margin = margin
         self.gamma = gamma
         self.scale = scale
-        self.correction = Part(change_epoch)
+        self.label_smoothing = check_label_smoothing(label_smoothing)
+        self.correction = ScheduledPart(change_epoch)
 
     def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each element; see `PerLabelLoss`."""
-        z, y = blank_unknown(logits, targets, known)
-        positive = terms.focal(z - self.margin, self.gamma)
-        signed, _ = self._negative_half(z)
-        loss = self.scale * mix(y, positive, terms.focal(signed, self.gamma))
-        return only_known(loss, known)
+        """Return the loss of each element; see `PerLabelLoss`."""
+        positive = focal(logits - self.margin, self.gamma)
+        signed, _ = self._negative_half(logits)
+        y = smooth(targets, self.label_smoothing)
+        return self.scale * mix(y, positive, focal(signed, self.gamma))
 
     def elements_and_slopes(
         self, logits: Tensor, targets: Tensor, known: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Give losses and slopes; see `PerLabelLoss`."""
+        """Return losses and slopes; see `PerLabelLoss`."""
         z, y = blank_unknown(logits, targets, known)
+        y = smooth(y, self.label_smoothing)
         signed, sign = self._negative_half(z)
-        cost, fall = slopes.focal(Logistic.of(signed), self.gamma)
-        positive, positive_fall = slopes.focal(Logistic.of(z - self.margin), self.gamma)
-        loss = self.scale * mix(y, positive, cost)
-        slope = -self.scale * mix(y, positive_fall, sign * fall)
+        negative, along_signed = gradients.focal(Logistic.of(signed), self.gamma)
+        positive, along_shifted = gradients.focal(Logistic.of(z - self.margin), self.gamma)
+        loss = self.scale * mix(y, positive, negative)
+        slope = self.scale * mix(y, along_shifted, along_signed.mul_(sign))
         return only_known(loss, known), only_known(slope, known)
 
     def _negative_half(self, logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,14 +113,14 @@ class SelfPacedLoss(PerLabelLoss):
 
 
 def equalization_v2_weights(
-    ratio: Tensor, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0
+    ratio: Tensor, *, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0
 ) -> tuple[Tensor, Tensor]:
-    """Give EQLv2's weights of positives and of negatives, each of the shape of ``ratio``.
+    """Return EQLv2's weights of positives and of negatives, each of the shape of ``ratio``.
 
     Negatives weigh f = sigmoid(gamma (ratio - mu)), positives 1 + alpha (1 - f).
 
     Args:
-        ratio: Accumulated gradient of positives over that of negatives, one a class.
+        ratio: Accumulated gradient of positives over that of negatives, one per class.
         gamma: Steepness.
         mu: Ratio at which negatives weigh one half.
         alpha: Largest extra weight of positives.
@@ -141,6 +151,7 @@ class EqualizationLossV2(Loss):
         alpha: Largest extra weight of positives.
         start_ratio: Ratio before anything was seen.
         background: Whether the last column is a background class, which keeps weight 1.
+        label_smoothing: e in [0, 1): costs and the account are taken at y (1 - e) + e / 2.
         reduction: `none`, `mean`, `sum` or `batchmean`.
 
     Example:
@@ -157,11 +168,13 @@ class EqualizationLossV2(Loss):
     def __init__(
         self,
         num_classes: int,
+        *,
         gamma: float = 12.0,
         mu: float = 0.8,
         alpha: float = 4.0,
         start_ratio: float = 100.0,
         background: bool = False,
+        label_smoothing: float = 0.0,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
@@ -170,17 +183,21 @@ class EqualizationLossV2(Loss):
         self.mu = mu
         self.alpha = alpha
         self.background = background
+        self.label_smoothing = check_label_smoothing(label_smoothing)
         tracked = num_classes - background
         self.register_buffer("positive_gradient", torch.zeros(tracked, dtype=torch.float64))
         self.register_buffer("negative_gradient", torch.zeros(tracked, dtype=torch.float64))
         self.register_buffer("ratio", torch.full((tracked,), start_ratio, dtype=torch.float64))
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; see :meth:`Loss.forward`."""
+        """Return the loss; see :meth:`Loss.forward`."""
         z, known = check_inputs(logits, targets, known, self.num_columns)
         z, y = blank_unknown(z, targets, known)
+        y = smooth(y, self.label_smoothing)
         ratio = self.ratio.to(z.dtype)
-        pos_weight, neg_weight = equalization_v2_weights(ratio, self.gamma, self.mu, self.alpha)
+        pos_weight, neg_weight = equalization_v2_weights(
+            ratio, gamma=self.gamma, mu=self.mu, alpha=self.alpha
+        )
         if self.background:
             one = ratio.new_ones(1)
             pos_weight, neg_weight = torch.cat([pos_weight, one]), torch.cat([neg_weight, one])
@@ -199,15 +216,13 @@ class EqualizationLossV2(Loss):
         neg_weight: Tensor,
     ) -> None:
         probability = torch.sigmoid(logits)
-        positive = pos_weight * targets * torch.sigmoid(-logits)
-        negative = neg_weight * (1 - targets) * probability
-        if known is not None:
-            negative = torch.where(known, negative, 0)
-        gradients = torch.stack([positive, negative]).to(self.ratio.dtype).flatten(1, -2).sum(1)
+        positive = only_known(pos_weight * targets * torch.sigmoid(-logits), known)
+        negative = only_known(neg_weight * (1 - targets) * probability, known)
+        received = torch.stack([positive, negative]).to(self.ratio.dtype).flatten(1, -2).sum(1)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(gradients)
+            torch.distributed.all_reduce(received)
         tracked = len(self.ratio)
         # Not in place: the weights of this call may still be needed by its backward pass.
-        self.positive_gradient = self.positive_gradient + gradients[0, :tracked]
-        self.negative_gradient = self.negative_gradient + gradients[1, :tracked]
+        self.positive_gradient = self.positive_gradient + received[0, :tracked]
+        self.negative_gradient = self.negative_gradient + received[1, :tracked]
         self.ratio = self.positive_gradient / (self.negative_gradient + 1e-10)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlt.config import load_config, shipped_configs
-from mlt.losses.settings import PresetLoss
+from mlt.losses.loss_config import PresetLoss
 
 CONFIGS = shipped_configs()
 LOSSES = [

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from mlt.class_counts import ClassCounts
 from mlt.errors import ConfigError
 from mlt.losses import ClassBalancedFocalLoss, build_loss, create_loss, list_losses
-from mlt.losses.preset_options import preset_options, resolve_preset
-from mlt.losses.settings import Composition, LossConfig
+from mlt.losses.loss_config import LossConfig, loss_options, resolve_preset
+from mlt.losses.settings import Composition
 
 ADAPTER = TypeAdapter(LossConfig)
 COUNTS = ClassCounts.from_counts([90, 30, 4], 100, names=("a", "b", "c"))
@@ -34,7 +34,7 @@ def test_a_preset_is_its_composition_written_out() -> None:
     assert isinstance(preset, Composition)
 
 
-@pytest.mark.parametrize("name", list_losses())
+@pytest.mark.parametrize("name", list_losses("sigmoid"))
 def test_every_preset_survives_the_yaml(name: str) -> None:
     part = read(f"{{preset: {name}}}")
     again = ADAPTER.validate_python(yaml.safe_load(yaml.safe_dump(part.model_dump())))
@@ -46,6 +46,19 @@ def test_every_preset_survives_the_yaml(name: str) -> None:
 
 def test_defaults_are_cross_entropy() -> None:
     assert read("{}") == read("{preset: bce}")
+
+
+def test_label_smoothing_is_a_key_of_the_loss_and_an_option_of_a_preset() -> None:
+    written_out = read("{focusing: {name: focal}, label_smoothing: 0.1}")
+    assert written_out == read("{preset: focal, options: {label_smoothing: 0.1}}")
+    assert build_loss(written_out, COUNTS).label_smoothing == 0.1
+    assert read("{name: splc, label_smoothing: 0.1}").label_smoothing == 0.1
+
+
+@pytest.mark.parametrize("name", ["cb_bce", "cb_focal"])
+def test_class_balanced_presets_balance_by_default(name: str) -> None:
+    weighting = read(f"{{preset: {name}}}").weighting
+    assert (weighting.beta, weighting.scheme, weighting.normalise) == ("auto", "column", True)
 
 
 def test_floats_that_yaml_reads_as_strings() -> None:
@@ -73,6 +86,9 @@ def test_reference_schemes_are_not_scaled(scheme: str, normalise: bool) -> None:
         ("{focusing: {name: focal, gama: 2}}", "focusing.focal.gama"),
         ("{weighting: {name: inverse, scheme: average_n}}", "Input should be 'column'"),
         ("{weighting: {name: effective_number, beta: 1}}", "less than 1"),
+        ("{label_smoothing: 1}", "less than 1"),
+        ("{weighting: {name: pos_weight, max_weight: 0}}", "greater than 0"),
+        ("{preset: cb_softmax}", "'cb_softmax' is a softmax loss, for exactly one label per image"),
         ("{reduction: average}", "'none', 'mean', 'sum' or 'batchmean'"),
     ],
 )
@@ -91,7 +107,9 @@ def test_the_schema_knows_presets_and_parts() -> None:
 def test_create_loss_explains_itself() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'db_focal'"):
         create_loss("dbfocal")
-    with pytest.raises(ConfigError, match="It takes: gamma, alpha, scale, reduction"):
+    with pytest.raises(
+        ConfigError, match="It takes: gamma, alpha, scale, label_smoothing, reduction"
+    ):
         create_loss("focal", beta=0.9)
     with pytest.raises(ConfigError, match="reduction must be one of"):
         create_loss("focal", reduction="average")
@@ -100,8 +118,8 @@ def test_create_loss_explains_itself() -> None:
 
 
 def test_options_of_every_preset() -> None:
-    for name in list_losses():
-        options = preset_options(name)
+    for name in list_losses("sigmoid"):
+        options = loss_options(name)
         assert options["reduction"] == "mean"
         assert resolve_preset(name, options) == resolve_preset(name)
 

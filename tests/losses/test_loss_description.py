@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from mlt import losses
 from mlt.losses import EqualizationLossV2, Loss, create_loss, list_losses
 
 COUNTS = [60, 30, 9, 2]
 COUPLED = {"zlpr": "row", "two_way": "batch"}
-SOFTMAX: dict[str, Loss] = {
-    "balanced": losses.BalancedSoftmaxLoss(COUNTS),
-    "class_balanced": losses.ClassBalancedSoftmaxLoss(COUNTS),
-    "ldam": losses.LDAMSoftmaxLoss(COUNTS),
-    "logit_adjusted": losses.LogitAdjustedSoftmaxLoss(COUNTS),
-    "seesaw": losses.SeesawLoss(4),
-}
-WITHOUT_CLASS_VECTORS = [
-    *("bce", "focal", "asl", "ral", "hill", "poly", "splc", "two_way", "zlpr"),
-]
+WITHOUT_CLASS_VECTORS = ["bce", "focal", "asl", "ral", "hill", "poly", "splc", "two_way", "zlpr"]
 
 
 def none_shape(loss: Loss, targets: torch.Tensor) -> tuple[int, ...]:
@@ -29,7 +19,7 @@ def none_shape(loss: Loss, targets: torch.Tensor) -> tuple[int, ...]:
 
 
 @pytest.mark.filterwarnings("ignore:All class weights", "ignore:The federated weighting")
-@pytest.mark.parametrize("name", list_losses())
+@pytest.mark.parametrize("name", list_losses("sigmoid"))
 def test_a_sigmoid_loss_gives_what_it_says(name: str) -> None:
     loss = create_loss(name, COUNTS, 80)
     targets = torch.eye(4)[[0, 1, 2, 3, 0]]
@@ -40,9 +30,9 @@ def test_a_sigmoid_loss_gives_what_it_says(name: str) -> None:
     assert loss.num_columns == (None if name in WITHOUT_CLASS_VECTORS else 4)
 
 
-@pytest.mark.parametrize("name", SOFTMAX)
+@pytest.mark.parametrize("name", list_losses("softmax"))
 def test_a_softmax_loss_gives_what_it_says(name: str) -> None:
-    loss = SOFTMAX[name]
+    loss = create_loss(name, COUNTS)
     assert (loss.gives, loss.activation, loss.num_columns) == ("row", "softmax", 4)
     assert none_shape(loss, torch.tensor([0, 1, 2, 3, 0])) == (5,)
 
@@ -54,7 +44,7 @@ def test_a_background_column_is_a_column() -> None:
 
 def test_every_public_loss_describes_itself() -> None:
     public = [getattr(losses, name) for name in losses.__all__]
-    classes = [c for c in public if isinstance(c, type) and issubclass(c, nn.Module)]
+    classes = [c for c in public if isinstance(c, type) and issubclass(c, Loss)]
     assert len(classes) > 20
     for loss in classes:
         assert loss.gives in ("element", "row", "batch"), loss

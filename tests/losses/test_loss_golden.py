@@ -22,11 +22,11 @@ from mlt.losses import (
     create_loss,
 )
 from mlt.losses.adjustment import NegativeTolerant
-from mlt.losses.build import build_from_counts
+from mlt.losses.factory import build_from_counts
 from mlt.losses.focusing import Focal
 from mlt.losses.reweighting import ColumnWeighting
 from mlt.losses.settings import Composition
-from mlt.losses.softmax import seesaw
+from mlt.losses.softmax_functional import seesaw
 
 # Relative to the value itself, with an allowance of the same size for values near 0: a slope that
 # changes its sign is made of larger terms.
@@ -100,7 +100,7 @@ def make(key: str, data_set: str, counts: np.ndarray, num_images: int) -> Loss:
     for pattern, recipe in RECIPES:
         if match := re.fullmatch(pattern, key):
             name, options = recipe({"voc": 0.3, "coco": 0.2}[data_set], *match.groups())
-            loss = create_loss(name, counts, num_images, reduction, **options)
+            loss = create_loss(name, counts, num_images, reduction=reduction, **options)
             if key.startswith("splc"):
                 loss.set_epoch(int(key[-1]))
             return loss
@@ -141,11 +141,11 @@ def extreme_losses() -> dict[str, Loss]:
     def db(focusing: Focal | None, scale: float) -> Loss:
         one = torch.ones(1, dtype=torch.float64)
         return ElementwiseLoss(
-            NegativeTolerant(-0.1 * one, neg_scale=2.0),
-            focusing,
-            ColumnWeighting(0.7 * one),
-            scale,
-            "none",
+            adjustment=NegativeTolerant(-0.1 * one, neg_scale=2.0),
+            focusing=focusing,
+            weighting=ColumnWeighting(0.7 * one),
+            scale=scale,
+            reduction="none",
         )
 
     losses = {
@@ -197,7 +197,7 @@ def test_single_label_losses(golden: Path, dtype: torch.dtype) -> None:
             assert_close(logits.grad, numbers[f"{key}.grad"], f"gradient of {key}")
 
     for beta in (0.9, 0.99, 0.999, 0.9999):
-        balanced = ClassBalancedSoftmaxLoss(counts, beta)
+        balanced = ClassBalancedSoftmaxLoss(counts, beta=beta)
         np.testing.assert_allclose(balanced.weight, numbers[f"weights_beta{beta}"], 1e-12)
         check(f"cb_softmax_beta{beta}", balanced)
         options = {"scheme": "instance", "beta": beta, "reduction": "batchmean"}
@@ -212,7 +212,9 @@ def test_single_label_losses(golden: Path, dtype: torch.dtype) -> None:
 
     # Background rows (label 10) have no positive among the ten classes.
     foreground = torch.nn.functional.one_hot(torch.from_numpy(numbers["eql_labels"]), 11)[:, :10]
-    eql = create_loss("eql", numbers["eql_frequency"] * 10_000, 10_000, "batchmean", threshold=0.08)
+    eql = create_loss(
+        "eql", numbers["eql_frequency"] * 10_000, 10_000, reduction="batchmean", threshold=0.08
+    )
     check("eql_lambda0.08_background0_15", eql, foreground)
 
 

@@ -46,14 +46,14 @@ def test_focal_is_torchvisions(gamma: float, alpha: float | None) -> None:
         return sigmoid_focal_loss(logits, targets, -1 if alpha is None else alpha, gamma)
 
     check(create_loss("focal", reduction="none", gamma=gamma, alpha=alpha), theirs)
-    check(lambda z, y: functional.focal(z, y, gamma, alpha), theirs)
+    check(lambda z, y: functional.focal(z, y, gamma=gamma, alpha=alpha), theirs)
 
 
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("neg_scale", [2.0, 5.0])
 def test_distribution_balanced_is_timms(soft: bool, neg_scale: float) -> None:
     theirs = timm_loss.DistributionBalancedLoss(COUNTS, 1000, neg_scale=neg_scale, reduction="none")
-    ours = create_loss("db_focal", COUNTS, 1000, "none", neg_scale=neg_scale)
+    ours = create_loss("db_focal", COUNTS, 1000, reduction="none", neg_scale=neg_scale)
     check(ours, theirs, soft)
     counts = torch.tensor(COUNTS)
     check(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlt.losses.single_label import (
+from mlt.losses.softmax_classes import (
     BalancedSoftmaxLoss,
     ClassBalancedSoftmaxLoss,
     LDAMSoftmaxLoss,
@@ -32,7 +32,7 @@ MAKERS: dict[str, Callable[[str], torch.nn.Module]] = {
     "balanced": lambda r: BalancedSoftmaxLoss(COUNTS, reduction=r),
     "class_balanced": lambda r: ClassBalancedSoftmaxLoss(COUNTS, reduction=r),
     "ldam": lambda r: LDAMSoftmaxLoss(COUNTS, s=3, reduction=r),
-    "logit_adjusted": lambda r: LogitAdjustedSoftmaxLoss(COUNTS, 0.7, reduction=r),
+    "logit_adjusted": lambda r: LogitAdjustedSoftmaxLoss(COUNTS, tau=0.7, reduction=r),
     "seesaw": seesaw_loss,
 }
 

@@ -7,7 +7,7 @@ import torch
 
 from mlt.class_counts import ClassCounts
 from mlt.losses import EqualizationLossV2, Loss, SeesawLoss, create_loss
-from mlt.losses.build import build_from_counts
+from mlt.losses.factory import build_from_counts
 from mlt.losses.settings import Composition
 
 COUNTS = [90, 30, 4]
@@ -113,7 +113,9 @@ def test_the_federated_draw_keeps_present_classes_and_follows_its_generator() ->
 
     def kept(seed: int) -> set[int]:
         generator = torch.Generator().manual_seed(seed)
-        loss = create_loss("federated", counts, 100, "none", num_classes=6, generator=generator)
+        loss = create_loss(
+            "federated", counts, 100, reduction="none", num_classes=6, generator=generator
+        )
         elements = loss(torch.zeros(4, 20), targets)
         return set(elements.sum(0).nonzero().flatten().tolist())
 

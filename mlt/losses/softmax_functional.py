@@ -26,14 +26,14 @@ def _one_hot(logits: Tensor, targets: Tensor) -> Tensor:
 def softmax_inputs(
     logits: Tensor, targets: Tensor, known: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Give logits and rows of one type, both 0 where unknown, and the mask."""
+    """Return logits and rows of one type, both 0 where unknown, and the mask."""
     y = _one_hot(logits, targets)
     z, known = check_inputs(logits, y, known)
     return *blank_unknown(z, y, known), known
 
 
 def _leave_out_unknown(logits: Tensor, known: Tensor | None) -> Tensor:
-    """Give logits whose softmax is over the known classes only."""
+    """Return logits whose softmax is over the known classes only."""
     if known is None:
         return logits
     empty = ~known.any(-1, keepdim=True)  # its softmax would be 0 / 0
@@ -44,11 +44,12 @@ def softmax_cross_entropy(
     logits: Tensor,
     targets: Tensor,
     known: Tensor | None = None,
+    *,
     shift: Tensor | float = 0.0,
     true_margin: Tensor | float = 0.0,
     scale: float = 1.0,
 ) -> Tensor:
-    """Cross entropy of softmax(scale (z + shift - margin on the true class)), one number a row.
+    """Cross entropy of softmax(scale (z + shift - margin on the true class)), one number per row.
 
     Args:
         logits: Shape (..., C).
@@ -78,6 +79,7 @@ def seesaw(
     targets: Tensor,
     counts: Tensor,
     known: Tensor | None = None,
+    *,
     p: float = 0.8,
     q: float = 2.0,
     floor: float = 0.01,

@@ -1,4 +1,4 @@
-"""Softmax losses for data with exactly one label an image.
+"""Softmax losses for data with exactly one label per image, as modules.
 
 The long-tail literature states several of its losses for this case; here they are as published.
 Their per-label analogues are compositions (`logit_adjusted`, `ldam`, `cb_bce`). Targets are class
@@ -9,7 +9,7 @@ soft.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,12 +20,14 @@ from mlt.losses.base import Loss
 from mlt.losses.class_weights import (
     class_margins,
     effective_number_weights,
+    num_samples,
     sum_to_classes,
     warn_of_clamped,
 )
+from mlt.losses.part_settings import Beta
 from mlt.losses.reduce import reduce_rows
 from mlt.losses.settings import Reduction
-from mlt.losses.softmax import (
+from mlt.losses.softmax_functional import (
     row_cross_entropy,
     seesaw,
     softmax_cross_entropy,
@@ -41,17 +43,18 @@ __all__ = [
 ]
 
 
+Counts: TypeAlias = Sequence[float] | ClassCounts
+
+
 class _RowLoss(Loss):
-    # `mean` and `batchmean` are both the mean over rows; `none` gives one loss a row.
+    # `mean` and `batchmean` are both the mean over rows; `none` keeps one loss per row.
     gives = "row"
     activation = "softmax"
     class_counts: ClassCounts
 
-    def __init__(
-        self, counts: Sequence[float], num_images: int | None = None, reduction: Reduction = "mean"
-    ) -> None:
+    def __init__(self, class_counts: Counts, num_images: int | None, reduction: Reduction) -> None:
         super().__init__(reduction)
-        self.class_counts = ClassCounts.from_counts(counts, num_images)
+        self.class_counts = ClassCounts.from_counts(class_counts, num_images)
         warn_of_clamped(self.class_counts)
         self.num_columns = self.class_counts.num_classes
 
@@ -59,7 +62,7 @@ class _RowLoss(Loss):
         raise NotImplementedError
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; targets are class indices (...) or rows (..., C)."""
+        """Return the loss; targets are class indices (...) or rows (..., C)."""
         return reduce_rows(self.rows(logits, targets, known), self.reduction, known)
 
 
@@ -67,10 +70,10 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
     """Softmax cross entropy weighted by the true class's effective number (Cui et al., 2019).
 
     Args:
-        counts: Images of each class.
-        beta: In [0, 1), or `auto`.
-        num_images: For `auto`.
-        reduction: `none` (a row each), `mean`, `sum` or `batchmean`.
+        class_counts: Images of each class.
+        num_images: For beta `auto`; the sum of the counts if not given.
+        beta: In [0, 1), or `auto`; see :func:`mlt.losses.class_weights.resolve_beta`.
+        reduction: `none` (one per row), `mean`, `sum` or `batchmean`.
 
     Example:
         >>> loss = ClassBalancedSoftmaxLoss([90, 10], beta=0.99)
@@ -82,17 +85,20 @@ class ClassBalancedSoftmaxLoss(_RowLoss):
 
     def __init__(
         self,
-        counts: Sequence[float],
-        beta: Any = 0.999,
+        class_counts: Counts,
         num_images: int | None = None,
+        *,
+        beta: Beta = "auto",
         reduction: Reduction = "mean",
     ) -> None:
-        super().__init__(counts, num_images, reduction)
-        weights = effective_number_weights(self.class_counts.clamped, beta, self.class_counts.total)
+        super().__init__(class_counts, num_images, reduction)
+        weights = effective_number_weights(
+            self.class_counts.clamped, beta, num_samples(self.class_counts)
+        )
         self.register_buffer("weight", torch.from_numpy(sum_to_classes(weights)))
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each row."""
+        """Return the loss of each row."""
         z, y, known = softmax_inputs(logits, targets, known)
         loss = row_cross_entropy(z, y, known)
         return (y * self.weight.to(loss.dtype)).sum(-1) * loss
@@ -102,9 +108,9 @@ class LogitAdjustedSoftmaxLoss(_RowLoss):
     """Softmax cross entropy of z + tau log(pi); predict with z (Menon et al., ICLR 2021).
 
     Args:
-        counts: Images of each class; pi is their share.
+        class_counts: Images of each class; pi is their share.
         tau: Strength.
-        reduction: `none` (a row each), `mean`, `sum` or `batchmean`.
+        reduction: `none` (one per row), `mean`, `sum` or `batchmean`.
 
     Example:
         >>> LogitAdjustedSoftmaxLoss([90, 10])(torch.zeros(1, 2), torch.tensor([1]))
@@ -114,14 +120,14 @@ class LogitAdjustedSoftmaxLoss(_RowLoss):
     shift: Tensor
 
     def __init__(
-        self, counts: Sequence[float], tau: float = 1.0, reduction: Reduction = "mean"
+        self, class_counts: Counts, *, tau: float = 1.0, reduction: Reduction = "mean"
     ) -> None:
-        super().__init__(counts, None, reduction)
+        super().__init__(class_counts, None, reduction)
         share = torch.from_numpy(self.class_counts.clamped / self.class_counts.clamped.sum())
         self.register_buffer("shift", tau * share.log())
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each row."""
+        """Return the loss of each row."""
         shift = self.shift.to(torch.promote_types(logits.dtype, torch.float32))
         return softmax_cross_entropy(logits, targets, known, shift=shift)
 
@@ -130,26 +136,26 @@ class BalancedSoftmaxLoss(LogitAdjustedSoftmaxLoss):
     """Softmax cross entropy of z + log(n): logit adjustment with tau 1 (Ren et al., 2020).
 
     Args:
-        counts: Images of each class.
-        reduction: `none` (a row each), `mean`, `sum` or `batchmean`.
+        class_counts: Images of each class.
+        reduction: `none` (one per row), `mean`, `sum` or `batchmean`.
 
     Example:
         >>> BalancedSoftmaxLoss([90, 10])(torch.zeros(1, 2), torch.tensor([1]))
         tensor(2.3026)
     """
 
-    def __init__(self, counts: Sequence[float], reduction: Reduction = "mean") -> None:
-        super().__init__(counts, 1.0, reduction)
+    def __init__(self, class_counts: Counts, *, reduction: Reduction = "mean") -> None:
+        super().__init__(class_counts, tau=1.0, reduction=reduction)
 
 
 class LDAMSoftmaxLoss(_RowLoss):
     """Softmax cross entropy with a margin that grows as the class gets rarer (Cao et al., 2019).
 
     Args:
-        counts: Images of each class.
+        class_counts: Images of each class.
         max_m: Margin of the rarest.
         s: Factor on the logits.
-        reduction: `none` (a row each), `mean`, `sum` or `batchmean`.
+        reduction: `none` (one per row), `mean`, `sum` or `batchmean`.
 
     Example:
         >>> LDAMSoftmaxLoss([90, 10], s=1)(torch.zeros(1, 2), torch.tensor([1]))
@@ -160,25 +166,26 @@ class LDAMSoftmaxLoss(_RowLoss):
 
     def __init__(
         self,
-        counts: Sequence[float],
+        class_counts: Counts,
+        *,
         max_m: float = 0.5,
         s: float = 30.0,
         reduction: Reduction = "mean",
     ) -> None:
-        super().__init__(counts, None, reduction)
+        super().__init__(class_counts, None, reduction)
         self.register_buffer(
             "margin", torch.from_numpy(class_margins(self.class_counts.clamped, max_m))
         )
         self.scale = s
 
     def rows(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        """Give the loss of each row."""
+        """Return the loss of each row."""
         margin = self.margin.to(torch.promote_types(logits.dtype, torch.float32))
         return softmax_cross_entropy(logits, targets, known, true_margin=margin, scale=self.scale)
 
 
 class SeesawLoss(Loss):
-    """Seesaw loss with its running count of the classes seen; see `mlt.losses.softmax`.
+    """Seesaw loss with its running count of the classes seen; see `mlt.losses.softmax_functional`.
 
     In training mode a call first adds its known targets to the count (summed over processes where
     ``torch.distributed`` runs). The count is in the state dict.
@@ -188,7 +195,7 @@ class SeesawLoss(Loss):
         p: Strength of mitigation.
         q: Strength of compensation.
         floor: Least p_i to divide by.
-        reduction: `none` (a row each), `mean`, `sum` or `batchmean`.
+        reduction: `none` (one per row), `mean`, `sum` or `batchmean`.
 
     Example:
         >>> loss = SeesawLoss(num_classes=2)
@@ -204,6 +211,7 @@ class SeesawLoss(Loss):
     def __init__(
         self,
         num_classes: int,
+        *,
         p: float = 0.8,
         q: float = 2.0,
         floor: float = 0.01,
@@ -222,12 +230,12 @@ class SeesawLoss(Loss):
         self.floor = floor
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
-        """Give the loss; targets are class indices (...) or one-hot rows (..., C)."""
+        """Return the loss; targets are class indices (...) or one-hot rows (..., C)."""
         if self.training:
             _, rows, _ = softmax_inputs(logits, targets, known)
             seen = rows.double().flatten(0, -2).sum(0)
             if torch.distributed.is_available() and torch.distributed.is_initialized():
                 torch.distributed.all_reduce(seen)
             self.counts = self.counts + seen
-        rows = seesaw(logits, targets, self.counts, known, self.p, self.q, self.floor)
+        rows = seesaw(logits, targets, self.counts, known, p=self.p, q=self.q, floor=self.floor)
         return reduce_rows(rows, self.reduction, known)
