@@ -43,7 +43,7 @@ def main() -> None:
     }
     warnings.simplefilter("ignore")
     print(f"{IMAGES:,} images, {CLASSES} classes, {labels.nnz:,} labels\n")
-    print("| sampler | draws an epoch | build | an epoch | epoch 10 from the start | memory |")
+    print("| sampler | draws per epoch | build | an epoch | epoch 10 from the start | memory |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, build in samplers.items():
         seconds, sampler = timed(build)

@@ -32,6 +32,8 @@ def imported(repository: Path, *arguments: str) -> set[str]:
         ("from mlt.metrics import *; from mlt.predictions import *", {"scipy"}),
         ("from mlt.config import *", {"pydantic"}),
         ("from mlt.losses import *", {"pydantic", "torch"}),
+        ("import mlt.detection; mlt.detection.evaluate_coco", set()),
+        ("from mlt.detection import *", {"scipy", "torch"}),
         ("from mlt.models import *", {"PIL", "pydantic", "timm", "torch", "torchvision"}),
     ],
 )
@@ -42,7 +44,7 @@ def test_a_package_loads_only_its_own_libraries(
 
 
 def test_an_adapter_loads_its_framework_only_in_use(repository: Path) -> None:
-    adapters = ("detectron2", "frequency", "lvis", "mmdet", "transformers", "ultralytics")
+    adapters = ("mmdet", "transformers", "ultralytics")
     program = "\n".join(f"import mlt.detection.{adapter}" for adapter in adapters)
     assert imported(repository, "-c", program) & HEAVY <= {"pydantic", "scipy", "torch"}
 

@@ -182,7 +182,7 @@ def _balanced_labels(scenes: int, seed: tuple[int, int]) -> Iterator[list[int]]:
 def _render(
     labels: list[int], glyphs: list[np.ndarray], rng: np.random.Generator
 ) -> tuple[np.ndarray, list[_Glyph]]:
-    """A (64, 64, 3) uint8 scene with one glyph a class, each in a quarter of its own."""
+    """A (64, 64, 3) uint8 scene with one glyph per class, each in a quarter of its own."""
     # Integers only: floating point may round differently elsewhere.
     slope = rng.integers(-30, 31, (2, 1, 1, 3))
     ramp = np.arange(_SIDE)

@@ -77,8 +77,8 @@ def target_array(
     """
     targets = _array(values, what)
     if targets.shape != shape:
-        expected = "one number a class, 1 where the image has it" if len(shape) == 1 else (
-            "one row an image and one column a class, 1 where the image has it"
+        expected = "one number per class, 1 where the image has it" if len(shape) == 1 else (
+            "one row per image and one column per class, 1 where the image has it"
         )  # fmt: skip
         raise DataError(
             f"{what} has the shape {targets.shape}, but {shape} is expected for the "

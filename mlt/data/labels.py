@@ -251,7 +251,7 @@ class LabelTable:
 
         Raises:
             MissingFileError: If there is no such file.
-            DataError: If the file is damaged or is no label table.
+            DataError: If the file is damaged or is not a label table.
         """
         path = Path(path)
         if not path.is_file():
@@ -273,7 +273,7 @@ class LabelTable:
             )
         except (DataError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(
-                f"{path} is damaged or no label table ({error}); delete it and build it again"
+                f"{path} is damaged or not a label table ({error}); delete it and build it again"
             ) from error
 
     def _arrays(self) -> dict[str, np.ndarray]:

@@ -115,7 +115,7 @@ def build_loader(
 
     Args:
         dataset: Images and labels.
-        batch_size: Images a batch in this process.
+        batch_size: Images per batch in this process.
         sampler: Which images, in which order; None for all of them in the order of the table.
         workers: Processes that load images; 0 loads in this process, None decides by the number
             of cores and of images.
@@ -169,8 +169,8 @@ def default_workers(num_images: int, batch_size: int) -> int:
     Starting a worker takes seconds where processes are spawned (Windows, macOS).
 
     Args:
-        num_images: Images an epoch.
-        batch_size: Images a batch.
+        num_images: Images per epoch.
+        batch_size: Images per batch.
 
     Example:
         >>> default_workers(num_images=100, batch_size=64)
@@ -208,7 +208,7 @@ class _EpochBatches(Sampler[list[Draw]]):
         shared = sampler.num_draws // sampler.num_replicas
         if shared == 0:
             raise ConfigError(
-                f"{sampler.num_draws} images an epoch are too few for {sampler.num_replicas} "
+                f"{sampler.num_draws} images per epoch are too few for {sampler.num_replicas} "
                 "processes; use fewer processes."
             )
         if drop_last and shared < batch_size:

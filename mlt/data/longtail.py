@@ -80,7 +80,7 @@ def select_published(
 
     Which images are drawn depends here on the order in which CPython's ``set`` yields small
     integers, and that in turn on how each set came about. This is why the function keeps Python
-    sets, one a class, adds and removes one image at a time, and must not be tidied up: with
+    sets, one per class, adds and removes one image at a time, and must not be tidied up: with
     another container, or with the same sets updated in bulk, the draw is another one. For new data
     use :func:`select_pareto`.
 

@@ -119,7 +119,7 @@ PUBLISHED = {split.name: split for split in (COCO_MLT, VOC_MLT)}
 def mismatches_with(published: PublishedSplit, part: LabelTable) -> list[str]:
     """In what a training set differs from a published one, in sentences; none if it is the same.
 
-    Compared are the number of images, of images a class, and the digest of the ids.
+    Compared are the number of images, of images per class, and the digest of the ids.
 
     Example:
         >>> part = LabelTable.from_lists([1], ["1.jpg"], ["cat"], [[0]])

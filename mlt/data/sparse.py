@@ -41,7 +41,7 @@ def csr_from_pairs(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]
 
 
 def csr_from_lists(lists: Iterable[Sequence[int]], shape: tuple[int, int]) -> csr_array:
-    """Boolean CSR array with one list of column indices a row.
+    """Boolean CSR array with one list of column indices per row.
 
     Raises:
         DataError: If there are not ``shape[0]`` lists, or an index is not in 0..``shape[1] - 1``.
@@ -73,7 +73,7 @@ def canonical(matrix: Any, shape: tuple[int, int], name: str) -> csr_array:
     try:
         array.check_format(full_check=True)
     except ValueError as error:
-        raise DataError(f"{name} are no valid sparse array: {error}") from error
+        raise DataError(f"{name} are not a valid sparse array: {error}") from error
     if array.dtype != np.bool_:
         array = array.astype(np.bool_)
     if not array.has_canonical_format or not bool(np.all(array.data)):

@@ -115,7 +115,7 @@ class Split:
 
         Raises:
             MissingFileError: If there is no such file.
-            DataError: If it is no split, of another version, or was changed by hand.
+            DataError: If it is not a split, of another version, or was changed by hand.
         """
         path = Path(path)
         if not path.is_file():

@@ -127,7 +127,7 @@ def full_split(table: LabelTable, name: str = "full", sources: Iterable[str | Pa
 
 
 def read_image_ids(file: str | Path) -> list[str]:
-    """Read a text file of image ids, one a line; blank lines are skipped.
+    """Read a text file of image ids, one per line; blank lines are skipped.
 
     Raises:
         MissingFileError: If the file does not exist.
@@ -139,10 +139,10 @@ def read_image_ids(file: str | Path) -> list[str]:
     try:
         ids = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError:
-        raise DataError(f"{file} is not text; expected one image id a line") from None
+        raise DataError(f"{file} is not text; expected one image id per line") from None
     ids = [image_id for image_id in ids if image_id]
     if not ids:
-        raise DataError(f"{file} has no image id; expected one a line")
+        raise DataError(f"{file} has no image id; expected one per line")
     return ids
 
 
@@ -178,5 +178,5 @@ def _like_ids_of(table: LabelTable, image_ids: Sequence[int] | Sequence[str]) ->
     # int() would read "2008_000002" as a number.
     wrong = next((i for i in image_ids if not str(i).lstrip("-").isdecimal()), None)
     if wrong is not None:
-        raise DataError(f"the image ids of this data set are integers, but {wrong!r} is none")
+        raise DataError(f"the image ids of this data set are integers, but {wrong!r} is not one")
     return [int(i) for i in image_ids]

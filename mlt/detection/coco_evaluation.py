@@ -129,7 +129,8 @@ def evaluate_coco(
         DataError: If a file is not COCO, or detections and test set do not belong together.
 
     Warns:
-        UserWarning: If the annotations are LVIS's, which need LVIS's evaluation.
+        UserWarning: If the annotations are LVIS's, which need LVIS's evaluation; or if detections
+            are left out since the annotations do not list their category.
 
     Example:
         >>> truth = {

@@ -7,6 +7,7 @@ looks at the first detection only to see what all of them are.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -44,8 +45,11 @@ def read_results(
     Raises:
         MissingFileError: If the file does not exist.
         ConfigError: If the results are in no such form.
-        DataError: If a detection lacks a field, has another image or category than the test set, or
+        DataError: If a detection lacks a field, is of an image that is not in the test set, or has
             a score or box that is not finite.
+
+    Warns:
+        UserWarning: If detections are left out since the test set does not list their category.
 
     Example:
         >>> prediction = {"boxes": np.array([[1, 1, 5, 3]]), "scores": [0.5], "labels": [7]}
@@ -55,6 +59,7 @@ def read_results(
     """
     images, categories = set(image_ids), set(category_ids)
     found = []
+    unlisted: list[int] = []
     for place, given in enumerate(_detections(results, iou_type)):
         where = f"Detection {place}"
         absent = [k for k in ("image_id", "category_id", "score") if k not in given]
@@ -62,16 +67,21 @@ def read_results(
             raise DataError(f"{where} has no {' and no '.join(absent)}; it has {', '.join(given)}.")
         if given["image_id"] not in images:
             raise DataError(f"{where} is of image {given['image_id']}, not one of the test set.")
-        if given["category_id"] not in categories:
-            raise DataError(
-                f"{where} has the category {given['category_id']}, which the annotations do not "
-                "list. Labels must be the category ids of the annotation file."
-            )
+        if given["category_id"] not in categories:  # such as an unused id that a head has
+            unlisted.append(given["category_id"])
+            continue
         if not math.isfinite(given["score"]):
             raise DataError(f"{where} has the score {given['score']}.")
         shape = _box(given, where) if iou_type == "bbox" else _mask(given, where)
         kept = {key: given[key] for key in ("image_id", "category_id", "score")}
         found.append({**kept, **shape, "id": place + 1, "iscrowd": 0})
+    if unlisted:
+        warnings.warn(
+            f"{len(unlisted)} of {len(unlisted) + len(found)} detections are left out: they have a "
+            f"category that the annotations do not list, for example {unlisted[0]}. Labels must be "
+            "the category ids of the annotation file.",
+            stacklevel=3,
+        )
     return found
 
 

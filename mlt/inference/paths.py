@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mlt.data.formats.csv import csv_rows
+from mlt.data.formats.csv_table import csv_rows
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["IMAGE_SUFFIXES", "find_images"]

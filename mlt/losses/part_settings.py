@@ -64,7 +64,9 @@ ClassScheme: TypeAlias = Literal["column", "positive", "instance", "by_class", "
 
 REFERENCE_SCHEMES = ("by_class", "average_w", "average_n", "min_n")
 
-StartEpoch: TypeAlias = NonNegativeInt
+StartEpoch: TypeAlias = Annotated[
+    NonNegativeInt, Field(description="Epoch, counted from 0, from which this part is on.")
+]
 Beta: TypeAlias = Annotated[float, Field(ge=0, lt=1)] | Literal["auto"]
 """Of the effective number of samples; see `mlt.losses.class_weights.resolve_beta`."""
 Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -105,6 +107,7 @@ class Margin(Settings):
 
     name: Literal["margin"]
     margin: float = 1.0
+    """What is subtracted."""
     start_epoch: StartEpoch = 0
 
 
@@ -122,7 +125,7 @@ class ClassMargin(Settings):
 
 Adjustment: TypeAlias = Annotated[
     NoAdjustment | PriorShift | NegativeTolerant | Margin | ClassMargin,
-    Field(discriminator="name"),
+    Field(discriminator="name", description="What is done to the logits first."),
 ]
 
 
@@ -140,6 +143,7 @@ class Focal(Settings):
 
     name: Literal["focal"]
     gamma: NonNegativeFloat = 2.0
+    """How little an easy label counts; 0 is cross entropy."""
     alpha: Probability | None = None
     """Weight of positives, 1 - alpha that of negatives; none: both 1."""
 
@@ -149,7 +153,9 @@ class Asymmetric(Settings):
 
     name: Literal["asymmetric"]
     gamma_pos: NonNegativeFloat = 1.0
+    """How little an easy positive counts."""
     gamma_neg: NonNegativeFloat = 4.0
+    """How little an easy negative counts."""
     clip: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Negatives of a smaller probability than this cost nothing."""
     detached: bool = False
@@ -161,11 +167,17 @@ class RobustAsymmetric(Settings):
 
     name: Literal["robust_asymmetric"]
     gamma_pos: NonNegativeFloat = 0.0
+    """How little an easy positive counts."""
     gamma_neg: NonNegativeFloat = 4.0
+    """How little an easy negative counts."""
     clip: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Negatives of a smaller probability than this cost nothing."""
     lamb: Annotated[float, Field(ge=1)] = 1.5
+    """lambda of the negatives' Hill-like factor (lambda - p) p^2."""
     epsilon_pos: float = 1.0
+    """e1: e1 (1 - p) is taken off the cost of a positive."""
     epsilon_pos_pow: float = -2.5
+    """e2: (e2 / 2) (1 - p)^2 is taken off the cost of a positive."""
 
 
 class Hill(Settings):
@@ -173,7 +185,9 @@ class Hill(Settings):
 
     name: Literal["hill"]
     gamma: NonNegativeFloat = 2.0
+    """How little an easy positive counts."""
     lamb: Annotated[float, Field(ge=1)] = 1.5
+    """lambda of the negatives' cost (lambda - p) p^2."""
 
 
 class Polynomial(Settings):
@@ -181,13 +195,16 @@ class Polynomial(Settings):
 
     name: Literal["polynomial"]
     epsilon: float = 2.0
+    """Coefficient of the first polynomial term."""
     gamma: NonNegativeFloat = 0.0
+    """Of the focal loss it is added to; 0 is cross entropy."""
     alpha: Probability | None = None
+    """Weight of positives, 1 - alpha that of negatives; none: both 1."""
 
 
 Focusing: TypeAlias = Annotated[
     NoFocusing | Focal | Asymmetric | RobustAsymmetric | Hill | Polynomial,
-    Field(discriminator="name"),
+    Field(discriminator="name", description="What a label costs, given its adjusted logit."),
 ]
 
 
@@ -222,6 +239,7 @@ class Inverse(_ClassWeighting):
     scheme: ClassScheme = "column"
     """Where the weight of a class goes; see `Scheme`."""
     power: NonNegativeFloat = 1.0
+    """1 for inverse frequency, 0.5 for its root, 0 for equal weights."""
     offset: NonNegativeFloat = 0.0
     """Added to the (scaled) weights; 1 is the reading of the balanced asymmetric loss."""
 
@@ -252,8 +270,11 @@ class Rebalance(Settings):
 
     name: Literal["rebalance"]
     alpha: NonNegativeFloat = 0.1
+    """Least weight."""
     beta: float = 10.0
+    """Steepness of the sigmoid."""
     mu: float = 0.2
+    """Ratio r at which the sigmoid is one half."""
     normalise_rows: bool = False
     """Divide a row's weights by their largest."""
     start_epoch: StartEpoch = 0
@@ -281,5 +302,5 @@ class Federated(Settings):
 
 Weighting: TypeAlias = Annotated[
     NoWeighting | Inverse | PositiveWeight | EffectiveNumber | Rebalance | Equalization | Federated,
-    Field(discriminator="name"),
+    Field(discriminator="name", description="How much each label counts."),
 ]

@@ -55,6 +55,11 @@ Activation: TypeAlias = Literal["sigmoid", "softmax"]
 Reduction: TypeAlias = Literal["none", "mean", "sum", "batchmean"]
 """How elements become one number: kept; mean over known elements; sum; sum over number of rows."""
 
+_Reduced: TypeAlias = Annotated[
+    Reduction,
+    Field(description="How elements become a number: mean, sum, or batchmean, sum over rows."),
+]
+
 
 LabelSmoothing: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
@@ -74,7 +79,7 @@ class Composition(_SigmoidLoss):
     """Constant factor on the loss."""
     label_smoothing: LabelSmoothing = 0.0
     """e: costs are taken at the target y (1 - e) + e / 2; weights are those of y."""
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class TwoWay(_SigmoidLoss):
@@ -85,14 +90,14 @@ class TwoWay(_SigmoidLoss):
     """Temperature of the positives."""
     tn: PositiveFloat = 1.0
     """Temperature of the negatives."""
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class Zlpr(_SigmoidLoss):
     """Zero-bounded log-sum-exp loss (2208.02955): couples the labels of a row."""
 
     name: Literal["zlpr"]
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class SelfPaced(_SigmoidLoss):
@@ -104,11 +109,14 @@ class SelfPaced(_SigmoidLoss):
     change_epoch: NonNegativeInt = 1
     """Epoch from which the correction is on."""
     margin: float = 1.0
+    """Subtracted from the logit of a positive."""
     gamma: NonNegativeFloat = 2.0
+    """Focusing of positives and negatives."""
     scale: PositiveFloat = 1.0
+    """Constant factor on the loss."""
     label_smoothing: LabelSmoothing = 0.0
     """e: costs are taken at the target y (1 - e) + e / 2."""
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class EqualizationV2(_SigmoidLoss):
@@ -116,13 +124,16 @@ class EqualizationV2(_SigmoidLoss):
 
     name: Literal["eqlv2"]
     gamma: float = 12.0
+    """Steepness of the map from gradient ratio to weight."""
     mu: float = 0.8
+    """Gradient ratio at which a negative weighs one half."""
     alpha: NonNegativeFloat = 4.0
+    """How much more the positives of a class with few gradients weigh."""
     start_ratio: NonNegativeFloat = 100.0
     """Ratio of positive to negative gradient before anything was seen."""
     label_smoothing: LabelSmoothing = 0.0
     """e: costs are taken at the target y (1 - e) + e / 2."""
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class _SoftmaxLoss(Settings):
@@ -135,7 +146,7 @@ class ClassBalancedSoftmax(_SoftmaxLoss):
     name: Literal["cb_softmax"]
     beta: Beta = "auto"
     """0 weighs all classes alike, near 1 is inverse frequency; auto is (N - 1) / N of N images."""
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class LogitAdjustedSoftmax(_SoftmaxLoss):
@@ -144,14 +155,14 @@ class LogitAdjustedSoftmax(_SoftmaxLoss):
     name: Literal["logit_adjusted_softmax"]
     tau: float = 1.0
     """Strength of the shift."""
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class BalancedSoftmax(_SoftmaxLoss):
     """Softmax cross entropy of z + log(n) (Ren et al., NeurIPS 2020)."""
 
     name: Literal["balanced_softmax"]
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class LDAMSoftmax(_SoftmaxLoss):
@@ -162,7 +173,7 @@ class LDAMSoftmax(_SoftmaxLoss):
     """Margin of the rarest class."""
     s: PositiveFloat = 30.0
     """Factor on the logits."""
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 class Seesaw(_SoftmaxLoss):
@@ -175,7 +186,7 @@ class Seesaw(_SoftmaxLoss):
     """Strength of compensation."""
     floor: PositiveFloat = 0.01
     """Least probability of the true class to divide by."""
-    reduction: Reduction = "mean"
+    reduction: _Reduced = "mean"
 
 
 SigmoidLoss: TypeAlias = Composition | TwoWay | Zlpr | SelfPaced | EqualizationV2

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlt.data import LabelTable, read_csv
+from mlt.data.formats import csv_table
+from mlt.data.formats.csv_table import CsvTable
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 
@@ -23,7 +27,7 @@ def write(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def read_columns(file: Path, root: Any = ".", **options: Any) -> LabelTable:
-    """read_csv in the layout of one column a class."""
+    """read_csv in the layout of one column per class."""
     return read_csv(file, root, **{"labels_column": None, **options})
 
 
@@ -178,3 +182,32 @@ def test_round_trip(tmp_path_factory: Any, classes: list[str], paths: list[str],
     table = read_columns(file, ".")
     assert list(table.paths) == paths and list(table.class_names) == classes
     assert np.array_equal(table.targets(range(len(paths))), labels.reshape(-1, len(classes)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("ab|,;\n\r é1", max_size=40), st.sampled_from([",", ";"]))
+def test_arrow_reads_what_python_reads(text: str, delimiter: str) -> None:
+    """The fast way and the strict way give the same columns, or the same message."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "table.csv")
+        file.write_text(f"x{delimiter}y\n{text}", encoding="utf-8", newline="")
+        answers = []
+        for quotes in (True, False):
+            with mock.patch.object(csv_table, "_has_quotes", lambda _, quotes=quotes: quotes):
+                try:
+                    columns = CsvTable(file, delimiter).columns([1, 0, 1])
+                    answers.append([column.to_pylist() for column in columns])
+                except DataError as error:
+                    answers.append(str(error))
+    assert answers[0] == answers[1]
+
+
+def test_a_table_with_quotation_marks(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text('path,labels\n"a, b.jpg","cat|\ndog"\nc.jpg,\n', encoding="utf-8")
+    table = read_csv(file, tmp_path)
+    assert list(table.paths) == ["a, b.jpg", "c.jpg"]
+    assert table.targets([0, 1]).tolist() == [[1, 1], [0, 0]]
+    file.write_text('path,labels\n"a\n.jpg",cat\nc.jpg,cow\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"table\.csv, line 4: 'cow' is not among the 1 class"):
+        read_csv(file, tmp_path, class_names=["cat"])

@@ -166,7 +166,7 @@ def test_bad_indices_are_named() -> None:
         LabelTable.from_lists([1, "b"], ["a", "b"], ["x"], [[], []])  # type: ignore[list-item]
     broken = csr_array((np.ones(1, bool), [0], [0, 1, 1, 1]), shape=(3, 2))
     broken.indices[0] = 7
-    with pytest.raises(DataError, match="no valid sparse array"):
+    with pytest.raises(DataError, match="not a valid sparse array"):
         simple(labels=broken)
 
 
@@ -196,12 +196,12 @@ def test_load_explains_itself(tmp_path: Path) -> None:
     whole = file.read_bytes()
     for damaged in (b"", b"not a zip", whole[:-40], whole[:99] + b"?" + whole[100:]):
         file.write_bytes(damaged)
-        with pytest.raises(DataError, match="damaged or no label table"):
+        with pytest.raises(DataError, match="damaged or not a label table"):
             LabelTable.load(file)
     for value, message in (
         (np.array("mlt.LabelTable/9"), "this version reads mlt.LabelTable/1"),
         (np.array({"pickled": 1}, dtype=object), "allow_pickle=False"),
-        (np.array([1, 2]), "damaged or no label table"),
+        (np.array([1, 2]), "damaged or not a label table"),
     ):
         with file.open("wb") as stream:
             np.savez(stream, format=value)

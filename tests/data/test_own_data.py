@@ -215,7 +215,7 @@ def test_an_empty_part_is_named() -> None:
     ("attributes", "message"),
     [
         ({"targets": TARGETS[:4]}, r"targets has the shape \(4, 3\), but \(5, 3\) is expected"),
-        ({"targets": [0, 1, 2, 0, 1]}, r"the shape \(5,\), but \(5, 3\).*one row an image"),
+        ({"targets": [0, 1, 2, 0, 1]}, r"the shape \(5,\), but \(5, 3\).*one row per image"),
         ({"targets": [[0], [1, 2]]}, "targets cannot be made into an array"),
         ({"targets": [*TARGETS[:4], [0, 2, 0]]}, "targets of item 4 is 2 for 'dog', expected 0 to"),
         ({"targets": [[0, 0, -1.0], *TARGETS[1:]]}, "of item 0 is -1.0 for 'yeti'.*False in known"),
@@ -245,7 +245,7 @@ GOOD = (IMAGE, [1, 0, 0])
         ((Image.new("RGB", (4, 4)), [1, 0, 0]), "the image is a PIL.Image.Image, expected a tens"),
         ((np.zeros((3, 4, 4)), [1, 0, 0]), "the image is a numpy.ndarray, expected a tensor"),
         ((IMAGE, [1, 0]), r"the target has the shape \(2,\), but \(3,\) is expected for the 3"),
-        ((IMAGE, 2), r"the target has the shape \(\), but .* one number a class, 1 where"),
+        ((IMAGE, 2), r"the target has the shape \(\), but .* one number per class, 1 where"),
         ((IMAGE, [1, 0, 7]), "the target is 7 for 'yeti', expected 0 to 1"),
         ((IMAGE, torch.tensor([1, torch.nan, 0])), "the target is nan for 'dog'"),
         ((IMAGE, [1, 0, 0], [True]), r"known has the shape \(1,\)"),

@@ -162,7 +162,7 @@ def test_published_names_and_ids(caplog: Any) -> None:
     assert split.image_ids == (15, 10) and split.recipe["selection"] == "given ids"
     assert split.mismatches[1] == "3 classes, but the published split has 80"
     assert "not named as in COCO instances_train2017.json: only in coco_mlt: person" in caplog.text
-    with pytest.raises(DataError, match="data set are integers, but '2008_000002' is none"):
+    with pytest.raises(DataError, match="data set are integers, but '2008_000002' is not one"):
         build_published_split("coco_mlt", table, image_ids=["2008_000002"])
     with pytest.raises(DataError, match="1 of 2 image ids are not among the 6 images"):
         build_published_split("coco_mlt", table, image_ids=["10", "99"])

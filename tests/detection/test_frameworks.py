@@ -110,25 +110,12 @@ def test_messages_say_where_to_look() -> None:
 def test_only_the_framework_of_the_model_is_imported() -> None:
     lines = [
         "import sys, mlt.detection",
-        "assert 'torch' not in sys.modules",  # counts and evaluation need none
-        "mlt.detection.evaluate_coco, mlt.detection.class_counts_from_coco",
-        "assert 'torch' not in sys.modules",
         "from torch import nn",
         "try: mlt.detection.attach(nn.Linear(1, 1), None)",
         "except ValueError: pass",
         "found = {'torchvision', 'transformers', 'ultralytics', 'pycocotools'} & set(sys.modules)",
         "assert not found, found",
     ]
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
-
-
-def test_adapters_import_no_framework() -> None:
-    adapters = ("coco_evaluation", "frequency_report", "lvis", "mmdet", "transformers")
-    frameworks = {"accelerate", "lvis", "mmdet", "pycocotools", "torchvision", "transformers"}
-    lines = ["import sys, mlt.detection.ultralytics"]
-    lines += [f"import mlt.detection.{name}" for name in adapters]
-    lines.append(f"found = {frameworks | {'ultralytics'}} & set(sys.modules)")
-    lines.append("assert not found, found")
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 

@@ -168,9 +168,9 @@ def test_refusals(model: Any, settings: None) -> None:
         attach(model, create_loss("bce"))
     with pytest.raises(ConfigError):
         attach(model, create_loss("two_way", reduction="none"))
-    with pytest.raises(ConfigError, match="no model of Ultralytics"):
+    with pytest.raises(ConfigError, match="not a model of Ultralytics"):
         attach(SimpleNamespace(model=model), create_loss("bce", reduction="none"))
-    with pytest.raises(ConfigError, match="'focal' is no loss"):
+    with pytest.raises(ConfigError, match="'focal' is not a loss"):
         attach(model, "focal")
     with pytest.raises(ConfigError, match="no element-wise classification loss"):
         plug_criterion(SimpleNamespace(), create_loss("bce", reduction="none"))
@@ -195,7 +195,7 @@ def test_what_would_train_without_the_loss_is_refused(settings: None) -> None:
         trainer(overrides={"task": "segment"})
     with pytest.raises(ConfigError, match="task must be one of detect"):
         make_trainer(loss, task="classify")
-    with pytest.raises(ConfigError, match="None is no loss"):
+    with pytest.raises(ConfigError, match="None is not a loss"):
         make_trainer(None)
 
 

@@ -1,23 +1,24 @@
-"""CSV tables to a label table: class names in one column, or one column a class."""
+"""CSV tables to a label table: class names in one column, or one column per class."""
 
 from __future__ import annotations
 
-import csv
 import logging
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from mlt.data.columns import StringColumn, duplicates
+from mlt.data.formats.csv_table import CsvTable
 from mlt.data.labels import LabelTable
 from mlt.data.sparse import csr_from_runs
-from mlt.errors import ConfigError, DataError, MissingFileError
+from mlt.errors import ConfigError, DataError
 
-__all__ = ["Meaning", "csv_rows", "read_csv"]
+__all__ = ["Meaning", "read_csv"]
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ Meaning = Literal["negative", "positive", "unknown"]
 
 _MEANINGS = ("negative", "positive", "unknown")
 _NEGATIVE, _POSITIVE, _UNCERTAIN, _BLANK = range(4)
+_ROWS_AT_ONCE = 1 << 18
 
 
 def read_csv(
@@ -48,8 +50,8 @@ def read_csv(
         path,labels
         a.jpg,cat|dog
 
-    In the second, with ``labels_column=None``, there is one column a class, holding 1 (has the
-    class), 0 (has it not), -1 (uncertain) or nothing; ``1.0`` and the like are fine::
+    In the second, with ``labels_column=None``, there is one column per class, holding 1 (has the
+    class), 0 (does not have it), -1 (uncertain) or nothing; ``1.0`` and the like are fine::
 
         path,cat,dog
         a.jpg,1,-1
@@ -60,7 +62,7 @@ def read_csv(
         file: The CSV file, UTF-8, with or without byte order mark.
         image_root: The folder that the paths start from.
         path_column: Header of the column of image paths.
-        labels_column: Header of the column of class names; None for one column a class.
+        labels_column: Header of the column of class names; None for one column per class.
         separator: Between class names in ``labels_column``; space around names is dropped.
         id_column: Header of the column of image ids; the paths are the ids if None.
         class_names: C names, in the order of the label columns. None takes, in the first layout,
@@ -74,7 +76,7 @@ def read_csv(
 
     Raises:
         MissingFileError: If the file does not exist.
-        DataError: If a column is absent, an entry is no label, a row is too short or repeats an
+        DataError: If a column is absent, an entry is not a label, a row is too short or repeats an
             image; the message gives the line.
         ConfigError: If ``blank`` or ``uncertain`` is not one of the three meanings.
 
@@ -91,166 +93,78 @@ def read_csv(
             raise ConfigError(f"{name} must be one of {', '.join(_MEANINGS)}, got {meaning!r}")
     if labels_column is not None and blank == "positive":
         raise ConfigError("with labels_column, blank must be negative or unknown, got 'positive'")
-    rows = _Rows(Path(file), delimiter)
-    image = _ImageColumns(rows, path_column, id_column)
+    table = CsvTable(Path(file), delimiter)
+    path_at = table.position(path_column)
+    id_at = path_at if id_column is None else table.position(id_column)
     if labels_column is None:
         if class_names is None:
-            class_names = [c for c in rows.header if c not in (path_column, id_column)]
-        labels, known = _from_class_columns(rows, image, class_names, blank, uncertain)
+            class_names = [c for c in table.header if c not in (path_column, id_column)]
+        labels_at = [table.position(name) for name in class_names]
+        paths, ids, *cells = table.columns([path_at, id_at, *labels_at])
+        labels, known = _from_class_columns(table, cells, class_names, blank, uncertain)
     else:
+        remedy = "; for one column per class, set labels_column to null"
+        labels_at = [table.position(labels_column, remedy)]
+        paths, ids, cell = table.columns([path_at, id_at, *labels_at])
         labels, known, class_names = _from_names(
-            rows, image, labels_column, separator, class_names, blank
+            table, cell, labels_column, separator, class_names, blank
         )
-    paths, ids = image.finish()
-    return LabelTable(ids, paths, tuple(class_names), labels, known, Path(image_root))
+    if len(empty := np.flatnonzero(pc.equal(paths, "").to_numpy(zero_copy_only=False))):
+        raise DataError(f"{table.line(empty[0])}: the path is empty")
+    if id_column is not None:
+        _check_distinct(table, "path", paths)
+    names, root = tuple(class_names), Path(image_root)
+    try:
+        return LabelTable(StringColumn(ids), StringColumn(paths), names, labels, known, root)
+    except DataError:
+        _check_distinct(table, "path" if id_column is None else "image id", ids)
+        raise
 
 
-def csv_rows(file: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """Read the rows of a CSV file, header included, each with its line number.
-
-    Blank lines are skipped.
-
-    Args:
-        file: The file, UTF-8, with or without byte order mark.
-        delimiter: Between columns.
-
-    Raises:
-        DataError: If it is not UTF-8 or its quotes do not fit together; the message gives the line.
-    """
-    # utf-8-sig drops the byte order mark that spreadsheets write.
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, delimiter=delimiter, strict=True)
-        try:
-            for row in reader:
-                if row:
-                    yield reader.line_num, row
-        except csv.Error as error:
-            raise DataError(f"{file}, line {reader.line_num}: {error}") from None
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{file} is not UTF-8 near line {reader.line_num + 1} ({error}); save it as UTF-8"
-            ) from None
+def _check_distinct(table: CsvTable, kind: str, column: pa.Array) -> None:
+    """Refuse an image that is listed twice; says in which lines."""
+    if twice := duplicates(StringColumn(column)):
+        rows = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))
+        lines = table.lines(rows[:5].tolist())
+        raise DataError(
+            f"{table.file}: {len(twice)} {kind}s occur more than once, "
+            f"{twice[0]!r} in lines {', '.join(map(str, lines))}"
+        )
 
 
-class _Rows:
-    """The rows of a CSV file, each with its line number and of the width of the header."""
-
-    def __init__(self, file: Path, delimiter: str) -> None:
-        if not file.is_file():
-            raise MissingFileError(f"there is no CSV file {file}")
-        self.file = file
-        self.delimiter = delimiter
-        self.header = next(csv_rows(file, delimiter), (0, []))[1]
-        if not self.header:
-            raise DataError(f"{file} is empty; expected a header line")
-
-    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        rows = csv_rows(self.file, self.delimiter)
-        next(rows)
-        width = len(self.header)
-        for line, row in rows:
-            if len(row) != width:
-                raise DataError(
-                    f"{self.file}, line {line}: {len(row)} columns, but the header has {width}"
-                )
-            yield line, row
-
-    def position(self, column: str, remedy: str = "") -> int:
-        """The index of a column, which must be there once."""
-        count = self.header.count(column)
-        if count != 1:
-            amount = f"{count} columns" if count else "no column"
-            shown = ", ".join(map(repr, self.header[:20]))
-            raise DataError(
-                f"{self.file} has {amount} {column!r}; its columns, taken apart at "
-                f"{self.delimiter!r}, are {shown}{remedy}"
-            )
-        return self.header.index(column)
+_WRONG = 255
 
 
-class _ImageColumns:
-    """Collects path and id of each row."""
-
-    def __init__(self, rows: _Rows, path_column: str, id_column: str | None) -> None:
-        self.file = rows.file
-        self.path_at = rows.position(path_column)
-        self.id_at = None if id_column is None else rows.position(id_column)
-        self.paths: list[str] = []
-        self.ids: list[str] = []
-        self.lines: list[int] = []
-
-    def add(self, line: int, row: list[str]) -> None:
-        path = row[self.path_at]
-        if not path:
-            raise DataError(f"{self.file}, line {line}: the path is empty")
-        self.paths.append(path)
-        self.lines.append(line)
-        if self.id_at is not None:
-            self.ids.append(row[self.id_at])
-
-    def finish(self) -> tuple[StringColumn, StringColumn]:
-        """Paths and ids, each distinct."""
-        paths = self._distinct("path", self.paths)
-        return paths, paths if self.id_at is None else self._distinct("image id", self.ids)
-
-    def _distinct(self, kind: str, values: list[str]) -> StringColumn:
-        column = StringColumn.from_iterable(values)
-        if twice := duplicates(column):
-            lines = [line for value, line in zip(values, self.lines) if value == twice[0]]
-            raise DataError(
-                f"{self.file}: {len(twice)} {kind}s occur more than once, "
-                f"{twice[0]!r} in lines {', '.join(map(str, lines[:5]))}"
-            )
-        return column
-
-
-class _Codes(dict[str, int]):
-    """Entry as it stands in the file -> its code; spellings are learnt as they come."""
-
-    def __missing__(self, entry: str) -> int:
-        try:
-            value = float(entry) if entry.strip() else None
-        except ValueError:
-            value = np.nan
-        codes = {None: _BLANK, 0.0: _NEGATIVE, 1.0: _POSITIVE, -1.0: _UNCERTAIN}
-        if value not in codes:
-            raise KeyError(entry)
-        self[entry] = codes[value]
-        return self[entry]
+def _code(entry: str) -> int:
+    """What an entry of a class column is; ``_WRONG`` if it is not a label."""
+    try:
+        value = float(entry) if entry.strip() else None
+    except ValueError:
+        return _WRONG
+    return {None: _BLANK, 0.0: _NEGATIVE, 1.0: _POSITIVE, -1.0: _UNCERTAIN}.get(value, _WRONG)
 
 
 def _from_class_columns(
-    rows: _Rows,
-    image: _ImageColumns,
+    table: CsvTable,
+    cells: Sequence[pa.Array],
     class_names: Sequence[str],
     blank: Meaning,
     uncertain: Meaning,
 ) -> tuple[csr_array, csr_array | None]:
     if not class_names:
-        raise DataError(f"{rows.file} has no column that could be a class")
-    positions = [rows.position(name) for name in class_names]
-    # itemgetter with one position gives the bare entry.
-    pick = itemgetter(*positions) if len(positions) > 1 else lambda row: (row[positions[0]],)
-    codes = _Codes()
-    collected = bytearray()
-    for line, row in rows:
-        image.add(line, row)
-        try:
-            collected += bytes(map(codes.__getitem__, pick(row)))
-        except KeyError as error:
-            entry = error.args[0]
-            column = class_names[pick(row).index(entry)]
-            raise DataError(
-                f"{rows.file}, line {line}, column {column!r}: {entry!r} is not a label; expected "
-                f"1, 0, -1 or nothing. If this column is no class, give class_names; if it lists "
-                f"names of classes, give labels_column={column!r}"
-            ) from None
-    entries = np.frombuffer(collected, np.uint8).reshape(-1, len(class_names))
+        raise DataError(f"{table.file} has no column that could be a class")
+    entries = np.empty((len(cells[0]), len(cells)), np.uint8)
+    for column, cell in enumerate(cells):
+        spellings = cell.dictionary_encode()
+        codes = np.array([_code(entry) for entry in spellings.dictionary.to_pylist()], np.uint8)
+        entries[:, column] = codes[spellings.indices.to_numpy()]
+    if len(wrong := np.argwhere(entries == _WRONG)):
+        _refuse_entry(table, cells, class_names, *wrong[0])
     counts = np.bincount(entries.reshape(-1), minlength=4)
     log.info(
         "%s: %d images, %d classes; entries: %d positive, %d negative, "
         "%d uncertain (taken as %s), %d blank (taken as %s)",
-        rows.file,
+        table.file,
         len(entries),
         len(class_names),
         counts[_POSITIVE],
@@ -266,43 +180,51 @@ def _from_class_columns(
     return csr_array(positive), None if bool(known.all()) else csr_array(known)
 
 
+def _refuse_entry(
+    table: CsvTable, cells: Sequence[pa.Array], class_names: Sequence[str], row: int, column: int
+) -> NoReturn:
+    name, entry = class_names[column], cells[column][row].as_py()
+    raise DataError(
+        f"{table.line(row)}, column {name!r}: {entry!r} is not a label; expected "
+        f"1, 0, -1 or nothing. If this column is not a class, give class_names; if it lists "
+        f"names of classes, give labels_column={name!r}"
+    )
+
+
 def _from_names(
-    rows: _Rows,
-    image: _ImageColumns,
+    table: CsvTable,
+    cell: pa.Array,
     labels_column: str,
     separator: str,
     class_names: Sequence[str] | None,
     blank: Meaning,
 ) -> tuple[csr_array, csr_array | None, Sequence[str]]:
-    labels_at = rows.position(labels_column, "; for one column a class, set labels_column to null")
-    found: dict[str, int] = {name: c for c, name in enumerate(class_names or ())}
-    indices: list[int] = []
-    ends = [0]
-    for line, row in rows:
-        image.add(line, row)
-        for name in filter(None, map(str.strip, row[labels_at].split(separator))):
-            if class_names is not None and name not in found:
-                raise DataError(
-                    f"{rows.file}, line {line}: {name!r} is not among the {len(found)} class "
-                    f"names: {', '.join(list(found)[:20])}; is {separator!r} the separator?"
-                )
-            indices.append(found.setdefault(name, len(found)))
-        ends.append(len(indices))
-    columns, indptr = np.array(indices, np.int64), np.array(ends)
+    found, names, lengths = _split_names(cell, separator)
     if class_names is None:
-        class_names = sorted(found)
-        rank = {name: c for c, name in enumerate(class_names)}
-        columns = np.array([rank[name] for name in found], np.int64)[columns]
+        class_names = sorted(name for name in found if name)
     if not class_names:
-        raise DataError(f"{rows.file} has no class name in its column {labels_column!r}")
-    labels = csr_from_runs(columns, indptr, len(class_names))
+        raise DataError(f"{table.file} has no class name in its column {labels_column!r}")
+    column_of = {name: c for c, name in enumerate(class_names)}
+    # Nothing between two separators names no class: -1. What is not a class: -2.
+    columns_of = [-1 if not name else column_of.get(name, -2) for name in found]
+    columns = np.array(columns_of, np.int32)[names]
+    ends = np.cumsum(lengths, dtype=np.int64)
+    if len(wrong := np.flatnonzero(columns == -2)):
+        raise DataError(
+            f"{table.line(np.searchsorted(ends, wrong[0], side='right'))}: "
+            f"{found[names[wrong[0]]]!r} is not among the {len(class_names)} class names: "
+            f"{', '.join(class_names[:20])}; is {separator!r} the separator?"
+        )
+    named = np.concatenate([[0], np.cumsum(columns >= 0)])
+    indptr = named[np.concatenate([[0], ends])]
+    labels = csr_from_runs(columns[columns >= 0], indptr, len(class_names))
     filled = np.diff(indptr) > 0
     log.info(
         "%s: %d images, %d classes; %d labels, %d images without a class name (taken as %s)",
-        rows.file,
+        table.file,
         len(filled),
         len(class_names),
-        len(columns),
+        indptr[-1],
         int((~filled).sum()),
         blank,
     )
@@ -310,3 +232,16 @@ def _from_names(
         return labels, None, class_names
     known = np.repeat(filled[:, None], len(class_names), axis=1)
     return labels, csr_array(known), class_names
+
+
+def _split_names(cell: pa.Array, separator: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The different names of a column, which of them each entry lists, and how many it lists."""
+    found: dict[str, int] = {}
+    names, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    for first in range(0, len(cell), _ROWS_AT_ONCE):
+        listed = pc.split_pattern(cell[first : first + _ROWS_AT_ONCE], separator)
+        part = pc.utf8_trim_whitespace(listed.flatten()).dictionary_encode()
+        numbers = [found.setdefault(name, len(found)) for name in part.dictionary.to_pylist()]
+        names.append(np.array(numbers, np.int32)[part.indices.to_numpy()])
+        lengths.append(pc.list_value_length(listed).to_numpy())
+    return list(found), np.concatenate(names), np.concatenate(lengths)

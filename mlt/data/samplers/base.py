@@ -21,7 +21,7 @@ class EpochSampler(Sampler[int]):
 
     Args:
         num_images: Images in the table, N.
-        num_draws: Draws an epoch, over all processes.
+        num_draws: Draws per epoch, over all processes.
         seed: Fixes the draws, together with the epoch.
         num_replicas: Processes that share an epoch.
         rank: Which of them this is, from 0.
@@ -35,7 +35,7 @@ class EpochSampler(Sampler[int]):
     ) -> None:
         if num_images < 1 or num_draws < 1:
             raise ConfigError(
-                f"There is nothing to sample: {num_images} images, {num_draws} draws an epoch."
+                f"There is nothing to sample: {num_images} images, {num_draws} draws per epoch."
             )
         if not 0 <= rank < num_replicas:
             raise ConfigError(
@@ -82,7 +82,7 @@ class EpochSampler(Sampler[int]):
 
 
 class ShuffleSampler(EpochSampler):
-    """Every image once an epoch, in random order.
+    """Every image once per epoch, in random order.
 
     Args:
         num_images: Images in the table, N.

@@ -72,7 +72,7 @@ def image_weights(weighting: Weighting, table: LabelTable) -> np.ndarray:
     """The weight of each image under an instance weighting of the losses.
 
     Args:
-        weighting: Gives one weight a row.
+        weighting: Gives one weight per row.
         table: N images.
 
     Returns:

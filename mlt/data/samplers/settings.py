@@ -21,7 +21,7 @@ IMAGE_SCHEMES = ("instance", "average_w", "average_n", "min_n")
 
 
 class ShuffleSampler(Settings):
-    """Every image once an epoch, in random order."""
+    """Every image once per epoch, in random order."""
 
     name: Literal["shuffle"] = "shuffle"
 

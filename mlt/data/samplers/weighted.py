@@ -17,7 +17,7 @@ class WeightedSampler(EpochSampler):
 
     Args:
         weights: (N,) weights, not negative.
-        num_draws: Draws an epoch; None for N.
+        num_draws: Draws per epoch; None for N.
         seed: Fixes the draws, together with the epoch.
         num_replicas: Processes that share an epoch.
         rank: Which of them this is.

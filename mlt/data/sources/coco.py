@@ -23,7 +23,9 @@ class CocoPart(Settings):
     """One COCO annotation file and the folder of its images, both relative to the root."""
 
     annotations: str
+    """The annotation file (JSON)."""
     images: str
+    """The folder of its images."""
 
 
 class CocoData(OwnDataSettings):
@@ -31,7 +33,9 @@ class CocoData(OwnDataSettings):
 
     name: Literal["coco"]
     train: CocoPart
+    """Images to train on."""
     test: CocoPart
+    """Images that the results are of."""
     validation: CocoPart | None = None
     """Images to watch training on and to choose the best epoch by; null watches the test images."""
     min_image_size: int = Field(0, ge=0)

@@ -24,7 +24,7 @@ class CocoMltData(PublishedSettings):
     root: UserPath = "data/coco"
     """Folder that holds annotations/, train2017/ and val2017/."""
     image_ids: UserPath | None = None
-    """The published list of training ids, one a line; exactly these images are then used."""
+    """The published list of training ids, one per line; exactly these images are then used."""
 
     def source(self, cache: Path | None = None) -> CocoMltSource:
         """What reads this data."""

@@ -24,7 +24,7 @@ class VocMltData(PublishedSettings):
     root: UserPath = "data/VOCdevkit"
     """Folder that holds VOC2012/ and VOC2007/."""
     image_ids: UserPath | None = None
-    """A list of training ids, one a line, instead of the split built by the published recipe."""
+    """A list of training ids, one per line, instead of the split built by the published recipe."""
 
     def source(self, cache: Path | None = None) -> VocMltSource:
         """What reads this data."""

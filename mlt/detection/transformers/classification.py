@@ -98,7 +98,7 @@ def _value(
         raise ConfigError(
             f"Logits have shape {tuple(logits.shape)}, labels "
             f"{None if labels is None else tuple(labels.shape)}: give a row of 0 and 1 per image, "
-            'one value per class (problem_type="multi_label_classification").'
+            'one for each class (problem_type="multi_label_classification").'
         )
     labels = labels.to(logits.device)
     known = labels != UNKNOWN
