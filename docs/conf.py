@@ -41,7 +41,7 @@ python_maximum_signature_line_length = 88
 add_module_names = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_custom_sections = [("Shape", "params_style")]
+napoleon_custom_sections = [("Options", "params_style"), ("Warns", "params_style")]
 
 # Pages are Markdown; the two notebooks have no output in the repository and are executed here.
 myst_enable_extensions = ["colon_fence", "dollarmath"]

@@ -38,7 +38,7 @@ NOT_RUN = {
     "pip install": "installs",
     "make": "installs, trains or tests for minutes",
     "mypy": "`make types` runs it",
-    "ruff check": "`make lint` runs it",
+    "ruff": "`make lint` runs it",
     "python -m pytest": "`make tests` runs it",
     "mlt train digits_mlt_cb_focal": "trains for a minute",
     "mlt train my.yaml --set data.root=data/own output=runs/mine": "trains for minutes",
