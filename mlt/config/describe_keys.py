@@ -76,8 +76,8 @@ def describe_keys(settings: type[Settings] = Config, path: str = "") -> list[Sec
             continue
         where = f"{path}.{name}" if path else name
         keys.append(Key(where, _type_name(field.annotation), _default(field), _text(field)))
-        for form in _settings_in(field.annotation):
-            inner += describe_keys(form, where)
+        for part in _settings_in(field.annotation):
+            inner += describe_keys(part, where)
     form = f"name: {name_of_form}" if name_of_form else ""
     section = Section(path, form, _summary(settings), tuple(keys))
     return list(dict.fromkeys([section, *inner]))  # forms of `data` share sections

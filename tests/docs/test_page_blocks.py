@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import glob
 import importlib
+import re
 import shlex
 import warnings
 from collections.abc import Iterator
@@ -79,6 +80,13 @@ def test_blocks_name_a_language_that_is_run_or_plain_text() -> None:
         document = Document.parse(str(page), CodeBlockParser(r".+", evaluator=lambda _: None))
         found = {fence_language(document, example) for example in document.examples()}
         assert found <= known, page
+
+
+def test_every_block_that_is_skipped_says_why() -> None:
+    skips = [line for page in PAGES for line in page.read_text().splitlines() if "skip:" in line]
+    assert [
+        line for line in skips if not re.fullmatch(r"""<!-- skip: next "[^"]+" -->""", line)
+    ] == []
 
 
 def fence_language(document: Document, example: Example) -> str:
