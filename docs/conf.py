@@ -36,6 +36,7 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_typehints_format = "short"
 autodoc_member_order = "groupwise"
+autodoc_default_options = {"exclude-members": "preset, written_out"}  # told in the class's text
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 add_module_names = False

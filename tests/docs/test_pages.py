@@ -35,6 +35,12 @@ def test_notebooks_are_kept_without_output(notebook: Path) -> None:
     assert {c["execution_count"] for c in cells} == {None}
 
 
+def test_the_reference_of_the_losses_is_complete() -> None:
+    page = (REPOSITORY / "docs" / "api" / "losses.md").read_text()
+    named = set(re.findall(r"^.. auto(?:class|function):: (\w+)$", page, re.MULTILINE))
+    assert named == set(mlt.losses.__all__)
+
+
 def test_the_reference_names_everything_that_import_mlt_gives() -> None:
     page = (REPOSITORY / "docs" / "api" / "mlt.md").read_text()
     assert [
