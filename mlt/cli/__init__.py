@@ -66,13 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     module.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parsed = parser.parse_args(rest)
+    parsed, unknown = parser.parse_known_args(rest)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{_missing_set(parsed, unknown)}")
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("mlt").setLevel(logging.INFO)  # other packages keep to warnings
     # A warning is for the user here, who has no use for the line of code that gave it.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     tune_process()
     return _guarded(module.run, parsed)
+
+
+def _missing_set(parsed: argparse.Namespace, unknown: Sequence[str]) -> str:
+    """A hint at ``--set``, where KEY=VALUE stands without it."""
+    values = [word for word in unknown if "=" in word and not word.startswith("-")]
+    return f"; did you mean --set {' '.join(values)}?" if values and "overrides" in parsed else ""
 
 
 def _guarded(run, arguments: argparse.Namespace) -> int:  # type: ignore[no-untyped-def]

@@ -132,10 +132,13 @@ def _find(path: Path) -> Path:
     name = path.name.removesuffix(".yaml").removesuffix(".yml")
     if name in shipped and str(path.parent) in (".", "configs"):
         return shipped[name]
-    close = difflib.get_close_matches(name, shipped, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
+    beside = [str(file) for file in sorted(path.parent.glob("*.y*ml"))]
+    close = difflib.get_close_matches(str(path), beside, n=1)
+    close = close or difflib.get_close_matches(name, shipped, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
     raise MissingFileError(
-        f"no configuration {path}: {hint}These ship with mlt: {', '.join(shipped)}"
+        f"no configuration {path}: there is no such file, nor does mlt come with one of that "
+        f"name{hint} (it comes with {', '.join(shipped)})"
     )
 
 
