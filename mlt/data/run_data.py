@@ -15,6 +15,7 @@ from mlt.data.settings import (
     DataConfig,
 )
 from mlt.data.split import Split
+from mlt.errors import MissingFileError
 
 __all__ = ["Data", "fit_together", "load_data", "training_split"]
 
@@ -53,9 +54,15 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
     split, train = training_split(config, cache)
     test = source.test(train.class_names)
     validation = source.validation(train.class_names)
+    missing = []
     for name, part in (("training", train), ("validation", validation), ("test", test)):
         if part is not None:
-            source.check(part, name)
+            try:
+                source.check(part, name)
+            except MissingFileError as error:
+                missing.append(str(error))
+    if missing:
+        raise MissingFileError("\n  ".join(missing))
     return fit_together(train, test, validation, split)
 
 

@@ -71,6 +71,14 @@ def test_the_number_of_each_kind_is_logged(tmp_path: Path, caplog: Any) -> None:
     )
 
 
+def test_classes_that_differ_in_capitals_are_warned_about(tmp_path: Path, caplog: Any) -> None:
+    file = write(tmp_path, "path,labels\na.jpg,Cat|dog\nb.jpg,cat\n")
+    assert read_csv(file, tmp_path).class_names == ("Cat", "cat", "dog")
+    assert [r.message for r in caplog.records if r.levelno == logging.WARNING] == [
+        f"{file}: are the classes 'Cat' and 'cat' one class?"
+    ]
+
+
 @pytest.mark.parametrize("spelling", ["1", "1.0", " 1", "+1", "1e0", "1.00"])
 def test_spellings_of_one(tmp_path: Path, spelling: str) -> None:
     table = read_columns(write(tmp_path, f"path,x\na,{spelling}\nb,-0.0\nc, \n"), ".")
@@ -137,6 +145,11 @@ def test_marks_line_ends_delimiters_and_empty_lines(tmp_path: Path, text: str) -
             "path,labels\na,cat;dog\n",
             {"labels_column": "labels", "class_names": ["cat", "dog"]},
             r"line 2: 'cat;dog' is not among the 2 class names: cat, dog; is '\|' the separator",
+        ),
+        (
+            "path,labels\na,crss\n",
+            {"labels_column": "labels", "class_names": ["cross", "star"]},
+            r"'crss' is not among .*: cross, star; did you mean 'cross'\? Or is '\|' the",
         ),
     ],
 )

@@ -71,6 +71,17 @@ def test_validation_tables(images: Path) -> None:
         load_data(data_config(**values))
 
 
+def test_absent_images_of_all_parts_are_reported_at_once(images: Path) -> None:
+    for part in ("train", "test"):
+        with (images / f"{part}.csv").open("a") as table:
+            table.write(f"\nabsent_{part}.png,cat")
+    config = data_config(name="csv", root=str(images), train="train.csv", test="test.csv")
+    with pytest.raises(MissingFileError) as caught:
+        load_data(config)
+    assert "absent_train.png" in str(caught.value)
+    assert "absent_test.png" in str(caught.value)
+
+
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 @pytest.mark.parametrize("columns", [False, True])
 def test_a_table_without_rows_is_named(images: Path, part: str, columns: bool) -> None:

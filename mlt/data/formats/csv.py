@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -202,6 +203,8 @@ def _from_names(
     found, names, lengths = _split_names(cell, separator)
     if class_names is None:
         class_names = sorted(name for name in found if name)
+        for alike in _alike_but_for_case(class_names):
+            log.warning("%s: are the classes %s one class?", table.file, alike)
     if not class_names:
         raise DataError(f"{table.file} has no class name in its column {labels_column!r}")
     column_of = {name: c for c, name in enumerate(class_names)}
@@ -210,10 +213,13 @@ def _from_names(
     columns = np.array(columns_of, np.int32)[names]
     ends = np.cumsum(lengths, dtype=np.int64)
     if len(wrong := np.flatnonzero(columns == -2)):
+        unknown = found[names[wrong[0]]]
+        close = get_close_matches(unknown, class_names, n=1, cutoff=0.75)
         raise DataError(
             f"{table.line(np.searchsorted(ends, wrong[0], side='right'))}: "
-            f"{found[names[wrong[0]]]!r} is not among the {len(class_names)} class names: "
-            f"{', '.join(class_names[:20])}; is {separator!r} the separator?"
+            f"{unknown!r} is not among the {len(class_names)} class names: "
+            f"{', '.join(class_names[:20])}; "
+            f"{f'did you mean {close[0]!r}? Or ' if close else ''}is {separator!r} the separator?"
         )
     named = np.concatenate([[0], np.cumsum(columns >= 0)])
     indptr = named[np.concatenate([[0], ends])]
@@ -232,6 +238,14 @@ def _from_names(
         return labels, None, class_names
     known = np.repeat(filled[:, None], len(class_names), axis=1)
     return labels, csr_array(known), class_names
+
+
+def _alike_but_for_case(class_names: Sequence[str]) -> Iterator[str]:
+    """The classes that differ in nothing but capitals, as they come from tables typed by hand."""
+    spellings: dict[str, list[str]] = {}
+    for name in class_names:
+        spellings.setdefault(name.casefold(), []).append(name)
+    return (" and ".join(map(repr, names)) for names in spellings.values() if len(names) > 1)
 
 
 def _split_names(cell: pa.Array, separator: str) -> tuple[list[str], np.ndarray, np.ndarray]:
