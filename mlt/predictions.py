@@ -60,7 +60,12 @@ class Predictions:
         targets = as_array(self.targets)
         known = None if self.known is None else as_array(self.known)
         counts = None if self.class_counts is None else as_counts(self.class_counts)
-        n, c = targets.shape if targets.ndim == 2 else (-1, -1)
+        if targets.ndim != 2:
+            raise DataError(
+                f"targets have the shape {targets.shape}, expected (N, C): for each image a row "
+                "with a 1 for each class that it has and a 0 for each other"
+            )
+        n, c = targets.shape
         shapes = {
             "logits": (logits.shape, (n, c)),
             "image_ids": (ids.shape, (n,)),

@@ -36,6 +36,11 @@ def test_a_target_is_0_or_1_where_it_is_known(tmp_path: Path, wrong: float) -> N
         assert predictions.targets.tolist() == [[True, False], [False, True]]
 
 
+def test_targets_that_are_class_numbers_are_explained() -> None:
+    with pytest.raises(DataError, match=r"targets have the shape \(2,\), expected \(N, C\)"):
+        make(targets=np.array([0, 1]))
+
+
 def test_logits_are_float32_in_memory_as_in_the_file(tmp_path: Path) -> None:
     predictions = make(logits=np.array([[0.1, -1], [2, 0.5]]))
     assert predictions.logits.dtype == np.float32
