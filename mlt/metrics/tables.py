@@ -143,6 +143,11 @@ def tuned_table(tuned: TunedDecision) -> str:
         f"rates and ECE in percent over {rates.images} images, each half decided by what was tuned "
         "on the other"
     )
+    if check.after.log_loss > check.before.log_loss:
+        lines.append(
+            "the calibration makes the log loss worse: on so few images, --calibration temperature "
+            "or none may suit better"
+        )
     return "\n".join(lines)
 
 

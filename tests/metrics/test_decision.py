@@ -64,6 +64,15 @@ def test_tuning_helps_on_images_it_has_not_seen(predictions: Predictions) -> Non
     assert f"{100 * tuned.reliability.after.ece:.2f}" in printed
 
 
+def test_a_calibration_that_harms_is_said(predictions: Predictions) -> None:
+    tuned = tune_decision(predictions)
+    assert "makes the log loss worse" not in tuned_table(tuned)
+    check = replace(
+        tuned.reliability, before=tuned.reliability.after, after=tuned.reliability.before
+    )
+    assert "makes the log loss worse" in tuned_table(replace(tuned, reliability=check))
+
+
 def test_a_rare_class_with_logits_elsewhere_is_still_given() -> None:
     """Weights and margins move the logits of rare classes far below those of the others."""
     rng = np.random.default_rng(0)
