@@ -102,7 +102,8 @@ class RunFolder:
         if self.worth_keeping and not (resume or overwrite):
             raise OutputExistsError(
                 f"output: {self.path} holds an earlier run; --resume continues it, --overwrite "
-                "replaces it, --output names another folder"
+                "replaces it (from Python: resume=True, overwrite=True), --output names another "
+                "folder"
             )
 
     def recover(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlt.cli.split_tables import split_summary
 from mlt.config import Config, dump_config
 from mlt.engine.setup import prepare
+from mlt.run_folder import RunFolder
 
 __all__ = ["describe"]
 
@@ -35,7 +36,7 @@ def describe(config: Config) -> str:
         dump_config(config).rstrip(),
         "",
         split_summary(setup.data.split, setup.class_counts),
-        *setup.data.notes,
+        *setup.notes,
         "",
         *([] if validation is None else [f"validation     {len(validation)} images"]),
         f"test images    {len(setup.data.test)}",
@@ -47,7 +48,13 @@ def describe(config: Config) -> str:
             for group in groups
         ),
         f"steps          {epochs} epochs of {updates} updates = {epochs * updates:,}",
-        f"output         {config.output}",
+        f"output         {config.output}{_earlier_run(config)}",
         "dry run: nothing was trained",
     ]
     return "\n".join(lines)
+
+
+def _earlier_run(config: Config) -> str:
+    if not RunFolder(config.output).worth_keeping:
+        return ""
+    return ", which holds an earlier run: --resume continues it, --overwrite replaces it"

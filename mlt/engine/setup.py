@@ -73,6 +73,19 @@ class Setup:
         """Optimizer updates of one epoch."""
         return _updates(len(self.train_loader), self.config.training.accumulate)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about data and schedule before training."""
+        warmup = self.config.schedule.warmup_updates
+        updates = self.config.training.epochs * self.updates_per_epoch
+        if not 0 < updates <= warmup:
+            return self.data.notes
+        return (
+            *self.data.notes,
+            f"warning: schedule.warmup_updates is {warmup}, but the run has {updates} updates: "
+            "it never reaches its learning rate; lower it, or train longer",
+        )
+
 
 def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup:
     """Build everything; read-only apart from the cache and embedded data that are not there yet.

@@ -117,6 +117,7 @@ def train(
             if resume:
                 _check_same_split(setup, folder)
                 setup.training.load_state_dict(load_training_state(folder.state, setup.device))
+                _check_not_past_the_end(setup, folder)
             write_text_atomic(folder.config, dump_config(config))
             if described := own.describe():
                 write_json_atomic(folder.handed_over, described)
@@ -130,9 +131,20 @@ def train(
             ):
                 for key in described:
                     logger.info("%s: handed over from Python, not from the configuration", key)
-                for note in setup.data.notes:
-                    logger.info("%s", note)
+                for note in setup.notes:
+                    warns = note.startswith("warning")  # is seen where no logging is set up too
+                    logger.log(logging.WARNING if warns else logging.INFO, "%s", note)
                 return _train(setup, folder, stop, [log_epoch, *([on_epoch] if on_epoch else [])])
+
+
+def _check_not_past_the_end(setup: Setup, folder: RunFolder) -> None:
+    """Refuse to call weights those of fewer epochs than they were trained for."""
+    trained, wanted = setup.training.position.epoch, setup.config.training.epochs
+    if trained > wanted:
+        raise ConfigError(
+            f"training.epochs is {wanted}, but the run in {folder.path} has trained {trained} "
+            "epochs; give as many or more, or another output"
+        )
 
 
 def _train(

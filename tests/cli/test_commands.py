@@ -76,7 +76,11 @@ def test_output_and_overwrite(
     assert main([*arguments, "training.epochs=0"]) == 0
     capsys.readouterr()
     assert main([*arguments, "training.epochs=0"]) == 2
-    assert "--resume continues it, --overwrite replaces it" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "--resume continues it, --overwrite replaces it" in error
+    assert "resume=True, overwrite=True" in error
+    assert main([*arguments, "seed=0", "--dry-run"]) == 0
+    assert "a: b, which holds an earlier run" in capsys.readouterr().out
     assert main([*arguments, "training.epochs=0", "--overwrite"]) == 0
 
 
@@ -92,11 +96,30 @@ def test_configs_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> N
     assert "properties" in json.loads(capsys.readouterr().out)
 
 
+def exit_code(arguments: list[str]) -> int:
+    """Of `main`, or what argparse leaves with."""
+    try:
+        return main(arguments)
+    except SystemExit as leaving:
+        assert isinstance(leaving.code, int)
+        return leaving.code
+
+
+def test_a_file_beside_is_what_a_typing_error_meant(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = config.with_name(f"{config.stem}e.yaml")
+    assert main(["train", str(wrong)]) == 2
+    assert f"did you mean {config}?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["trian"], "no command 'trian'; did you mean 'train'?"),
-        (["train", "absent.yaml"], "no configuration absent.yaml"),
+        (["train", "absent.yaml"], "no configuration absent.yaml: there is no such file"),
+        (["train", "digits_mlt_bec"], "did you mean digits_mlt_bce?"),
+        (["train", "x.yaml", "seed=1", "data.root=d"], "did you mean --set seed=1 data.root=d?"),
         (["evaluate"], "give either CONFIG and --checkpoint"),
         (["evaluate", "x.yaml", "--predictions", "p.npz"], "give either CONFIG and --checkpoint"),
         (["evaluate", "--predictions", "absent.npz"], "no predictions file absent.npz"),
@@ -107,7 +130,7 @@ def test_configs_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> N
 def test_mistakes_in_the_command(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments) == 2
+    assert exit_code(arguments) == 2
     error = capsys.readouterr().err
     assert expected in error
     assert "Traceback" not in error

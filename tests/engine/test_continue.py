@@ -16,7 +16,7 @@ from mlt.engine import loop as loop_module
 from mlt.engine import train as train_module
 from mlt.engine.compare import Plan, plan_runs, train_missing
 from mlt.engine.train import train
-from mlt.errors import OutputExistsError, TrainingError
+from mlt.errors import ConfigError, OutputExistsError, TrainingError
 from mlt.run_folder import RunFolder
 
 
@@ -69,6 +69,19 @@ def test_results_of_an_earlier_end_go_when_training_goes_on(
     monkeypatch.undo()
     train(longer, resume=True)
     assert finished.metrics.exists() and finished.recorded_epochs() == 4
+
+
+def test_a_run_is_not_resumed_to_an_epoch_that_it_has_passed(
+    values: dict[str, Any],
+) -> None:
+    values["training"]["epochs"] = 2
+    train(parse_config(values))
+    folder = RunFolder(values["output"])
+    before = content(folder)
+    values["training"]["epochs"] = 1
+    with pytest.raises(ConfigError, match=r"training\.epochs is 1, but .* has trained 2 epochs"):
+        train(parse_config(values), resume=True)
+    assert content(folder) == before
 
 
 def test_results_of_fewer_epochs_are_not_taken_for_finished(

@@ -41,3 +41,14 @@ def test_a_shift_that_comes_later_is_not_made_up_for(tiny_values: dict[str, Any]
     setup = prepare(parse_config({**tiny_values, "loss": loss}), None)
     odds = torch.tensor([math.log(p / (1 - p)) for p in setup.class_counts.prior])
     torch.testing.assert_close(setup.training.model.head[-1].bias.detach(), odds)
+
+
+@pytest.mark.parametrize(("warmup", "warned"), [(0, False), (3, False), (4, True)])
+def test_a_warmup_that_outlasts_the_run_is_warned_about(
+    tiny_values: dict[str, Any], warmup: int, warned: bool
+) -> None:
+    tiny_values["schedule"] = {"name": "cosine", "warmup_updates": warmup}
+    tiny_values["training"] |= {"epochs": 1, "batch_size": 12}
+    setup = prepare(parse_config(tiny_values), None)
+    assert setup.updates_per_epoch == 4
+    assert any("never reaches its learning rate" in note for note in setup.notes) == warned
