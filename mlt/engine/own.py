@@ -119,34 +119,34 @@ class OwnLoss(nn.Module):
             tell(epoch)
 
 
-def check_loss(loss: nn.Module, num_classes: int) -> None:
+def check_loss(loss: nn.Module, num_classes: int, device: torch.device) -> None:
     """Show a loss two rows, so that one that cannot be trained with is refused at the start.
 
     Args:
-        loss: On the CPU; a copy of it is tried where it can be copied.
+        loss: On the device; a copy of it is tried where it can be copied.
         num_classes: C.
+        device: Where to compute.
 
     Raises:
         ConfigError: If it fails, or does not return one number that depends on the logits.
     """
     name = _name(loss.function if isinstance(loss, OwnLoss) else loss)
-    logits = torch.zeros(2, num_classes, requires_grad=True)
-    targets = torch.zeros(2, num_classes)
+    logits = torch.zeros(2, num_classes, device=device, requires_grad=True)
+    targets = torch.zeros(2, num_classes, device=device)
     targets[:, 0] = 1
     try:
         tried = copy.deepcopy(loss)  # some remember what they were shown
-    except TypeError:  # a generator, for example, cannot be copied
+    except (TypeError, RuntimeError):  # a generator, for example, cannot be copied
         tried = loss
-    with torch.random.fork_rng(devices=[]):
-        try:
-            value = tried(logits, targets)
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise ConfigError(
-                f"loss: {name} could not be called on logits and targets of shape "
-                f"(2, {num_classes}): {type(error).__name__}: {error}"
-            ) from error
+    try:
+        value = tried(logits, targets)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"loss: {name} could not be called on logits and targets of shape "
+            f"(2, {num_classes}): {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(value, Tensor) or value.numel() != 1:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +91,8 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
     data = load_data(config.data, cache) if own.data is None else own_data(own.data)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
     class_counts = data.train.class_counts(limits)
-    loss = own.loss or build_loss(config.loss, class_counts)
-    check_loss(loss, class_counts.num_classes)
+    loss = (own.loss or build_loss(config.loss, class_counts)).to(device)
+    check_loss(loss, class_counts.num_classes, device)
     seed_everything(config.seed)
     model = own.model or build_model(
         config.model,
@@ -99,7 +100,7 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
         prior=_starting_share(loss, class_counts.prior),
         image_size=config.transforms.size,
     )
-    if own.model is not None:
+    if not isinstance(model, Classifier):
         _check_own_model(config)
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
     mean, std = input_normalisation(model, config.model)
@@ -111,7 +112,7 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
     optimizer = build_optimizer(config.optimizer, model)
     training = Training(
         model=model,
-        loss=loss.to(device),
+        loss=loss,
         optimizer=optimizer,
         scheduler=build_scheduler(
             config.schedule,
@@ -189,7 +190,9 @@ def _starting_share(loss: nn.Module, prior: np.ndarray) -> np.ndarray:
     """The shares at which sigmoids start, so that the loss sees each class at its prior (C,)."""
     if not isinstance(loss, ElementwiseLoss):
         return prior
-    return torch.sigmoid(loss.adjustment.undo(prior_logits(prior).double())).numpy()
+    # On a copy: the loss is on its device, which may not have float64.
+    adjustment = copy.deepcopy(loss.adjustment).cpu()
+    return torch.sigmoid(adjustment.undo(prior_logits(prior).double())).numpy()
 
 
 def _try(
@@ -197,18 +200,18 @@ def _try(
 ) -> None:
     """Show the model one image, so that a size it cannot take is found before training."""
     size, name = config.transforms.size, config.model.backbone
-    shape: tuple[int, ...] = (3, size, size)
-    model_name = f"{name} cannot take images of {size} x {size} pixels"
+    image, problem = None, f"transforms.size: {name} cannot take images of {size} x {size} pixels"
     if isinstance(loader.dataset, ItemDataset):
-        image = loader.dataset[Draw(0, 0)].image
-        shape = shape if image is None else tuple(image.shape)
+        image = loader.dataset[Draw(0, 0)].image  # None if it cannot be read
+    if image is None:
+        image = torch.zeros(3, size, size)
     if not isinstance(model, Classifier) or isinstance(loader.dataset, ItemDataset):
-        model_name = f"the model cannot take images of shape {shape}"
+        problem = f"model: it cannot take images of shape {tuple(image.shape)}, {image.dtype}"
     try:
         with torch.no_grad():
-            logits = model.eval()(torch.zeros(1, *shape, device=device))
+            logits = model.eval()(torch.zeros_like(image, device=device)[None])
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        raise ConfigError(f"transforms.size: {model_name}: {error}") from error
+        raise ConfigError(f"{problem}: {error}") from error
     if not isinstance(logits, torch.Tensor) or logits.shape != (1, num_classes):
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ConfigError(
