@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint format types tests clean
+.PHONY: help install train test lint format types tests docs clean
 
 help:  ## Show this help.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ install: $(VENV)/installed  ## Make .venv and install mlt into it, editable.
 train: $(VENV)/installed  ## Install, then train and evaluate on the embedded data (digits_mlt).
 	$(BIN)/python tools/train.py configs/digits_mlt_cb_focal.yaml --overwrite
 
-test: lint types tests  ## Everything CI runs: lint, format check, types, doctests, tests, coverage.
+test: lint types docs tests  ## Everything CI runs: lint, format check, types, docs, doctests, tests, coverage.
 
 lint: $(VENV)/installed-dev  ## Check style and format.
 	$(BIN)/ruff check .
@@ -30,6 +30,9 @@ types: $(VENV)/installed-dev  ## Check types.
 
 tests: $(VENV)/installed-dev  ## Run all tests and doctests, slow ones too, with coverage.
 	$(BIN)/python -m pytest --numprocesses=2 --doctest-modules --cov --cov-report=term
+
+docs: $(VENV)/installed-dev  ## Build the documentation into build/docs; a warning is an error.
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
 clean:  ## Remove what was installed and built; runs and data stay.
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

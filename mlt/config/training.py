@@ -36,6 +36,7 @@ class ScheduleConfig(Settings):
     """How the learning rate goes; warm-up is linear and counts optimizer updates."""
 
     name: Literal["cosine", "multistep", "constant"] = "cosine"
+    """After the warm-up: fall to `min_lr` as half a cosine, in steps at `milestones`, or not."""
     milestones: tuple[float, ...] = ()
     """Epochs after which the rate is multiplied by `decay_rate` (multistep only)."""
     decay_rate: float = Field(0.1, gt=0)

@@ -1,0 +1,182 @@
+"""Every Python, YAML and shell block of README and pages is run, in the order of the page."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import glob
+import importlib
+import re
+import shlex
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+import matplotlib as mpl
+import pytest
+from sybil import Document, Example
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
+
+from mlt.cli import COMMANDS, main
+from mlt.config import parse_config
+from mlt.config.load import load_config
+from mlt.config.yaml_text import parse_yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [page for page in PAGES if "generated" not in page.parts]
+
+# Shell lines that are not run, by how they begin, with the reason. Of these, too, the arguments of
+# our own commands are parsed. A line that is not here is run.
+NOT_RUN = {
+    "git clone": "needs the network",
+    "cd mlt": "needs the clone",
+    "python -m venv": "installs",
+    "source .venv/bin/activate": "needs the environment that is made by hand",
+    "pip install": "installs",
+    "make": "installs, trains or tests for minutes",
+    "mypy": "`make types` runs it",
+    "ruff": "`make lint` runs it",
+    "python -m pytest": "`make tests` runs it",
+    "mlt train digits_mlt_cb_focal": "trains for a minute",
+    "mlt train my.yaml --set data.root=data/own output=runs/mine": "trains for minutes",
+    "mlt train my.yaml --set data.root=data/own --output runs/mine --resume": "trains for minutes",
+    "mlt compare": "trains for minutes",
+    "mlt report runs/digits/*-seed*": "needs what `mlt compare` trained",
+    "mlt tune": "needs a run of the recipe, which trains for minutes",
+    "mlt evaluate my.yaml": "needs a run of the recipe, which trains for minutes",
+    "mlt export": "takes more than ten seconds; tests/inference/test_export.py exports",
+    "python tools/report.py runs/bce-seed*": "needs what `mlt compare` trained",
+    "python tools/train.py configs/coco_mlt": "needs COCO's photographs",
+    "python tools/train.py configs/voc_mlt": "needs VOC's photographs",
+    "python tools/evaluate.py configs/voc_mlt": "needs VOC's photographs",
+    "python tools/evaluate.py --predictions runs/voc_mlt": "needs VOC's photographs",
+    "python tools/build_split.py coco-mlt": "needs COCO's annotations",
+    "python tools/build_split.py voc-mlt": "needs VOC's annotations",
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+@pytest.mark.usefixtures("workplace")
+def test_every_block_runs(page: Path) -> None:
+    mpl.use("agg")
+    for example in blocks(page):
+        with contextlib.suppress(SkipTest):
+            example.evaluate()
+
+
+def test_every_reason_is_needed() -> None:
+    lines = [line for page in PAGES for line in shell_lines_of(page)]
+    unused = [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)]
+    assert not unused
+
+
+def test_blocks_name_a_language_that_is_run_or_plain_text() -> None:
+    known = {"python", "bash", "yaml", "text", "{eval-rst}", "{toctree}", "{include}"}
+    for page in PAGES:
+        document = Document.parse(str(page), CodeBlockParser(r".+", evaluator=lambda _: None))
+        found = {fence_language(document, example) for example in document.examples()}
+        assert found <= known, page
+
+
+def test_every_block_that_is_skipped_says_why() -> None:
+    skips = [line for page in PAGES for line in page.read_text().splitlines() if "skip:" in line]
+    assert [
+        line for line in skips if not re.fullmatch(r"""<!-- skip: next "[^"]+" -->""", line)
+    ] == []
+
+
+def fence_language(document: Document, example: Example) -> str:
+    opening = document.text[example.start :].partition("\n")[0]
+    return (opening.strip().strip("`").split() or [""])[0]
+
+
+def blocks(page: Path) -> Iterator[Example]:
+    """The blocks of a page, from top to bottom; Python shares one namespace."""
+    parsers: list[Any] = [
+        CodeBlockParser("python", run_python),
+        CodeBlockParser("yaml", run_yaml),
+        CodeBlockParser("bash", run_shell),
+        SkipParser(),
+    ]
+    return iter(Document.parse(str(page), *parsers).examples())
+
+
+def run_python(example: Example) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PythonEvaluator()(example)
+
+
+def run_yaml(example: Example) -> None:
+    """Sections of a configuration must be valid in one."""
+    whole = load_config("digits_mlt_bce").model_dump(mode="json")
+    parse_config(whole | parse_yaml(example.parsed), source=example.path)
+
+
+def run_shell(example: Example) -> None:
+    for line in shell_lines(example.parsed):
+        run_line(line)
+
+
+def run_line(line: str) -> None:
+    """Run a command of ours in this process: a new one would import torch for seconds each time."""
+    is_run = not any(line.startswith(start) for start in NOT_RUN)
+    words = shlex.split(line, comments=True)
+    words, target = (words[:-2], words[-1]) if ">" in words else (words, None)
+    command, arguments = our_command(words)
+    if command is None:
+        assert not is_run, f"{line!r} is not a command of ours: list it in NOT_RUN with the reason"
+        return
+    parse(command, arguments)
+    if not is_run:
+        return
+    with contextlib.ExitStack() as stack:
+        if target is not None:
+            file = stack.enter_context(Path(target).open("w"))
+            stack.enter_context(contextlib.redirect_stdout(file))
+        try:
+            code = main([command, *expanded(arguments)])
+        except SystemExit as end:  # --help
+            code = end.code
+    assert code == 0, line
+
+
+def our_command(words: list[str]) -> tuple[str | None, list[str]]:
+    """`mlt NAME ...` and `python tools/NAME.py ...`; None for all else."""
+    if words[0] == "mlt":
+        return words[1], words[2:]
+    if words[0] == "python" and words[1].startswith("tools/"):
+        assert (REPOSITORY / words[1]).is_file(), words[1]
+        return Path(words[1]).stem.replace("_", "-"), words[2:]
+    return None, []
+
+
+def parse(command: str, arguments: list[str]) -> None:
+    """Options that do not exist fail here."""
+    assert command in COMMANDS, command
+    module = importlib.import_module(f"mlt.cli.{command.replace('-', '_')}")
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    module.add_arguments(parser)
+    if "--help" not in arguments:
+        parser.parse_args(arguments)
+
+
+def expanded(words: list[str]) -> list[str]:
+    """Arguments with the patterns that a shell expands; it would leave those in quotes to us."""
+    return [found for word in words for found in (sorted(glob.glob(word)) or [word])]  # noqa: PTH207
+
+
+def shell_lines(text: str) -> list[str]:
+    lines = text.replace("\\\n", " ").splitlines()
+    commands = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [part.strip() for line in commands for part in line.split("&&")]
+
+
+def shell_lines_of(page: Path) -> list[str]:
+    parser = CodeBlockParser("bash", evaluator=lambda _: None)
+    examples = Document.parse(str(page), parser).examples()
+    return [line for example in examples for line in shell_lines(example.parsed)]
