@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +192,8 @@ def _check_own_model(model: nn.Module, config: Config) -> None:
             f"model: {odd[0]} of its state_dict() is not a tensor, and cannot be saved in a "
             "checkpoint; keep it out of the state (get_extra_state) or make it a buffer"
         )
+    if isinstance(model, Classifier):
+        return
     refused = {
         "training.head_only_epochs": config.training.head_only_epochs > 0,
         "optimizer.backbone_lr_scale": config.optimizer.backbone_lr_scale != 1,
@@ -207,7 +210,9 @@ def _starting_share(loss: nn.Module, prior: np.ndarray) -> np.ndarray:
     """The shares at which sigmoids start, so that the loss sees each class at its prior (C,)."""
     if not isinstance(loss, ElementwiseLoss):
         return prior
-    return torch.sigmoid(loss.adjustment.undo(prior_logits(prior).double())).numpy()
+    # On a copy: the loss is on its device, which may not have float64.
+    adjustment = copy.deepcopy(loss.adjustment).cpu()
+    return torch.sigmoid(adjustment.undo(prior_logits(prior).double())).numpy()
 
 
 def _try(

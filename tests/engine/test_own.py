@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from pathlib import Path
@@ -290,6 +291,56 @@ def test_settings_that_a_model_of_ones_own_cannot_follow(plain_values: dict[str,
     plain_values["optimizer"] = {"name": "sgd", "backbone_lr_scale": 0.1}
     with pytest.raises(ConfigError, match=r"optimizer\.backbone_lr_scale: a model of your own"):
         mlt.train(parse_config(plain_values), model=Net())
+
+
+def test_a_classifier_of_ones_own_can_follow_them(plain_values: dict[str, Any]) -> None:
+    plain_values["optimizer"] = {"name": "sgd", "backbone_lr_scale": 0.1}
+    plain_values["training"] |= {"head_only_epochs": 1}
+    config = parse_config(plain_values)
+    model = build_model(config.model, 4)
+    backbone = copy.deepcopy(model.backbone.state_dict())
+    mlt.train(config, model=model)
+    for name, parameter in model.backbone.named_parameters():
+        torch.testing.assert_close(parameter, backbone[name])
+
+
+class Words(Dataset):
+    """Images need not be floats of three channels: here each is twelve numbers of words."""
+
+    class_names = ("even", "small")
+
+    def __init__(self) -> None:
+        self.words = torch.randint(0, 100, (24, 12), generator=torch.Generator().manual_seed(0))
+        first = self.words[:, 0]
+        self.targets = torch.stack([first % 2 == 0, first < 50], 1).float()
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return self.words[row], self.targets[row]
+
+
+def test_the_trial_of_a_model_is_on_tensors_of_the_datas_own_type(config: Config) -> None:
+    model = nn.Sequential(nn.Embedding(100, 8), nn.Flatten(), nn.Linear(96, 2))
+    mlt.train(config, data={"train": Words(), "test": Words()}, model=model)
+    with pytest.raises(ConfigError, match=r"model: .* shape \(12,\)"):
+        mlt.train(
+            config, data={"train": Words(), "test": Words()}, model=nn.Linear(5, 2), overwrite=True
+        )
+
+
+def test_a_model_of_ones_own_may_have_any_attributes(config: Config) -> None:
+    model = Net()
+    model.mean, model.std = torch.zeros(1, 3, 1, 1), 1.0
+    mlt.train(config, model=model)
+
+
+def test_a_loss_that_cannot_be_copied_is_tried_itself(config: Config) -> None:
+    weight = torch.ones(4, requires_grad=True) * 2  # not a leaf: torch refuses to copy it
+    loss = nn.BCEWithLogitsLoss()
+    loss.more = weight
+    mlt.train(config, loss=loss)
 
 
 def test_the_command_line_says_how_such_a_run_is_resumed(
