@@ -128,9 +128,17 @@ def check_loss(loss: nn.Module, num_classes: int, device: torch.device) -> None:
         device: Where to compute.
 
     Raises:
-        ConfigError: If it fails, or does not return one number that depends on the logits.
+        ConfigError: If it fails, does not return one number that depends on the logits, or has
+            parameters to train.
     """
-    name = _name(loss.function if isinstance(loss, OwnLoss) else loss)
+    called = loss.function if isinstance(loss, OwnLoss) else loss
+    name = _name(called)
+    parameters = called.named_parameters() if isinstance(called, nn.Module) else ()
+    if learned := [key for key, value in parameters if value.requires_grad]:
+        raise ConfigError(
+            f"loss: {name} has parameters of its own, {', '.join(learned)}, which the optimizer "
+            "does not train; move them into the model, or turn requires_grad off"
+        )
     logits = torch.zeros(2, num_classes, device=device, requires_grad=True)
     targets = torch.zeros(2, num_classes, device=device)
     targets[:, 0] = 1

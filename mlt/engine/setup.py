@@ -108,7 +108,7 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
     train_loader = batches.of(
         "train", data.train, build_sampler(config.sampler, data.train, class_counts, config.seed)
     )
-    _try(model, train_loader, class_counts.num_classes, config, device)
+    _try(model, train_loader, class_counts.num_classes, config, device, own)
     optimizer = build_optimizer(config.optimizer, model)
     training = Training(
         model=model,
@@ -196,7 +196,12 @@ def _starting_share(loss: nn.Module, prior: np.ndarray) -> np.ndarray:
 
 
 def _try(
-    model: nn.Module, loader: Loader, num_classes: int, config: Config, device: torch.device
+    model: nn.Module,
+    loader: Loader,
+    num_classes: int,
+    config: Config,
+    device: torch.device,
+    own: Own,
 ) -> None:
     """Show the model one image, so that a size it cannot take is found before training."""
     size, name = config.transforms.size, config.model.backbone
@@ -205,7 +210,7 @@ def _try(
         image = loader.dataset[Draw(0, 0)].image  # None if it cannot be read
     if image is None:
         image = torch.zeros(3, size, size)
-    if not isinstance(model, Classifier) or isinstance(loader.dataset, ItemDataset):
+    if own.model is not None or isinstance(loader.dataset, ItemDataset):
         problem = f"model: it cannot take images of shape {tuple(image.shape)}, {image.dtype}"
     try:
         with torch.no_grad():

@@ -80,7 +80,11 @@ def save_checkpoint(
         state_dict: Weights and buffers of the model.
         info: What the file says about itself.
     """
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
+    # Copies: safetensors refuses tensors that share their memory, as those with two names do.
+    tensors = {
+        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, value in state_dict.items()
+    }
     values = asdict(info).items()
     metadata = {key: json.dumps(value) for key, value in values if value is not None}
     metadata["format"] = FORMAT

@@ -291,6 +291,20 @@ def test_a_model_of_ones_own_may_have_any_attributes(config: Config) -> None:
     mlt.train(config, model=model)
 
 
+def test_a_model_of_ones_own_may_call_one_part_by_two_names(config: Config) -> None:
+    model, again = Net(), Net()
+    model.head, again.head = model.classify, again.classify
+    summary = mlt.train(config, model=model)
+    assert mlt.evaluate(config, RunFolder(config.output).last, model=again).total == summary.total
+
+
+def test_a_loss_that_would_have_to_learn_itself_is_refused(config: Config) -> None:
+    loss = nn.BCEWithLogitsLoss()
+    loss.scale = nn.Parameter(torch.ones(()))
+    with pytest.raises(ConfigError, match=r"parameters of its own, scale, which .* does not train"):
+        mlt.train(config, loss=loss)
+
+
 def test_a_loss_that_cannot_be_copied_is_tried_itself(config: Config) -> None:
     weight = torch.ones(4, requires_grad=True) * 2  # not a leaf: torch refuses to copy it
     loss = nn.BCEWithLogitsLoss()
