@@ -19,6 +19,7 @@ import pytest
 from sybil import Document, Example
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
+from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
 from mlt.cli import COMMANDS, main
 from mlt.config import parse_config
@@ -76,9 +77,10 @@ def test_every_reason_is_needed() -> None:
 
 def test_blocks_name_a_language_that_is_run_or_plain_text() -> None:
     known = {"python", "bash", "yaml", "text", "{eval-rst}", "{toctree}", "{include}"}
+    fences = FencedCodeBlockLexer(language=r".*")
     for page in PAGES:
-        document = Document.parse(str(page), CodeBlockParser(r".+", evaluator=lambda _: None))
-        found = {fence_language(document, example) for example in document.examples()}
+        regions = fences(Document.parse(str(page)))
+        found = {region.lexemes["language"].partition(" ")[0] for region in regions}
         assert found <= known, page
 
 
@@ -87,11 +89,6 @@ def test_every_block_that_is_skipped_says_why() -> None:
     assert [
         line for line in skips if not re.fullmatch(r"""<!-- skip: next "[^"]+" -->""", line)
     ] == []
-
-
-def fence_language(document: Document, example: Example) -> str:
-    opening = document.text[example.start :].partition("\n")[0]
-    return (opening.strip().strip("`").split() or [""])[0]
 
 
 def blocks(page: Path) -> Iterator[Example]:

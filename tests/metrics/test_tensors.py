@@ -87,9 +87,10 @@ def test_logits_of_half_precision_are_not_kept(dtype: torch.dtype) -> None:
         Predictions.from_arrays(plain(LOGITS).to(dtype), TARGETS)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_tensor_on_a_gpu() -> None:
-    found = metrics.average_precision(plain(TARGETS).cuda(), plain(LOGITS).cuda().bfloat16())
+@pytest.mark.parametrize("device", ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+def test_a_tensor_on_any_device(device: str) -> None:
+    targets, logits = plain(TARGETS).to(device), plain(LOGITS).to(device)
+    found = metrics.average_precision(targets, logits.bfloat16())
     assert found.tolist() == metrics.average_precision(TARGETS, LOGITS).tolist()
 
 
