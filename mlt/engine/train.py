@@ -290,7 +290,8 @@ def _check_same(config: Config, folder: RunFolder) -> None:
     if refused:
         raise ConfigError(
             f"--resume: {', '.join(refused)} differ from the run in {folder.path} "
-            f"(see {folder.config}); start a new run for a new configuration"
+            f"(see {folder.config}, with which `mlt train {folder.config} --resume` goes on as it "
+            "began); start a new run for a new configuration"
         )
 
 
