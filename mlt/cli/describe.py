@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlt.cli.split_tables import split_summary
+from mlt.cli.split_tables import class_bars
 from mlt.config import Config, dump_config
 from mlt.engine.setup import prepare
 from mlt.run_folder import RunFolder
@@ -35,7 +35,7 @@ def describe(config: Config) -> str:
     lines = [
         dump_config(config).rstrip(),
         "",
-        split_summary(setup.data.split, setup.class_counts),
+        class_bars(setup.data.split.name, setup.class_counts),
         *setup.notes,
         "",
         *([] if validation is None else [f"validation     {len(validation)} images"]),

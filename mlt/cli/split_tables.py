@@ -8,13 +8,13 @@ from mlt.class_counts import ClassCounts
 from mlt.class_groups import GROUPS
 from mlt.data.split import Split
 
-__all__ = ["draws_table", "split_summary"]
+__all__ = ["class_bars", "draws_table", "split_summary"]
 
 BAR = 40
 
 
 def split_summary(split: Split, counts: ClassCounts) -> str:
-    """A table with a bar for each class, most frequent first, and a line for each group.
+    """Return :func:`class_bars`, classes without images, and whether it is the published split.
 
     Args:
         split: The split, for its name and whether it matches the published one.
@@ -23,9 +23,30 @@ def split_summary(split: Split, counts: ClassCounts) -> str:
     Returns:
         Text without a trailing newline.
     """
+    lines = [class_bars(split.name, counts)]
+    without = [counts.names[c] for c in np.flatnonzero(counts.counts == 0)]
+    if without:
+        lines.append(f"without any training image: {', '.join(without)}")
+    if split.matches_published is True:
+        lines.append("matches the published split: images, images per class and ids")
+    elif split.matches_published is False:
+        lines += ["does NOT match the published split:", *(f"  {m}" for m in split.mismatches)]
+    return "\n".join(lines)
+
+
+def class_bars(name: str, counts: ClassCounts) -> str:
+    """Return a bar for each class, most frequent first, and a line for each group.
+
+    Args:
+        name: The name of the split.
+        counts: The counts of its classes and the limits of the groups.
+
+    Returns:
+        Text without a trailing newline.
+    """
     width = max(map(len, counts.names))
     largest = max(int(counts.counts.max(initial=1)), 1)
-    lines = [f"{split.name}: {counts.total} training images, {counts.num_classes} classes"]
+    lines = [f"{name}: {counts.total} training images, {counts.num_classes} classes"]
     for c in np.argsort(-counts.counts, kind="stable"):
         n = int(counts.counts[c])
         # A class that has images always shows, however short its bar would be.
@@ -34,13 +55,6 @@ def split_summary(split: Split, counts: ClassCounts) -> str:
     for group in GROUPS:
         size = len(counts.groups[group])
         lines.append(f"{group}: {size} classes with {counts.limits.describe()[group]}")
-    without = [counts.names[c] for c in np.flatnonzero(counts.counts == 0)]
-    if without:
-        lines.append(f"without any training image: {', '.join(without)}")
-    if split.matches_published is True:
-        lines.append("matches the published split: images, images per class and ids")
-    elif split.matches_published is False:
-        lines += ["does NOT match the published split:", *(f"  {m}" for m in split.mismatches)]
     return "\n".join(lines)
 
 

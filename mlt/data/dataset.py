@@ -170,6 +170,8 @@ class ItemDataset(SampleDataset):
         except (OSError, UserError) as error:
             return Sample(row, None, *labels, f"{where} cannot be read: {error}")
         image, target, known = check_item(item, self.table.class_names, where)
+        if known is not None and known.all() and self.table.known is None:
+            known = None
         if known is not None and self.table.known is None:
             raise DataError(
                 f"{where} says which labels are known, but the data set, whose attribute `targets` "

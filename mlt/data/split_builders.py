@@ -178,5 +178,8 @@ def _like_ids_of(table: LabelTable, image_ids: Sequence[int] | Sequence[str]) ->
     # int() would read "2008_000002" as a number.
     wrong = next((i for i in image_ids if not str(i).lstrip("-").isdecimal()), None)
     if wrong is not None:
-        raise DataError(f"the image ids of this data set are integers, but {wrong!r} is not one")
+        raise DataError(
+            f"the image ids of this data set are integers, but {wrong!r} is not one; a file has "
+            "one per line, alone"
+        )
     return [int(i) for i in image_ids]

@@ -11,6 +11,7 @@ from .frameworks import (
 )
 from .frequency_report import (
     FrequencyReport as FrequencyReport,
+    GroupLimits as GroupLimits,
     ap_by_frequency as ap_by_frequency,
     frequency_table as frequency_table,
 )

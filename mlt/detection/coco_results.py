@@ -27,6 +27,10 @@ CocoResults: TypeAlias = (
 torchvision's detectors return: ``boxes`` (n, 4) as x1, y1, x2, y2 in pixels, ``scores`` and
 ``labels`` (n,), arrays or tensors on any device."""
 
+_BY_IMAGE_ID = (
+    " Predictions of torchvision's detectors go by image id: {image_id: model([image])[0], ...}."
+)
+
 
 def read_results(
     results: CocoResults,
@@ -64,7 +68,10 @@ def read_results(
         where = f"Detection {place}"
         absent = [k for k in ("image_id", "category_id", "score") if k not in given]
         if absent:
-            raise DataError(f"{where} has no {' and no '.join(absent)}; it has {', '.join(given)}.")
+            raise DataError(
+                f"{where} has no {' and no '.join(absent)}; it has {', '.join(given)}."
+                + (_BY_IMAGE_ID if "boxes" in given else "")
+            )
         if given["image_id"] not in images:
             raise DataError(f"{where} is of image {given['image_id']}, not one of the test set.")
         if given["category_id"] not in categories:  # such as an unused id that a head has

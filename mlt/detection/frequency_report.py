@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "LVIS_LIMITS",
     "FrequencyGroup",
     "FrequencyReport",
+    "GroupLimits",
     "ap_by_frequency",
     "frequency_table",
     "overall_report",
@@ -251,6 +253,11 @@ def _letters(evaluation: Any, category_ids: list[int], limits: GroupLimits) -> n
 def _image_counts(training: Any) -> Mapping[int, int]:
     if isinstance(training, Mapping) and "categories" not in training:
         return training
+    if not isinstance(training, (str, Path, Mapping)) and not hasattr(training, "dataset"):
+        raise ConfigError(
+            "Give training annotations, or a dictionary of training images by category id, not "
+            f"{type(training).__name__}."
+        )
     return category_images(read_coco_records(training))
 
 

@@ -164,7 +164,7 @@ def train_epoch(
 def _backward(
     training: Training, batch: Batch, config: TrainingConfig, device: torch.device, group_size: int
 ) -> float:
-    """Add the gradient of one batch; give its loss."""
+    """Add the gradient of one batch; return its loss."""
     # Images that cannot be read may leave none, or one, over which batch norm cannot normalise.
     if len(batch.indices) < min(2, config.batch_size):
         return 0.0

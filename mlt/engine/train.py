@@ -74,7 +74,8 @@ def train(
             every item for them. See :func:`mlt.data.own_data.own_parts`.
         model: Any module from images to logits (N, C).
         loss: Called as ``loss(logits, targets)``, or ``loss(logits, targets, known=mask)`` where
-            labels are not known; returns a number. One of `mlt.losses`, or your own.
+            labels are not known; returns a number. One of `mlt.losses`, or your own, whose
+            parameters are trained with the model's: without weight decay, at `optimizer.lr`.
         on_epoch: Called after each epoch with the dictionary that becomes its line of
             ``metrics.jsonl``. What it raises ends the run, which can then be resumed.
         resume: Continue the interrupted run in the folder; a finished one is only evaluated. Hand
@@ -301,7 +302,8 @@ def _check_same(config: Config, folder: RunFolder) -> None:
     if refused:
         raise ConfigError(
             f"--resume: {', '.join(refused)} differ from the run in {folder.path} "
-            f"(see {folder.config}); start a new run for a new configuration"
+            f"(see {folder.config}, with which `mlt train {folder.config} --resume` goes on as it "
+            "began); start a new run for a new configuration"
         )
 
 

@@ -28,7 +28,12 @@ from .precision_recall import (
     top_k as top_k,
 )
 from .ranking import RankingMetrics as RankingMetrics, ranking_metrics as ranking_metrics
-from .summary import ClassResult as ClassResult, Details as Details, Summary as Summary
+from .summary import (
+    ClassResult as ClassResult,
+    Details as Details,
+    GroupLimits as GroupLimits,
+    Summary as Summary,
+)
 from .tables import (
     class_table as class_table,
     decision_table as decision_table,

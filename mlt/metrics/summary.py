@@ -14,7 +14,7 @@ from mlt.metrics.ranking import RankingMetrics
 from mlt.metrics.text import bounds, percent
 from mlt.metrics.thresholds import plain_threshold
 
-__all__ = ["ClassResult", "Details", "Summary"]
+__all__ = ["ClassResult", "Details", "GroupLimits", "Summary"]
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,13 @@ def parameter_groups(
         head 1.0 0.01 1
         head.no_decay 1.0 0.0 1
     """
-    whole = not isinstance(model, Classifier)
-    backbone: nn.Module = model if not isinstance(model, Classifier) else model.backbone
+    backbone = model.backbone if isinstance(model, Classifier) else model
     exempt = _exempt_names(backbone)
     depths = _depths(backbone) if layer_decay is not None else {}
     deepest = max(depths.values(), default=0)
     groups: dict[str, dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        part, _, inner = ("model", "", name) if whole else name.partition(".")
+        part, _, inner = ("model", "", name) if backbone is model else name.partition(".")
         scale = head_lr_scale if part == "head" else backbone_lr_scale
         if not parameter.requires_grad or scale == 0:
             continue

@@ -25,7 +25,7 @@ class Images:
     """Image files by the rows of the predictions.
 
     Attributes:
-        paths: Row to file; empty where none is at hand.
+        paths: Row to file; empty where none is available.
         note: Why there is none; empty if there are.
     """
 
@@ -46,15 +46,15 @@ def find_images(run: Run) -> Images:
     try:
         data = parse_config(run.config, source=str(run.path / "config.yaml")).data
         if not Path(data.root).is_dir():
-            return Images({}, f"The images are not at hand: there is no folder {data.root}.")
+            return Images({}, f"The images are not available: there is no folder {data.root}.")
         names = run.predictions.class_names
         table = data.source().test(names)
         rows = table.find(run.predictions.image_ids.tolist()).tolist()
     except UserError as error:
-        return Images({}, f"The images are not at hand: {str(error).splitlines()[0]}")
+        return Images({}, f"The images are not available: {str(error).splitlines()[0]}")
     paths = {i: table.image_path(row) for i, row in enumerate(rows)}
     if not any(path.is_file() for path in paths.values()):
-        return Images({}, f"The images are not at hand: none is in {table.root}.")
+        return Images({}, f"The images are not available: none is in {table.root}.")
     return Images(paths)
 
 

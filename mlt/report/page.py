@@ -60,7 +60,7 @@ def write_report(
         output: The file.
         baseline: What the other methods are compared with: a method's name or a run's folder. By
             default the method of the first run.
-        thumbnails: Whether to embed the most wrong images, where the image files are at hand.
+        thumbnails: Whether to embed the most wrong images, where the image files are available.
 
     Returns:
         The file that was written.

@@ -124,6 +124,10 @@ def test_a_file_beside_is_what_a_typing_error_meant(
         (["evaluate", "x.yaml", "--predictions", "p.npz"], "give either CONFIG and --checkpoint"),
         (["evaluate", "--predictions", "absent.npz"], "no predictions file absent.npz"),
         (["build-split", "voc-mlt", "--output", "x.json"], "--root: say where the data"),
+        (
+            ["build-split", "voc-mlt", "--root", "nowhere", "--output", "x.json"],
+            "If you have it elsewhere: --set data.root=FOLDER (build-split: --root FOLDER)",
+        ),
         (["build-split", "pareto", "--output", "x.json"], "pareto needs --config, --coco or --csv"),
     ],
 )

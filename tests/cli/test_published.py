@@ -101,6 +101,14 @@ def test_a_list_with_a_foreign_id_is_refused(
     assert not (tmp_path / "x.json").exists()
 
 
+def test_a_dry_run_says_once_that_the_split_is_another(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = [f"data.root={shared / 'data' / 'coco-mini'}", "model.weights=none"]
+    assert main(["train", "coco_mlt_cb_focal", "--dry-run", "--set", *changes]) == 0
+    assert capsys.readouterr().out.count("but the published split has 1,909") == 1
+
+
 @pytest.mark.slow
 def test_the_coco_configuration_trains_on_a_small_coco(
     shared: Path,

@@ -292,6 +292,16 @@ def test_known_items_beside_targets_without_known() -> None:
         batches(items)
 
 
+def test_items_whose_labels_are_all_known() -> None:
+    """As a fully annotated test part beside a partly annotated training part."""
+    everywhere = [[True] * 3] * 5
+    items = Items(*((torch.zeros(3, 4, 4), t, k) for t, k in zip(TARGETS, everywhere)))
+    for dataset in (items, Own(targets=TARGETS, known=np.array(everywhere))):
+        assert [batch.known for batch in batches(dataset)] == [None] * 2
+    items.targets = TARGETS
+    assert [batch.known for batch in batches(items)] == [None] * 2
+
+
 # --- through the loader ---------------------------------------------------------------------------
 
 

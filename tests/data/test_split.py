@@ -164,6 +164,8 @@ def test_published_names_and_ids(caplog: Any) -> None:
     assert "not named as in COCO instances_train2017.json: only in coco_mlt: person" in caplog.text
     with pytest.raises(DataError, match="data set are integers, but '2008_000002' is not one"):
         build_published_split("coco_mlt", table, image_ids=["2008_000002"])
+    with pytest.raises(DataError, match="'10 0 62' is not one; a file has one per line, alone"):
+        build_published_split("coco_mlt", table, image_ids=["10 0 62"])
     with pytest.raises(DataError, match="1 of 2 image ids are not among the 6 images"):
         build_published_split("coco_mlt", table, image_ids=["10", "99"])
     with pytest.raises(DataError, match="more than once: 10"):

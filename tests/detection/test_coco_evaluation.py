@@ -19,7 +19,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mlt.class_groups import GroupLimits
-from mlt.detection import CocoEvaluation, evaluate_coco
+from mlt.detection import CocoEvaluation, class_counts_from_coco, evaluate_coco
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 # Boxes of 50 x 50 pixels are medium, of 10 x 10 small. Category, training images, what happens:
@@ -298,6 +298,7 @@ def changed(place: int, **fields: Any) -> list[dict[str, Any]]:
         (changed(0, bbox=[1, 2, 3]), DataError, "bbox of x, y, width and height"),
         (changed(0, bbox=[1, 2, 3, math.inf]), DataError, "bbox of x, y, width and height"),
         ([{"bbox": [0, 0, 1, 1]}], DataError, "no image_id and no category_id and no score"),
+        ([{"boxes": [], "scores": []}], DataError, "detectors go by image id: {image_id: model"),
         ([1, 2], ConfigError, "a list of dictionaries"),
         ({1: {"boxes": []}}, ConfigError, "must have boxes, scores and labels"),
         ({1: {"boxes": [[0, 0, 1, 1]], "scores": [], "labels": []}}, DataError, "1 boxes, 0 sco"),
@@ -307,6 +308,12 @@ def changed(place: int, **fields: Any) -> list[dict[str, Any]]:
 def test_wrong_results_are_refused(found: Any, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         evaluate_coco(truth(), found)
+
+
+def test_counts_of_boxes_are_no_frequencies() -> None:
+    counts: Any = class_counts_from_coco(truth())
+    with pytest.raises(ConfigError, match="training images by category id, not ClassCounts"):
+        evaluate_coco(truth(), FOUND, training=counts)
 
 
 def test_wrong_annotations_are_refused(tmp_path: Path) -> None:

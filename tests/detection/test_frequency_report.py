@@ -180,7 +180,7 @@ def test_refusals(coco_evaluation: Any) -> None:
         ap_by_frequency(coco_evaluation, limits=GroupLimits())
     with pytest.raises(ConfigError, match="accumulate"):
         ap_by_frequency(SimpleNamespace(eval={}))
-    with pytest.raises(ConfigError, match="loaded COCO or LVIS object, got list"):
+    with pytest.raises(ConfigError, match="training images by category id, not list"):
         ap_by_frequency(coco_evaluation, [5, 5, 5, 5])
     for category in coco_evaluation.cocoGt.dataset["categories"]:
         del category["frequency"]

@@ -336,13 +336,6 @@ def test_a_model_of_ones_own_may_have_any_attributes(config: Config) -> None:
     mlt.train(config, model=model)
 
 
-def test_a_loss_that_cannot_be_copied_is_tried_itself(config: Config) -> None:
-    weight = torch.ones(4, requires_grad=True) * 2  # not a leaf: torch refuses to copy it
-    loss = nn.BCEWithLogitsLoss()
-    loss.more = weight
-    mlt.train(config, loss=loss)
-
-
 def test_the_command_line_says_how_such_a_run_is_resumed(
     config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,7 +123,7 @@ def test_image_ids_may_be_hostile_too(make_run) -> None:
     ids = np.array([f'{i}"><script>alert(1)</script>.jpg' for i in range(32)])
     html = make_page(load_report([make_run("a", image_ids=ids)])).html
     assert Elements(html).count("script") == 2
-    assert "The images are not at hand" in html
+    assert "The images are not available" in html
 
 
 def test_what_is_absent_is_said(make_run, tiny_root: Path) -> None:

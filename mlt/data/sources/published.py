@@ -71,6 +71,6 @@ def how_to_get(archives: Sequence[str], layout: str, root: Path, missing: str) -
         f"data.root: there is no {missing} in {root}. This data set is not part of mlt; download\n"
         f"{listed}\n"
         f"  and unpack them so that the folder holds {layout}.\n"
-        "  If you have it elsewhere: --set data.root=FOLDER\n"
+        "  If you have it elsewhere: --set data.root=FOLDER (build-split: --root FOLDER)\n"
         "  To try mlt without it, on the embedded data: mlt train digits_mlt_cb_focal"
     )

@@ -44,7 +44,7 @@ class RegionsWithLoss(Attachment, RoIHeads):
     """Looks at the sampled labels and the logits as they pass, and puts the new loss in its place.
 
     torchvision calls its loss by name from the middle of `forward`, so it cannot be replaced there.
-    What it computes in vain is one cross entropy over the sampled regions, 512 an image.
+    What it computes unused is one cross entropy over the sampled regions, 512 per image.
     """
 
     def region_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
