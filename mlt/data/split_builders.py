@@ -179,7 +179,7 @@ def _like_ids_of(table: LabelTable, image_ids: Sequence[int] | Sequence[str]) ->
     wrong = next((i for i in image_ids if not str(i).lstrip("-").isdecimal()), None)
     if wrong is not None:
         raise DataError(
-            f"the image ids of this data set are integers, but {wrong!r} is not one; a file has one "
-            "per line, alone"
+            f"the image ids of this data set are integers, but {wrong!r} is not one; a file has "
+            "one per line, alone"
         )
     return [int(i) for i in image_ids]
