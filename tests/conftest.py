@@ -34,6 +34,13 @@ def judge_skip(report: pytest.CollectReport | pytest.TestReport) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, Any, Any]:
+    """Put back how NumPy prints, which Ultralytics changes when it is imported."""
+    with np.printoptions():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, Any, Any]:
     """Judge files that skip as a whole."""
     report = yield
