@@ -23,12 +23,18 @@ def as_array(values: ArrayLike) -> NDArray[Any]:
     Args:
         values: Anything that numpy takes, or a tensor.
 
+    Raises:
+        DataError: If lists are of different lengths.
+
     Example:
         >>> as_array([[1, 2]]).shape
         (1, 2)
     """
     if not hasattr(values, "detach"):
-        return np.asarray(values)
+        try:
+            return np.asarray(values)
+        except ValueError as error:  # lists of different lengths
+            raise DataError(f"this cannot be made into an array: {error}") from None
     tensor: Any = values.detach().cpu()
     try:
         return np.asarray(tensor)
@@ -57,7 +63,7 @@ def check_targets(
         (array([[ True, False]]), array([[ True, False]]))
     """
     truth = as_array(targets)
-    mask = None if known is None else as_array(known).astype(bool, copy=False)
+    mask = None if known is None else _as_mask(as_array(known))
     if truth.ndim != 2:
         raise DataError(f"{name} must be (N, C), one row per image; got {truth.shape}")
     if mask is not None and mask.shape != truth.shape:
@@ -79,6 +85,13 @@ def check_targets(
                 f"at image {start + row}, class {column}"
             )
     return result, mask
+
+
+def _as_mask(known: NDArray[Any]) -> NDArray[np.bool_]:
+    """Booleans of a mask of True and False, or 1 and 0."""
+    if known.dtype != bool and not np.isin(known, (0, 1)).all():
+        raise DataError("known must be True where a label was annotated and False where not")
+    return known.astype(bool, copy=False)
 
 
 def as_logits(logits: ArrayLike) -> NDArray[np.float32]:

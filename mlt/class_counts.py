@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -76,6 +77,8 @@ class ClassCounts(Sequence[float]):
 
     def _check_sizes(self) -> None:
         unit = self.unit or "images"
+        if self.total is not None and not isinstance(self.total, Integral):
+            raise ConfigError(f"num_images must be a whole number, not {self.total!r}.")
         if self.known is not None and (over := np.flatnonzero(self.counts > self.known)).size:
             c = int(over[0])
             raise ConfigError(
@@ -325,6 +328,8 @@ def _checked(values: npt.ArrayLike, name: str) -> np.ndarray:
         raise ConfigError(
             f"{name} must be a list of one number per class, not of shape {array.shape}."
         )
+    if not len(array):
+        raise ConfigError(f"{name} are empty; give one number per class.")
     if not np.isfinite(array).all() or (array < 0).any():
         raise ConfigError(
             f"{name} must be finite and not negative, not {str(array.tolist())[:60]}; check them."

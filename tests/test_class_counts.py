@@ -96,6 +96,9 @@ def test_prior() -> None:
         ([float("nan")], 4, None, "finite and not negative"),
         ([1, 2], 4, ["cat"], "2 class counts but 1 names"),
         ([[1]], 4, None, "one number per class"),
+        ([], 4, None, "Class counts are empty; give one number per class"),
+        ([1], "4", None, "num_images must be a whole number, not '4'"),
+        ([1], 4.5, None, "num_images must be a whole number, not 4.5"),
     ],
 )
 def test_impossible_counts(counts: Any, num_images: int, names: Any, message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         MissingFileError: If there is no such file; names the ones that ship.
         ConfigError: If anything is wrong; names every problem with its path in the YAML.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigError(
+            f"a configuration is named by a file, not by a {type(path).__name__}; for a dictionary "
+            "there is mlt.config.parse_config(values)"
+        )
     file = _find(Path(path))
     try:
         values = parse_yaml(file.read_text(encoding="utf-8"))

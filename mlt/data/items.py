@@ -23,8 +23,8 @@ def check_item(item: Any, class_names: Sequence[str], where: str) -> tuple[Tenso
         where: What the item is, for messages.
 
     Returns:
-        The image, a tensor as it came; the target, (C,) float32 in [0, 1]; which labels were
-        annotated, (C,) bool, or None.
+        The image, a tensor as it came but for its graph; the target, (C,) float32 in [0, 1]; which
+        labels were annotated, (C,) bool, or None.
 
     Raises:
         DataError: If it is anything else; says what it is and what to give instead.
@@ -58,7 +58,8 @@ def check_item(item: Any, class_names: Sequence[str], where: str) -> tuple[Tenso
     known = item[2] if len(item) == 3 else None
     if known is not None:
         known = torch.from_numpy(known_array(known, shape, f"{where}: known"))
-    return image, torch.from_numpy(target), known
+    # A tensor with a graph could not leave a worker, which would wait for ever.
+    return image.detach(), torch.from_numpy(target), known
 
 
 def target_array(
@@ -76,6 +77,12 @@ def target_array(
         DataError: If the shape is another, or a value is NaN or outside [0, 1]; names the first.
     """
     targets = _array(values, what)
+    if targets.dtype.kind not in "biuf":
+        raise DataError(
+            f"{what} must be numbers in [0, 1], got {_shown(values, targets)}: expected the shape "
+            f"{shape}, one number for each of the {len(class_names)} class_names, 1 where the "
+            "image has the class"
+        )
     if targets.shape != shape:
         expected = "one number per class, 1 where the image has it" if len(shape) == 1 else (
             "one row per image and one column per class, 1 where the image has it"
@@ -84,8 +91,6 @@ def target_array(
             f"{what} has the shape {targets.shape}, but {shape} is expected for the "
             f"{len(class_names)} class_names: {expected}"
         )
-    if targets.dtype.kind not in "biuf":
-        raise DataError(f"{what} must be numbers in [0, 1], got an array of {targets.dtype}")
     wrong = np.argwhere(~((targets >= 0) & (targets <= 1)))  # NaN is neither
     if len(wrong):
         place = tuple(wrong[0])
@@ -116,6 +121,11 @@ def known_array(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
     if known.dtype.kind not in "biuf" or not bool(np.isin(known, (0, 1)).all()):
         raise DataError(f"{what} must be True where a label was annotated and False where not")
     return known.astype(bool)
+
+
+def _shown(values: Any, array: np.ndarray) -> str:
+    kind = type(values).__name__
+    return f"a {kind}, {str(values)[:60]}" if array.ndim == 0 else f"an array of {array.dtype}"
 
 
 def _array(values: Any, what: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ from mlt.data.split_builders import full_split
 from mlt.data.transforms import Transform
 from mlt.errors import ConfigError, DataError, UserError
 
-__all__ = ["Given", "OwnPart", "own_data", "own_parts"]
+__all__ = ["Given", "OwnPart", "check_mapping", "own_data", "own_parts"]
 
 log = logging.getLogger(__name__)
 
@@ -116,11 +116,7 @@ def own_parts(given: Mapping[str, Given], workers: int | None = 0) -> dict[str, 
         >>> part.table.targets([0, 1]).tolist(), part.table.image_ids.tolist()
         ([[1.0, 1.0], [0.0, 1.0]], [0, 1, 2])
     """
-    if not isinstance(given, Mapping):
-        raise ConfigError(
-            f"data must be a mapping such as {{'train': ..., 'test': ...}}, got "
-            f"{type(given).__name__}"
-        )
+    check_mapping(given)
     if unknown := [name for name in given if name not in _PARTS]:
         raise ConfigError(f"data has a part {unknown[0]!r}; parts are {', '.join(_PARTS)}")
     parts = [_own_part(name, given[name], workers) for name in _PARTS if name in given]
@@ -133,6 +129,19 @@ def own_parts(given: Mapping[str, Given], workers: int | None = 0) -> dict[str, 
                 f"data: {parts[0].name} and {part.name} data have different classes: {difference}"
             )
     return {part.name: part for part in parts}
+
+
+def check_mapping(given: object) -> None:
+    """Refuse data that are not in parts.
+
+    Raises:
+        ConfigError: Saying what they are.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"data must be a mapping such as {{'train': ..., 'test': ...}}, got "
+            f"{type(given).__name__}"
+        )
 
 
 def _own_part(name: str, given: Given, workers: int | None) -> OwnPart:
@@ -199,10 +208,18 @@ def _check_map_style(dataset: Any, where: str) -> None:
 
 def _class_names(dataset: Any, where: str) -> tuple[str, ...]:
     names = getattr(dataset, "class_names", None)
+    kind = type(dataset).__name__
     if names is None or isinstance(names, str):
         raise ConfigError(
-            f"{where}, a {type(dataset).__name__}, has no class_names; set them: "
-            "dataset.class_names = ['cat', 'dog', ...], in the order of the target's columns"
+            f"{where}, a {kind}, has no class_names; set them: dataset.class_names = ['cat', "
+            "'dog', ...], in the order of the target's columns"
+            + ("; a list has no attributes: make it a Dataset" if kind in ("list", "tuple") else "")
+        )
+    names = names.tolist() if hasattr(names, "tolist") else names
+    if not isinstance(names, Sequence) or not names:  # a set has no order, a mapping another one
+        raise ConfigError(
+            f"{where}: class_names is {str(names)[:60]}, a {type(names).__name__}; expected a list "
+            "of at least one name, in the order of the target's columns"
         )
     return tuple(names)
 

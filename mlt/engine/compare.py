@@ -146,6 +146,11 @@ def _check(plan: Plan) -> None:
             f"--output: {folder.path} holds files of a run that cannot be resumed; remove them, or "
             "name another folder"
         )
+    for key, value in folder.read_handed_over().items():
+        raise ConfigError(
+            f"--output: {folder.path} holds a run that was handed its {key} ({value}) from Python, "
+            "which is not the configuration's; name another folder, or remove that one"
+        )
     changed = [key for key in changed_keys(load_config(folder.config), plan.config)
                if not key.startswith(MAY_CHANGE)]  # fmt: skip
     if changed:

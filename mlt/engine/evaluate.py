@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from torch import nn
 
 from mlt.class_groups import GroupLimits
 from mlt.config import Config, load_config
+from mlt.data.dataset import ItemDataset
 from mlt.data.loader import Loader, build_loader
-from mlt.data.own_data import Given, OwnPart, own_parts
+from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
 from mlt.data.transforms import Preprocessing, eval_transform
+from mlt.engine.own_checks import check_logits, check_model
 from mlt.errors import CheckpointError, ConfigError, DataError, OutputExistsError
 from mlt.files import write_json_atomic
 from mlt.metrics import Decision, Summary, summarize
@@ -106,6 +108,8 @@ def evaluate_checkpoint(
         CheckpointError: If the checkpoint is damaged, or has other classes than the data.
         DataError: If that part has no image.
     """
+    if part not in get_args(Part):
+        raise ConfigError(f"part must be one of {', '.join(get_args(Part))}, not {part!r}")
     device = pick_device(config.device)
     model, info = load_checkpoint(checkpoint, model)
     images = _part(config, part, data)
@@ -122,8 +126,11 @@ def evaluate_checkpoint(
         batch_size=config.evaluation.batch_size,
         workers=config.training.workers,
     )
+    model = model.to(device)
+    if isinstance(loader.dataset, ItemDataset) and (image := loader.dataset[0].image) is not None:
+        check_model(model, image, len(info.class_names), device)
     return predict(
-        model.to(device),
+        model,
         loader,
         np.array(info.class_counts),
         info.num_train_images,
@@ -135,6 +142,7 @@ def evaluate_checkpoint(
 def _part(config: Config, part: Part, data: Mapping[str, Given] | None) -> OwnPart:
     """The images to evaluate on: those handed over, or those of the configuration."""
     if data is not None:
+        check_mapping(data)
         if part not in data:
             raise ConfigError(f"data has no part {part!r}; its parts are {', '.join(data)}")
         return own_parts({part: data[part]}, config.training.workers)[part]
@@ -209,6 +217,7 @@ def predict_logits(
             if len(batch.indices):
                 images = batch.images.to(device, non_blocking=True)
                 answer = model(images)
+                check_logits(answer, (len(images), loader.dataset.table.num_classes))
                 if mirror:
                     answer = (answer + model(images.flip(-1))) / 2
                 logits.append(answer.float().cpu().numpy())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mlt.config.training import TrainingConfig
 from mlt.data.loader import Batch, Loader
 from mlt.engine.own import OwnLoss
+from mlt.engine.own_checks import check_logits
 from mlt.errors import DataError, TrainingError
 from mlt.losses import Loss
 from mlt.models import Classifier
@@ -174,6 +175,7 @@ def _backward(
     known = None if batch.known is None else batch.known.to(device, non_blocking=True)
     with autocast(device, config.autocast):
         logits = training.model(images)
+        check_logits(logits, tuple(targets.shape), in_training=True)
         loss = training.loss(logits, targets, known)
     value = loss.item()
     if not math.isfinite(value):
@@ -194,7 +196,8 @@ def _update(training: Training, config: TrainingConfig) -> None:
 def _step(training: Training, config: TrainingConfig) -> None:
     if config.clip_grad_norm is not None:
         training.scaler.unscale_(training.optimizer)
-        nn.utils.clip_grad_norm_(training.model.parameters(), config.clip_grad_norm)
+        parameters = dict.fromkeys([*training.model.parameters(), *training.loss.parameters()])
+        nn.utils.clip_grad_norm_(parameters, config.clip_grad_norm)
     training.scaler.step(training.optimizer)
     training.scaler.update()
     training.optimizer.zero_grad(set_to_none=True)

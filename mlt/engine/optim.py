@@ -17,12 +17,15 @@ from mlt.problems import did_you_mean
 __all__ = ["build_optimizer", "build_scheduler"]
 
 
-def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(
+    config: OptimizerConfig, model: nn.Module, loss: nn.Module | None = None
+) -> torch.optim.Optimizer:
     """The optimizer of a configuration, with its rates for backbone, layers and head.
 
     Args:
         config: Which optimizer, and its rates.
         model: What it trains; frozen parameters are left out.
+        loss: Its own parameters, if it has any, are trained too: at the head's rate, without decay.
 
     Raises:
         ConfigError: If timm has no such optimizer, or nothing is left to train.
@@ -41,8 +44,14 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Op
     )
     if not groups:
         raise ConfigError(
-            "model.freeze: nothing is left to train: no parameter requires a gradient"
+            "model: nothing is left to train: no parameter requires a gradient (model.freeze: all, "
+            "or requires_grad_(False) on a model of your own)"
         )
+    if loss is not None:
+        models = set(model.parameters())  # a loss may hold the model, to regularise it
+        own = [p for p in loss.parameters() if p.requires_grad and p not in models]
+        if own:
+            groups.append({"params": own, "weight_decay": 0.0, "name": "loss", "lr_scale": 1.0})
     # timm's sgd has Nesterov momentum unless told otherwise.
     options = {"nesterov": config.nesterov} if config.name == "sgd" else {}
     try:

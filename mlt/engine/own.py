@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mlt.data.own_data import Given, OwnPart, own_parts
 from mlt.errors import ConfigError
 from mlt.losses import Loss
 
-__all__ = ["LossFunction", "Own", "OwnLoss", "check_loss"]
+__all__ = ["LossFunction", "Own", "OwnLoss", "name_of"]
 
 LossFunction = Callable[..., Tensor]
 """Called as ``loss(logits, targets)``, or with ``known=mask`` if it takes that; a number."""
@@ -60,6 +59,10 @@ class Own:
                 f"model is a {type(model).__name__}; expected a torch.nn.Module from images to "
                 "logits, one column per class"
             )
+        if isinstance(loss, type):
+            raise ConfigError(
+                f"loss is the class {name_of(loss)}; give an instance, {loss.__name__}(...)"
+            )
         if loss is not None and not callable(loss):
             raise ConfigError(
                 f"loss is a {type(loss).__name__}; expected a module or a function of logits and "
@@ -74,13 +77,13 @@ class Own:
     def describe(self) -> dict[str, Any]:
         """What was handed over, by section of the configuration that it replaces."""
         data = {
-            name: f"{_name(part.table if part.items is None else part.items)}, "
+            name: f"{name_of(part.table if part.items is None else part.items)}, "
             f"{len(part.table)} images"
             for name, part in (self.data or {}).items()
         }
         loss = self.loss.function if isinstance(self.loss, OwnLoss) else self.loss
         named = {"model": self.model, "loss": loss}
-        given = {key: _name(value) for key, value in named.items() if value is not None}
+        given = {key: name_of(value) for key, value in named.items() if value is not None}
         return ({"data": data} if data else {}) | given
 
 
@@ -106,7 +109,7 @@ class OwnLoss(nn.Module):
             return self.function(logits, targets)
         if not self.takes_known:
             raise ConfigError(
-                f"loss: {_name(self.function)} has no argument `known`, but some labels of the "
+                f"loss: {name_of(self.function)} has no argument `known`, but some labels of the "
                 "data are not known; take it, as in loss(logits, targets, known=None), and leave "
                 "out what is False"
             )
@@ -119,48 +122,9 @@ class OwnLoss(nn.Module):
             tell(epoch)
 
 
-def check_loss(loss: nn.Module, num_classes: int) -> None:
-    """Show a loss two rows, so that one that cannot be trained with is refused at the start.
-
-    Args:
-        loss: On the CPU; a copy of it is tried where it can be copied.
-        num_classes: C.
-
-    Raises:
-        ConfigError: If it fails, or does not return one number that depends on the logits.
-    """
-    name = _name(loss.function if isinstance(loss, OwnLoss) else loss)
-    logits = torch.zeros(2, num_classes, requires_grad=True)
-    targets = torch.zeros(2, num_classes)
-    targets[:, 0] = 1
-    try:
-        tried = copy.deepcopy(loss)  # some remember what they were shown
-    except TypeError:  # a generator, for example, cannot be copied
-        tried = loss
-    with torch.random.fork_rng(devices=[]):
-        try:
-            value = tried(logits, targets)
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise ConfigError(
-                f"loss: {name} could not be called on logits and targets of shape "
-                f"(2, {num_classes}): {type(error).__name__}: {error}"
-            ) from error
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise ConfigError(
-            f"loss: {name} returns {got}; training needs one number per batch. Most losses return "
-            "it with reduction='mean'"
-        )
-    if not value.requires_grad:
-        raise ConfigError(
-            f"loss: what {name} returns does not depend on the logits, or it is computed without "
-            "gradients; nothing could be learned"
-        )
-
-
-def _name(thing: object) -> str:
+def name_of(thing: object) -> str:
     """Module and name of a class or function, for a person to recognise."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
     named = thing if hasattr(thing, "__qualname__") else type(thing)
     return f"{named.__module__}.{getattr(named, '__qualname__', named)}"

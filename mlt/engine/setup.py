@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from timm.utils import ModelEmaV3
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parameter import is_lazy
 
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
@@ -24,7 +26,8 @@ from mlt.data.samplers import EpochSampler, build_sampler
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
 from mlt.engine.loop import Position, Training
 from mlt.engine.optim import build_optimizer, build_scheduler
-from mlt.engine.own import Own, check_loss
+from mlt.engine.own import Own
+from mlt.engine.own_checks import check_loss, check_model
 from mlt.errors import ConfigError
 from mlt.losses import ElementwiseLoss, build_loss
 from mlt.models import Classifier, build_model
@@ -90,28 +93,37 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
     data = load_data(config.data, cache) if own.data is None else own_data(own.data)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
     class_counts = data.train.class_counts(limits)
-    loss = own.loss or build_loss(config.loss, class_counts)
-    check_loss(loss, class_counts.num_classes)
+    loss = build_loss(config.loss, class_counts) if own.loss is None else own.loss
+    check_loss(loss, class_counts.num_classes, device, partly_known=data.train.known is not None)
     seed_everything(config.seed)
-    model = own.model or build_model(
-        config.model,
-        class_counts.num_classes,
-        prior=_starting_share(loss, class_counts.prior),
-        image_size=config.transforms.size,
-    )
-    if own.model is not None:
-        _check_own_model(config)
+    if own.model is None:
+        model: nn.Module = build_model(
+            config.model,
+            class_counts.num_classes,
+            prior=_starting_share(loss, class_counts.prior),
+            image_size=config.transforms.size,
+        )
+    else:
+        model = own.model
+        _check_own_model(model, config)
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
     mean, std = input_normalisation(model, config.model)
     batches = _Batches(config, own.data or {}, mean, std, device)
     train_loader = batches.of(
         "train", data.train, build_sampler(config.sampler, data.train, class_counts, config.seed)
     )
-    _try(model, train_loader, class_counts.num_classes, config, device)
-    optimizer = build_optimizer(config.optimizer, model)
+    test_loader = batches.of("test", data.test)
+    validation_loader = None
+    if data.validation is not None:
+        validation_loader = batches.of("validation", data.validation)
+    for loader in (train_loader, validation_loader, test_loader):
+        if loader is train_loader or (loader and isinstance(loader.dataset, ItemDataset)):
+            _try(model, loader, class_counts.num_classes, config, device)
+    loss = loss.to(device)
+    optimizer = build_optimizer(config.optimizer, model, loss)
     training = Training(
         model=model,
-        loss=loss.to(device),
+        loss=loss,
         optimizer=optimizer,
         scheduler=build_scheduler(
             config.schedule,
@@ -131,10 +143,8 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
         class_counts=class_counts,
         preprocessing=eval_preprocessing(config.transforms, mean, std),
         train_loader=train_loader,
-        test_loader=batches.of("test", data.test),
-        validation_loader=(
-            None if data.validation is None else batches.of("validation", data.validation)
-        ),
+        test_loader=test_loader,
+        validation_loader=validation_loader,
         training=training,
         device=device,
     )
@@ -171,8 +181,19 @@ def _layout(model: nn.Module, config: Config) -> torch.memory_format:
     return torch.channels_last if wanted else torch.preserve_format
 
 
-def _check_own_model(config: Config) -> None:
-    """Refuse settings that a model of one's own has no way to follow."""
+def _check_own_model(model: nn.Module, config: Config) -> None:
+    """Refuse a model that cannot be saved, and settings that it has no way to follow."""
+    if any(map(is_lazy, model.parameters())):
+        raise ConfigError(
+            "model: it has lazy parameters, which have no shape yet; call it once on a batch first"
+        )
+    if odd := [k for k, value in model.state_dict().items() if not isinstance(value, Tensor)]:
+        raise ConfigError(
+            f"model: {odd[0]} of its state_dict() is not a tensor, and cannot be saved in a "
+            "checkpoint; keep it out of the state (get_extra_state) or make it a buffer"
+        )
+    if isinstance(model, Classifier):
+        return
     refused = {
         "training.head_only_epochs": config.training.head_only_epochs > 0,
         "optimizer.backbone_lr_scale": config.optimizer.backbone_lr_scale != 1,
@@ -189,7 +210,9 @@ def _starting_share(loss: nn.Module, prior: np.ndarray) -> np.ndarray:
     """The shares at which sigmoids start, so that the loss sees each class at its prior (C,)."""
     if not isinstance(loss, ElementwiseLoss):
         return prior
-    return torch.sigmoid(loss.adjustment.undo(prior_logits(prior).double())).numpy()
+    # On a copy: the loss is on its device, which may not have float64.
+    adjustment = copy.deepcopy(loss.adjustment).cpu()
+    return torch.sigmoid(adjustment.undo(prior_logits(prior).double())).numpy()
 
 
 def _try(
@@ -197,24 +220,13 @@ def _try(
 ) -> None:
     """Show the model one image, so that a size it cannot take is found before training."""
     size, name = config.transforms.size, config.model.backbone
-    shape: tuple[int, ...] = (3, size, size)
-    model_name = f"{name} cannot take images of {size} x {size} pixels"
-    if isinstance(loader.dataset, ItemDataset):
-        image = loader.dataset[Draw(0, 0)].image
-        shape = shape if image is None else tuple(image.shape)
-    if not isinstance(model, Classifier) or isinstance(loader.dataset, ItemDataset):
-        model_name = f"the model cannot take images of shape {shape}"
-    try:
-        with torch.no_grad():
-            logits = model.eval()(torch.zeros(1, *shape, device=device))
-    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        raise ConfigError(f"transforms.size: {model_name}: {error}") from error
-    if not isinstance(logits, torch.Tensor) or logits.shape != (1, num_classes):
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ConfigError(
-            f"model: one image gives {got}; expected logits of shape (1, {num_classes}), one "
-            "column per class"
-        )
+    image = loader.dataset[Draw(0, 0)].image if isinstance(loader.dataset, ItemDataset) else None
+    if image is None:
+        image = torch.zeros(3, size, size)
+    failed = None
+    if isinstance(model, Classifier) and not isinstance(loader.dataset, ItemDataset):
+        failed = f"transforms.size: {name} cannot take images of {size} x {size} pixels"
+    check_model(model, image, num_classes, device, failed)
     if config.training.batch_size == 1 and any(
         isinstance(module, _NormBase) and module.training for module in model.train().modules()
     ):

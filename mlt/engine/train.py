@@ -101,6 +101,10 @@ def train(
     """
     if not isinstance(config, Config):
         config = load_config(config)
+    if on_epoch is not None and not callable(on_epoch):
+        raise ConfigError(
+            f"on_epoch is a {type(on_epoch).__name__}; expected a function of the epoch's record"
+        )
     folder = RunFolder(config.output)
     folder.recover()
     folder.check(resume, overwrite)

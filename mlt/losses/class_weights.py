@@ -42,7 +42,9 @@ def warn_of_clamped(counts: ClassCounts) -> None:
         ConfigError: If there are fewer than two images.
     """
     if counts.total is not None and counts.total < 2:
-        raise ConfigError(f"num_images must be at least 2, not {counts.total}.")
+        raise ConfigError(
+            f"num_images must be at least 2, not {counts.total}: count training images."
+        )
     moved = counts.clamped != counts.counts
     if counts.is_class is not None:
         moved &= counts.is_class

@@ -16,6 +16,7 @@ from mlt.losses.formulas import mix
 from mlt.losses.logistic import Logistic
 from mlt.losses.reduce import (
     blank_unknown,
+    check_cost,
     check_inputs,
     check_label_smoothing,
     divisor,
@@ -59,6 +60,7 @@ class PerLabelLoss(Loss):
 
         def plain(z: Tensor) -> Tensor:
             elements = self.elements(*blank_unknown(z, targets, known), known)
+            check_cost(elements, z, self, "elements")
             elements = only_known(elements, known)
             return elements if keep else elements.sum()
 
@@ -132,6 +134,9 @@ class ElementwiseLoss(PerLabelLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
+        _check_part("adjustment", adjustment, Adjustment)
+        _check_part("focusing", focusing, Focusing)
+        _check_part("weighting", weighting, Weighting)
         self.adjustment = adjustment or Adjustment()
         self.focusing = focusing or Focusing()
         self.weighting = weighting or Weighting()
@@ -153,9 +158,14 @@ class ElementwiseLoss(PerLabelLoss):
         positive_weight, negative_weight = self._weights(targets, known, adjusted)
         return mix(
             smooth(targets, self.label_smoothing),
-            _times(positive_weight, self.focusing.positive(adjusted.positive)),
-            _times(negative_weight, self.focusing.negative(-adjusted.negative)),
+            _times(positive_weight, self._cost("positive", adjusted.positive)),
+            _times(negative_weight, self._cost("negative", -adjusted.negative)),
         )
+
+    def _cost(self, half: str, signed: Tensor) -> Tensor:
+        cost = getattr(self.focusing, half)(signed)
+        check_cost(cost, signed, self.focusing, half)
+        return cost
 
     def elements_and_slopes(
         self, logits: Tensor, targets: Tensor, known: Tensor | None
@@ -222,6 +232,15 @@ class ElementwiseLoss(PerLabelLoss):
                 _times(rates[0] * weights[0], positive_derivative),
                 _times(-rates[1] * weights[1], negative_derivative),
             ),
+        )
+
+
+def _check_part(name: str, given: object, kind: type) -> None:
+    if given is not None and not isinstance(given, kind):
+        what = f"the class {given.__name__}" if isinstance(given, type) else repr(given)
+        raise ConfigError(
+            f"{name} is {what}; expected an instance of mlt.losses.{kind.__name__} or of a class "
+            "of your own derived from it. Losses with a name are made by create_loss."
         )
 
 

@@ -59,6 +59,10 @@ def loss_options(name: str) -> dict[str, Any]:
         >>> loss_options("focal")
         {'gamma': 2.0, 'alpha': None, 'scale': 1.0, 'label_smoothing': 0.0, 'reduction': 'mean'}
     """
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"A loss is named by a string, not by {name!r}. Known: {', '.join(PRESETS)}."
+        )
     if name not in PRESETS:
         raise ConfigError(
             f"There is no loss {name!r}.{_did_you_mean(name, PRESETS)} Known: {', '.join(PRESETS)}."

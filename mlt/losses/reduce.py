@@ -12,6 +12,7 @@ from mlt.losses.settings import Reduction
 
 __all__ = [
     "blank_unknown",
+    "check_cost",
     "check_inputs",
     "check_label_smoothing",
     "check_reduction",
@@ -140,6 +141,22 @@ def check_label_smoothing(label_smoothing: float) -> float:
     if not 0 <= label_smoothing < 1:
         raise ConfigError(f"label_smoothing must be in [0, 1), not {label_smoothing!r}.")
     return label_smoothing
+
+
+def check_cost(cost: object, logits: Tensor, owner: object, method: str) -> None:
+    """Refuse what a formula of a user's class returns if it is not one cost per logit.
+
+    Raises:
+        ConfigError: Naming the class and its method.
+    """
+    if isinstance(cost, Tensor) and cost.shape == logits.shape:
+        return
+    got = f"shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else type(cost).__name__
+    raise ConfigError(
+        f"{type(owner).__name__}.{method} returns {got} for logits of shape "
+        f"{tuple(logits.shape)}; return one cost for each of them, a tensor: the reduction comes "
+        "afterwards."
+    )
 
 
 def only_known(values: Tensor, known: Tensor | None) -> Tensor:

@@ -72,7 +72,7 @@ def decide(scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.bool_]:
         (N, C) booleans.
 
     Raises:
-        ConfigError: If there is not one threshold per class.
+        ConfigError: If there is not one threshold per class, or one is NaN.
 
     Example:
         >>> decide([[0.2, 0.6], [0.5, 0.4]], [0.5, 0.6]).tolist()
@@ -84,6 +84,8 @@ def decide(scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.bool_]:
             f"thresholds must be one number or {values.shape[1:]}, one per class; "
             f"got {limits.shape}"
         )
+    if np.isnan(limits).any():
+        raise ConfigError(f"thresholds must be numbers, not NaN; got {limits.tolist()}")
     return values >= limits
 
 

@@ -10,6 +10,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from mlt.errors import CheckpointError, ConfigError
+from mlt.models.classifier import Classifier
 from mlt.models.settings import ModelConfig, WeightsFile
 from mlt.models.weights import load_weights
 
@@ -64,14 +65,14 @@ def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Mod
 
 
 def input_normalisation(
-    backbone: nn.Module, config: ModelConfig | None = None
+    model: nn.Module, config: ModelConfig | None = None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of the input that a model's weights expect.
 
     Args:
-        backbone: A model; those of timm and :class:`mlt.models.Classifier` say so themselves, for
-            any other the statistics of ImageNet are taken.
-        config: Where ``mean`` and ``std`` may override the backbone's own.
+        model: Those of timm and :class:`mlt.models.Classifier` say so themselves, for any other
+            the statistics of ImageNet are taken.
+        config: Where ``mean`` and ``std`` may override the model's own.
 
     Returns:
         (mean, std), each of red, green and blue on the scale 0 to 1.
@@ -80,7 +81,8 @@ def input_normalisation(
         >>> input_normalisation(timm.create_model("test_vit"))
         ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     """
-    own: Any = getattr(backbone, "pretrained_cfg", None) or vars(backbone)
+    own = vars(model) if isinstance(model, Classifier) else getattr(model, "pretrained_cfg", None)
+    own = own if isinstance(own, dict) else {}
     mean = config.mean if config and config.mean else own.get("mean", IMAGENET_DEFAULT_MEAN)
     std = config.std if config and config.std else own.get("std", IMAGENET_DEFAULT_STD)
     return tuple(map(float, mean)), tuple(map(float, std))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mlt import __version__
 from mlt.data.names import name_difference
-from mlt.errors import CheckpointError, MissingFileError
+from mlt.errors import CheckpointError, ConfigError, MissingFileError
 from mlt.files import atomic_write, write_json_atomic
 from mlt.models import build_model
 from mlt.models.settings import ModelConfig
@@ -80,7 +80,11 @@ def save_checkpoint(
         state_dict: Weights and buffers of the model.
         info: What the file says about itself.
     """
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
+    # Copies, because safetensors refuses weights that two layers share.
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in state_dict.items()
+    }
     values = asdict(info).items()
     metadata = {key: json.dumps(value) for key, value in values if value is not None}
     metadata["format"] = FORMAT
@@ -104,10 +108,13 @@ def load_checkpoint(
 
     Raises:
         MissingFileError: If there is no such file.
+        ConfigError: If ``model`` is not a module.
         CheckpointError: If it is not a checkpoint of mlt, is damaged, describes a model that this
             version of mlt does not know, or belongs to a model that was not given.
     """
     path = Path(path)
+    if model is not None and not isinstance(model, nn.Module):
+        raise ConfigError(f"model is a {type(model).__name__}; expected a torch.nn.Module")
     state_dict, metadata = _read(path)
     info = _info(path, metadata)
     if model is None:
@@ -126,8 +133,19 @@ def load_checkpoint(
         raise CheckpointError(
             f"{path} does not fit {name}; missing: "
             f"{', '.join(missing) or 'none'}; left over: {', '.join(unexpected) or 'none'}"
+            f"{_wrapper_hint(missing, unexpected)}"
         )
     return model.eval(), info
+
+
+def _wrapper_hint(missing: Sequence[str], unexpected: Sequence[str]) -> str:
+    """Say so where names differ by what DataParallel or torch.compile put before them."""
+    for prefix, wrapper in {"module.": "DataParallel", "_orig_mod.": "torch.compile"}.items():
+        if unexpected and all(name.startswith(prefix) for name in unexpected):
+            return f". The model of the run was wrapped in {wrapper}: wrap this one, too"
+        if missing and all(name.startswith(prefix) for name in missing):
+            return f". The model of the run was not wrapped in {wrapper}: give what is wrapped"
+    return ""
 
 
 def read_info(path: str | Path) -> CheckpointInfo:

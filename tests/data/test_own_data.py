@@ -26,6 +26,10 @@ NAMES = ["cat", "dog", "yeti"]
 TARGETS = [[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 1]]
 
 
+IMAGE = torch.zeros(3, 4, 4)
+GOOD = (IMAGE, [1, 0, 0])
+
+
 class Own(Dataset):
     """Five images; counts how often one is read."""
 
@@ -166,6 +170,11 @@ def test_absent_image_files_are_named(tmp_path: Path) -> None:
         ({"train": TensorDataset(torch.zeros(2))}, "a TensorDataset, has no class_names; set them"),
         ({"train": Subset(Own(), [1])}, "a Subset, has no class_names"),
         ({"train": Own(class_names="cat")}, "has no class_names"),
+        ({"train": [GOOD]}, "a list has no attributes: make it a Dataset"),
+        ({"train": Own(class_names={"cat", "dog", "yeti"})}, "a set; expected a list"),
+        ({"train": Own(class_names={"cat": 0, "dog": 1, "yeti": 2})}, "a dict; expected a list"),
+        ({"train": Own(class_names=3)}, "class_names is 3, a int; expected a list"),
+        ({"train": Own(class_names=[])}, "expected a list of at least one name"),
         ({"test": DataLoader(Own())}, r"data\['test'\] is a DataLoader; give its data set"),
         ({"test": 7}, "is a int, which cannot be asked for item 7"),
     ],
@@ -231,10 +240,6 @@ def test_wrong_attributes(attributes: dict[str, Any], message: str) -> None:
         own_parts({"train": Own(**attributes)})
 
 
-IMAGE = torch.zeros(3, 4, 4)
-GOOD = (IMAGE, [1, 0, 0])
-
-
 @pytest.mark.parametrize("how", ["read", "loaded", "worker"])
 @pytest.mark.parametrize(
     ("item", "message"),
@@ -246,6 +251,11 @@ GOOD = (IMAGE, [1, 0, 0])
         ((np.zeros((3, 4, 4)), [1, 0, 0]), "the image is a numpy.ndarray, expected a tensor"),
         ((IMAGE, [1, 0]), r"the target has the shape \(2,\), but \(3,\) is expected for the 3"),
         ((IMAGE, 2), r"the target has the shape \(\), but .* one number per class, 1 where"),
+        (
+            (IMAGE, {"object": []}),
+            r"must be numbers in \[0, 1\], got a dict, {'object': \[\]}: exp",
+        ),
+        ((IMAGE, "cat"), r"must be numbers in \[0, 1\], got a str, cat: expected the shape \(3,\)"),
         ((IMAGE, [1, 0, 7]), "the target is 7 for 'yeti', expected 0 to 1"),
         ((IMAGE, torch.tensor([1, torch.nan, 0])), "the target is nan for 'dog'"),
         ((IMAGE, [1, 0, 0], [True]), r"known has the shape \(1,\)"),
@@ -283,6 +293,19 @@ def test_known_items_beside_targets_without_known() -> None:
 
 
 # --- through the loader ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [np.array(NAMES), tuple(NAMES)])
+def test_names_as_an_array(names: Any) -> None:
+    table = own_parts({"train": Own(targets=TARGETS, class_names=names)})["train"].table
+    assert table.class_names == tuple(NAMES) and type(table.class_names[0]) is str
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_that_have_a_graph(workers: int) -> None:
+    image = IMAGE.clone().requires_grad_() * 2  # in a worker, sending it would never end
+    dataset = Items(*[(image, [1, 0, 0])] * 3)
+    assert not batches(dataset, workers=workers)[0].images.requires_grad
 
 
 class Noisy(Own):

@@ -12,6 +12,7 @@ from mlt.engine import compare
 from mlt.engine.compare import plan_runs, train_missing
 from mlt.engine.train import train as train_run
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
+from mlt.losses import create_loss
 
 
 @pytest.fixture
@@ -104,3 +105,12 @@ def test_runs_of_other_configurations_are_refused_before_anything_is_trained(
     (tmp_path / "a-seed0" / "training_state.pt").unlink()
     with pytest.raises(OutputExistsError, match="cannot be resumed"):
         plan_runs({"a": configs["focal"]}, [0], tmp_path)
+
+
+def test_a_run_with_a_loss_of_ones_own_is_not_taken_for_that_of_the_configuration(
+    configs: dict[str, Config], tmp_path: Path
+) -> None:
+    (plan,) = plan_runs({"focal": configs["focal"]}, [0], tmp_path)
+    train_run(plan.config, loss=create_loss("bce"))
+    with pytest.raises(ConfigError, match=r"was handed its loss \(.*ElementwiseLoss\) from Python"):
+        plan_runs({"focal": configs["focal"]}, [0], tmp_path)

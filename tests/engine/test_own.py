@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,6 +41,34 @@ class Net(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classify(nn.functional.adaptive_avg_pool2d(self.features(images), 8).flatten(1))
+
+
+class Output(Net):
+    """Returns what models of transformers do."""
+
+    def forward(self, images: Tensor) -> Any:
+        return SimpleNamespace(logits=super().forward(images))
+
+
+class ExtraState(Net):
+    """Has something in its state that is not a tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"step": 1}
+
+
+class Scaled(nn.Module):
+    """A loss with a temperature that is learnt."""
+
+    def __init__(self, detached: bool = False) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(()))
+        self.detached = detached
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        logits = logits.detach() if self.detached else logits
+        scaled = logits / self.temperature
+        return nn.functional.binary_cross_entropy_with_logits(scaled, targets)
 
 
 class Items(Dataset):
@@ -215,20 +246,35 @@ def test_a_loss_that_takes_no_mask_is_refused_where_labels_are_not_known(
     assert all(loss.masks[1:])
     with pytest.raises(ConfigError, match="BCEWithLogitsLoss has no argument `known`"):
         mlt.train(config, loss=nn.BCEWithLogitsLoss(), overwrite=True)
+    again = RunFolder(config.output)
+    assert again.read_handed_over() == {"loss": f"{__name__}.StatefulLoss"}, "it was not touched"
 
 
 @pytest.mark.parametrize(
     ("handed", "message"),
     [
-        ({"loss": nn.BCEWithLogitsLoss(reduction="none")}, r"returns shape \(2, 4\); training"),
-        ({"loss": create_loss("focal", reduction="none")}, r"returns shape \(2, 4\); training"),
+        ({"loss": nn.BCEWithLogitsLoss(reduction="none")}, r"returns shape \(2, 4\) of .*training"),
+        ({"loss": create_loss("focal", reduction="none")}, r"returns shape \(2, 4\) of .*training"),
+        (
+            {"loss": nn.BCEWithLogitsLoss},
+            r"is the class .*BCEWithLogitsLoss; give an instance, BCE",
+        ),
+        ({"loss": nn.BCELoss()}, "BCELoss could not be called .*between 0 and 1"),
+        ({"loss": lambda logits, targets: logits.sum() * 1j}, "of torch.complex64; training"),
+        ({"loss": Scaled(detached=True)}, "does not depend on the logits"),
         ({"loss": lambda logits, targets: 3.0}, "returns float"),
         ({"loss": lambda logits, targets: logits.detach().sum()}, "does not depend on the logits"),
         ({"loss": lambda logits: logits.sum()}, "could not be called on logits and targets"),
         ({"loss": "focal"}, "loss is a str; expected"),
         ({"model": "resnet50"}, "model is a str; expected a torch.nn.Module"),
-        ({"model": Net(classes=5)}, r"one image gives \(1, 5\); expected logits .* \(1, 4\)"),
-        ({"model": nn.Linear(5, 4)}, r"the model cannot take images of shape \(3, 32, 32\)"),
+        ({"model": Net(classes=5)}, r"a batch of 1 it returns shape \(1, 5\); .* \(1, 4\)"),
+        ({"model": nn.Linear(5, 4)}, r"model: it cannot take images of shape \(3, 32, 32\)"),
+        ({"model": Output()}, r"returns SimpleNamespace; .* returns model\(images\)\.logits"),
+        ({"model": Net().bfloat16()}, r"weights of torch\.bfloat16; make it model\.float\(\)"),
+        ({"model": Net().requires_grad_(False)}, "nothing is left to train"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.LazyLinear(4))}, "has lazy parameters"),
+        ({"model": ExtraState()}, "_extra_state of its state_dict"),
+        ({"on_epoch": 5}, "on_epoch is a int; expected a function"),
         ({"data": {"training": []}}, "training"),
         ({"data": []}, "data"),
     ],
@@ -245,6 +291,56 @@ def test_settings_that_a_model_of_ones_own_cannot_follow(plain_values: dict[str,
     plain_values["optimizer"] = {"name": "sgd", "backbone_lr_scale": 0.1}
     with pytest.raises(ConfigError, match=r"optimizer\.backbone_lr_scale: a model of your own"):
         mlt.train(parse_config(plain_values), model=Net())
+
+
+def test_a_classifier_of_ones_own_can_follow_them(plain_values: dict[str, Any]) -> None:
+    plain_values["optimizer"] = {"name": "sgd", "backbone_lr_scale": 0.1}
+    plain_values["training"] |= {"head_only_epochs": 1}
+    config = parse_config(plain_values)
+    model = build_model(config.model, 4)
+    backbone = copy.deepcopy(model.backbone.state_dict())
+    mlt.train(config, model=model)
+    for name, parameter in model.backbone.named_parameters():
+        torch.testing.assert_close(parameter, backbone[name])
+
+
+class Words(Dataset):
+    """Images need not be floats of three channels: here each is twelve numbers of words."""
+
+    class_names = ("even", "small")
+
+    def __init__(self) -> None:
+        self.words = torch.randint(0, 100, (24, 12), generator=torch.Generator().manual_seed(0))
+        first = self.words[:, 0]
+        self.targets = torch.stack([first % 2 == 0, first < 50], 1).float()
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return self.words[row], self.targets[row]
+
+
+def test_the_trial_of_a_model_is_on_tensors_of_the_datas_own_type(config: Config) -> None:
+    model = nn.Sequential(nn.Embedding(100, 8), nn.Flatten(), nn.Linear(96, 2))
+    mlt.train(config, data={"train": Words(), "test": Words()}, model=model)
+    with pytest.raises(ConfigError, match=r"model: .* shape \(12,\)"):
+        mlt.train(
+            config, data={"train": Words(), "test": Words()}, model=nn.Linear(5, 2), overwrite=True
+        )
+
+
+def test_a_model_of_ones_own_may_have_any_attributes(config: Config) -> None:
+    model = Net()
+    model.mean, model.std = torch.zeros(1, 3, 1, 1), 1.0
+    mlt.train(config, model=model)
+
+
+def test_a_loss_that_cannot_be_copied_is_tried_itself(config: Config) -> None:
+    weight = torch.ones(4, requires_grad=True) * 2  # not a leaf: torch refuses to copy it
+    loss = nn.BCEWithLogitsLoss()
+    loss.more = weight
+    mlt.train(config, loss=loss)
 
 
 def test_the_command_line_says_how_such_a_run_is_resumed(
@@ -274,3 +370,137 @@ def test_a_report_says_what_was_handed_over_and_keeps_such_runs_apart(
     page = mlt.report.write_report(folders, tmp_path / "report.html").read_text()
     assert "torch.nn.modules.loss.BCEWithLogitsLoss" in page
     assert "handed over from Python" in page  # in place of images of the configuration's data
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_model_whose_layers_share_weights(config: Config, ema: float | None) -> None:
+    class Tied(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.again = nn.Linear(8 * 64, 4)
+            self.again.weight = self.classify.weight
+
+    training = config.training.model_copy(update={"ema_decay": ema})
+    config = config.model_copy(update={"training": training})
+    summary = mlt.train(config, model=Tied())
+    assert mlt.evaluate(config, RunFolder(config.output).last, model=Tied()).total == summary.total
+
+
+def test_a_compiled_or_parallel_model(config: Config) -> None:
+    last = RunFolder(config.output).last
+    wrappers = {
+        "torch.compile": functools.partial(torch.compile, backend="eager"),
+        "DataParallel": nn.DataParallel,
+    }
+    for name, wrap in wrappers.items():
+        summary = mlt.train(config, model=wrap(Net()), overwrite=True)
+        assert mlt.evaluate(config, last, model=wrap(Net())).total == summary.total
+        with pytest.raises(CheckpointError, match=f"was wrapped in {name}: wrap this one, too"):
+            mlt.evaluate(config, last, model=Net())
+    mlt.train(config, model=Net(), overwrite=True)
+    with pytest.raises(CheckpointError, match="was not wrapped in DataParallel: give what is"):
+        mlt.evaluate(config, last, model=nn.DataParallel(Net()))
+
+
+def test_a_model_that_counts_as_false_is_used(config: Config) -> None:
+    class Empty(Net):
+        def __len__(self) -> int:
+            return 0
+
+    mlt.train(config, model=Empty())
+    assert set(load_checkpoint(RunFolder(config.output).last, Net())[0].state_dict()) == set(
+        Net().state_dict()
+    )
+
+
+@pytest.mark.parametrize(
+    ("in_training", "message"),
+    [
+        (lambda logits: (logits, logits), "a batch of 16 it returns tuple in training mode"),
+        (lambda logits: logits.detach(), "do not depend on parameters that are trained"),
+        (lambda logits: (logits > 0).long(), "the logits, of torch.int64, do not depend"),
+    ],
+)
+def test_a_model_that_is_another_in_training_mode(
+    config: Config, in_training: Any, message: str
+) -> None:
+    class Other(Net):
+        def forward(self, images: Tensor) -> Any:
+            logits = super().forward(images)
+            return in_training(logits) if self.training else logits
+
+    with pytest.raises(ConfigError, match=message):
+        mlt.train(config, model=Other())
+
+
+def test_parameters_of_a_loss_are_trained(config: Config) -> None:
+    loss = Scaled()
+    mlt.train(config, loss=loss)
+    assert loss.temperature.item() != 1
+    longer = config.training.model_copy(update={"epochs": 3})
+    resumed = Scaled()
+    mlt.train(config.model_copy(update={"training": longer}), loss=resumed, resume=True)
+    assert resumed.temperature.item() not in (1, loss.temperature.item())
+
+
+def test_clipping_counts_the_parameters_of_a_loss(plain_values: dict[str, Any]) -> None:
+    plain_values["training"]["clip_grad_norm"] = 1e-9
+    loss = Scaled()
+    mlt.train(parse_config(plain_values), loss=loss)
+    assert abs(loss.temperature.item() - 1) < 1e-6
+
+
+def test_a_loss_may_hold_the_model(config: Config) -> None:
+    model = Net()
+
+    class Regularised(Scaled):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+            size = self.model.classify.weight.square().sum()
+            return super().forward(logits, targets) + 0.01 * size
+
+    mlt.train(config, model=model, loss=Regularised())
+
+
+def test_a_loss_that_cannot_be_copied(config: Config) -> None:
+    loss = StatefulLoss()
+    loss.weights = torch.ones(4, requires_grad=True) * 2  # has a graph
+    mlt.train(config, loss=loss)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float64, torch.float16])
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_images_of_another_type_than_the_weights(
+    config: Config, tables: dict[str, LabelTable], tiny_names: list[str], dtype: Any, part: str
+) -> None:
+    data = {name: Items(table, tiny_names) for name, table in tables.items()}
+    data[part].images = [image.to(dtype) for image in data[part].images]
+    with pytest.raises(
+        ConfigError, match=rf"\(3, 32, 32\), {dtype}; make them float32 in the data"
+    ):
+        mlt.train(config, data=data, model=Net())
+    assert not Path(config.output).exists()
+
+
+def test_evaluate_refuses_what_it_cannot_use(
+    config: Config, tables: dict[str, LabelTable], tiny_names: list[str]
+) -> None:
+    data = {name: Items(table, tiny_names) for name, table in tables.items()}
+    mlt.train(config, data=data, model=Net())
+    last = RunFolder(config.output).last
+    with pytest.raises(ConfigError, match="model is a str; expected a torch"):
+        mlt.evaluate(config, last, data=data, model="resnet50")
+    with pytest.raises(ConfigError, match=r"data must be a mapping such as .*, got Items"):
+        mlt.evaluate(config, last, data=data["test"], model=Net())
+    with pytest.raises(ConfigError, match="part must be one of test, validation, not 'train'"):
+        mlt.evaluate(config, last, model=Net(), part="train")
+    with pytest.raises(ConfigError, match=r"returns model\(images\)\.logits"):
+        mlt.evaluate(config, last, data=data, model=Output())
+    with pytest.raises(ConfigError, match="not by a dict; for a dictionary there is"):
+        mlt.evaluate({}, last)
+    data["test"].images = [image.byte() for image in data["test"].images]
+    with pytest.raises(ConfigError, match="make them float32"):
+        mlt.evaluate(config, last, data=data, model=Net())

@@ -147,3 +147,9 @@ def test_a_softmax_loss_by_its_name_is_its_class(name: str) -> None:
     logits, labels = torch.randn(4, 3), torch.tensor([0, 2, 1, 0])
     assert type(by_name) is OTHERS[name]
     torch.testing.assert_close(by_name(logits, labels), by_class(logits, labels))
+
+
+@pytest.mark.parametrize("name", [None, 3, torch.nn.BCEWithLogitsLoss()])
+def test_a_loss_is_named_by_a_string(name: object) -> None:
+    with pytest.raises(ConfigError, match=r"named by a string, not by .* Known: bce, "):
+        create_loss(name)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mlt.errors import ConfigError
 from mlt.losses import (
     Adjusted,
     Adjustment,
@@ -287,3 +288,45 @@ def test_derivatives_that_are_written_out_are_used_where_they_belong() -> None:
 
 
 DB = ([5, 4, 3, 2], 9)
+
+
+class Mean(Focusing):
+    def positive(self, signed: Tensor) -> Tensor:
+        return signed.mean()
+
+
+class Plain(Focusing):
+    def negative(self, signed: Tensor) -> float:
+        return 1.0
+
+
+class Reduced(PerLabelLoss):
+    def elements(self, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
+        return logits.mean(0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (ElementwiseLoss(focusing=Mean()), r"^Mean\.positive returns shape \(\) for .* \(2, 3\)"),
+        (ElementwiseLoss(focusing=Plain()), r"^Plain\.negative returns float for logits"),
+        (Reduced(), r"^Reduced\.elements returns shape \(3,\) for logits of shape \(2, 3\)"),
+    ],
+)
+def test_a_formula_that_reduces_by_itself_is_refused(loss: Loss, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        loss(torch.zeros(2, 3, requires_grad=True), torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"focusing": SquaredPositive}, "focusing is the class SquaredPositive; expected an inst"),
+        ({"focusing": "focal"}, "focusing is 'focal'; expected an instance of mlt.losses.Focusing"),
+        ({"weighting": [1, 2]}, r"weighting is \[1, 2\]; expected an instance"),
+        ({"adjustment": 3}, "adjustment is 3; expected an instance of mlt.losses.Adjustment"),
+    ],
+)
+def test_parts_of_another_type_are_refused(parts: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ElementwiseLoss(**parts)

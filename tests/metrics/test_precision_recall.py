@@ -91,6 +91,8 @@ def test_top_k_takes_exactly_k_of_the_known_ones() -> None:
 
 
 def test_thresholds_must_be_one_a_class() -> None:
+    with pytest.raises(ConfigError, match=r"must be numbers, not NaN; got \[0\.0, nan\]"):
+        decide(np.zeros((3, 2)), [0.0, np.nan])
     with pytest.raises(ConfigError, match=r"one number or \(2,\)"):
         decide(np.zeros((3, 2)), [1, 2, 3])
 

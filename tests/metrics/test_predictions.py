@@ -127,3 +127,13 @@ def test_ids_of_a_list_are_not_turned_into_strings_silently() -> None:
     assert make(image_ids=["b", "a"]).image_ids.tolist() == ["b", "a"]
     with pytest.raises(DataError, match="all integers or all strings"):
         make(image_ids=["b", 1])
+
+
+def test_known_is_true_or_false() -> None:
+    with pytest.raises(DataError, match="known must be True where"):
+        make(known=np.full((2, 2), 0.5))
+
+
+def test_lists_of_different_lengths() -> None:
+    with pytest.raises(DataError, match="cannot be made into an array"):
+        Predictions.from_arrays([[1.0, 2.0], [1.0]], [[1, 0], [1]])
