@@ -51,12 +51,13 @@ NOT_RUN = {
     "mlt evaluate my.yaml": "needs a run of the recipe, which trains for minutes",
     "mlt export": "takes more than ten seconds; tests/inference/test_export.py exports",
     "python tools/report.py runs/bce-seed*": "needs what `mlt compare` trained",
-    "python tools/train.py configs/coco_mlt": "needs COCO's photographs",
-    "python tools/train.py configs/voc_mlt": "needs VOC's photographs",
-    "python tools/evaluate.py configs/voc_mlt": "needs VOC's photographs",
-    "python tools/evaluate.py --predictions runs/voc_mlt": "needs VOC's photographs",
-    "python tools/build_split.py coco-mlt": "needs COCO's annotations",
-    "python tools/build_split.py voc-mlt": "needs VOC's annotations",
+    "mlt train coco_mlt": "needs COCO's photographs",
+    "mlt train voc_mlt": "needs VOC's photographs",
+    "mlt evaluate voc_mlt": "needs VOC's photographs",
+    "mlt evaluate --predictions runs/voc_mlt": "needs VOC's photographs",
+    "mlt report runs/voc_mlt": "needs VOC's photographs",
+    "mlt build-split coco-mlt": "needs COCO's annotations",
+    "mlt build-split voc-mlt": "needs VOC's annotations",
 }
 
 
