@@ -205,11 +205,18 @@ class RunFolder:
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Copy the log of mlt to ``log.txt`` inside the block."""
+        """Copy the log of mlt to ``log.txt`` inside the block.
+
+        Where nobody has set up logging, warnings still go to stderr, as Python does by default:
+        the file's handler alone would keep them from there.
+        """
         handler = logging.FileHandler(self.log, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         package = logging.getLogger("mlt")
+        last_resort = None if package.hasHandlers() else logging.lastResort
         package.addHandler(handler)
+        if last_resort:
+            package.addHandler(last_resort)
         level = package.level
         package.setLevel(min(level or logging.INFO, logging.INFO))
         try:
@@ -217,6 +224,8 @@ class RunFolder:
         finally:
             package.setLevel(level)
             package.removeHandler(handler)
+            if last_resort:
+                package.removeHandler(last_resort)
             handler.close()
 
     @contextmanager

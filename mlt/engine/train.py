@@ -137,7 +137,7 @@ def train(
                 for key in described:
                     logger.info("%s: handed over from Python, not from the configuration", key)
                 for note in setup.notes:
-                    warns = note.startswith("warning")  # is seen where no logging is set up too
+                    warns = note.startswith("warning")
                     logger.log(logging.WARNING if warns else logging.INFO, "%s", note)
                 return _train(setup, folder, stop, [log_epoch, *([on_epoch] if on_epoch else [])])
 

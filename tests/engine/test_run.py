@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -276,6 +277,20 @@ def test_images_in_training_and_test_are_pointed_out(
     values = changed({**tiny_values, "data": data}, training={"epochs": 0})
     train(parse_config(values))
     assert "48 of 48 test images are training images too" in caplog.text
+
+
+def test_warnings_are_seen_where_nobody_has_set_up_logging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = logging.getLogger("mlt")
+    monkeypatch.setattr(package, "propagate", False)  # pytest's own handlers are at the root
+    folder = RunFolder(tmp_path)
+    with folder.logging():
+        package.info("a detail")
+        package.warning("images are shared")
+    assert capsys.readouterr().err == "images are shared\n"
+    assert "a detail" in folder.log.read_text()
+    assert not package.handlers
 
 
 def test_an_epoch_without_a_readable_image_is_an_error(
