@@ -26,7 +26,7 @@ extensions = [
     "sphinx_copybutton",
     "myst_nb",
 ]
-exclude_patterns = ["generated"]
+exclude_patterns = ["generated", "**.ipynb_checkpoints"]
 default_role = "py:obj"  # `mlt.losses` in a docstring: a link where there is one, else code
 html_theme = "furo"
 html_title = f"mlt {version}"
