@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from mlt.data.sources.base import DataSource, OwnDataSettings, Part
+from mlt.data.sources.base import (
+    DataSource,
+    Fraction,
+    OwnDataSettings,
+    Part,
+    files_or_fraction,
+)
 from mlt.errors import MissingFileError
 
 if TYPE_CHECKING:
@@ -17,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["CsvData", "CsvSource"]
 
 LabelValue = Literal["unknown", "negative", "positive"]
+TableOrFraction: TypeAlias = Annotated[
+    Annotated[str, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(files_or_fraction),
+]
 
 
 class CsvData(OwnDataSettings):
@@ -25,11 +35,11 @@ class CsvData(OwnDataSettings):
     name: Literal["csv"]
     train: str
     """Table of the training images."""
-    test: str
-    """Table of the test images."""
-    validation: str | None = None
-    """Table of images to watch training on and to choose the best epoch by; null watches the test
-    images."""
+    test: TableOrFraction | None = None
+    """Table of the test images, or the fraction of the training images to cut out for them."""
+    validation: TableOrFraction | None = None
+    """Table of images to watch training on and to choose the best epoch by, or the fraction to cut
+    out for them; null watches the test images."""
     images: str = "."
     """Folder the image paths start from."""
     path_column: str = "path"
@@ -46,11 +56,6 @@ class CsvData(OwnDataSettings):
     """What an empty cell of a class column means."""
     uncertain: LabelValue = "unknown"
     """What -1 in a class column means."""
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation is not None
 
     def source(self, cache: Path | None = None) -> CsvSource:
         """What reads this data."""
@@ -72,8 +77,8 @@ class CsvSource(DataSource[CsvData]):
         """Those of the configuration, or those of the training images."""
         return self.settings.class_names or self.train().class_names
 
-    def train(self) -> LabelTable:
-        """Read the labels of all training images."""
+    def read_all(self) -> LabelTable:
+        """Read the labels of all images that the settings name for training, in parts or not."""
         return self.read("train", self.settings.class_names)
 
     def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
