@@ -16,7 +16,7 @@ from mlt.data.sparse import column_counts
 from mlt.errors import ConfigError, DataError, MissingFileError
 from mlt.files import write_json_atomic
 
-__all__ = ["FOLD", "ImagesOfPart", "Partition", "holds_partition", "saved_parts"]
+__all__ = ["FOLD", "ImagesOfPart", "Partition", "saved_parts"]
 
 _VERSION = 1
 FOLD = "fold_"
@@ -218,8 +218,3 @@ def saved_parts(path: str | Path | None) -> tuple[str, ...]:
         return ()
     names = tuple(parts or ())
     return ("train", "test") if any(name.startswith(FOLD) for name in names) else names
-
-
-def holds_partition(path: str | Path | None) -> bool:
-    """Whether a file was written by `mlt split`, rather than a training split."""
-    return bool(saved_parts(path))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,13 +11,10 @@ import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn
 from mlt.data.labels import LabelTable
-from mlt.data.partition import Partition, holds_partition
+from mlt.data.partition import Partition, saved_parts
 from mlt.data.sparse import column_counts
 from mlt.data.stratification import stratify
 from mlt.errors import ConfigError
-
-if TYPE_CHECKING:
-    from mlt.data.sources.base import OwnDataSettings
 
 __all__ = ["cut_rows", "group_codes", "part_notes", "part_rows", "tables_of_parts"]
 
@@ -26,56 +22,42 @@ _SHOWN = 10
 
 
 def part_rows(
-    table: LabelTable, settings: OwnDataSettings
+    table: LabelTable,
+    split: str | None,
+    fold: int | None,
+    fractions: Mapping[str, float],
+    order: int = 1,
+    seed: int = 0,
 ) -> tuple[dict[str, np.ndarray], str] | None:
-    """The rows of each part that a configuration cuts out of the training images, and how.
-
-    Parts come from the file `data.split` where `mlt split` wrote it; fractions are then cut out of
-    its training part.
+    """The rows of each part that is cut out of the training images, and how it was.
 
     Args:
-        table: The images that the configuration names for training.
-        settings: The configuration.
+        table: The images.
+        split: A file; its parts are taken where `mlt split` wrote it.
+        fold: The fold of the split to test on.
+        fractions: Part to its share of all images; cut out of what the split has for training.
+        order: See :func:`cut_rows`.
+        seed: See :func:`cut_rows`.
 
     Returns:
         Part to rows, with ``train``, and a sentence; None where nothing is cut.
 
     Raises:
-        ConfigError: If a part is named twice or not at all, or would have no image.
-        DataError: If the file does not fit the table.
+        ConfigError: If there is no such fold, or a part would have no image.
+        DataError: If the split does not fit the table.
     """
     rows, how = {"train": np.arange(len(table))}, []
-    if holds_partition(settings.split):
-        assert settings.split is not None
-        partition = Partition.load(settings.split)
-        rows = partition.rows(table, settings.fold)
-        fold = "" if settings.fold is None else f", fold {settings.fold} for testing"
-        how.append(f"split by {settings.split}{fold}")
-        given = settings.model_fields_set
-        for part in rows.keys() & {"validation", "test"}:
-            for key in given.intersection(settings.keys_of(part)):
-                raise ConfigError(
-                    f"data.{key}: {settings.split} has the {part} images already; set {key} to "
-                    "null, or leave out split"
-                )
-    elif settings.fold is not None:
+    if split is not None and saved_parts(split):
+        rows = Partition.load(split).rows(table, fold)
+        how.append(f"split by {split}" + ("" if fold is None else f", fold {fold} for testing"))
+    elif fold is not None:
         raise ConfigError("data.fold: there is no split with folds; `mlt split --folds` makes one")
-    if settings.fractions:
-        first = next(iter(settings.fractions.values()))
-        fractions = {part: value.fraction for part, value in settings.fractions.items()}
-        within = rows["train"]
-        rows |= cut_rows(table, fractions, within=within, order=first.order, seed=first.seed)
+    if fractions:
+        rows |= cut_rows(table, fractions, within=rows["train"], order=order, seed=seed)
         shares = ", ".join(f"{part} {share:g}" for part, share in fractions.items())
-        by = "pairs of classes" if first.order == 2 else "classes"
-        how.append(f"{shares} cut out of the training images by {by}, seed {first.seed}")
-    if not how:
-        return None
-    if "test" not in rows and not settings.keys_of("test"):
-        raise ConfigError(
-            f"data.test is missing: {settings.split} has no test images; name them, or cut them "
-            "out of the training images with test: {fraction: 0.2}"
-        )
-    return rows, "; ".join(how)
+        by = "pairs of classes" if order == 2 else "classes"
+        how.append(f"{shares} cut out of the training images by {by}, seed {seed}")
+    return (rows, "; ".join(how)) if how else None
 
 
 def cut_rows(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from mlt.data.stratification import Kinds
+from mlt.data.label_kinds import Kinds
 
 __all__ = ["exchange"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from mlt.config import parse_config
 from mlt.data.partition import Partition
@@ -178,9 +178,9 @@ def test_a_saved_split_names_the_parts(images: Path, tmp_path: Path) -> None:
     assert [len(t) for t in (data.train, data.validation, data.test)] == [10, 4, 6]
     assert data.test.image_ids.tolist() == [f"{n}.png" for n in range(14, 20)]
     assert any("20 of 40 images are in no part" in note for note in data.notes)
-    voc = {**sources(images)["csv"], "test": "all.csv", "split": split}
-    with pytest.raises(ConfigError, match="has the test images already"):
-        load_data(data_config(**voc))
+    twice = {**sources(images)["csv"], "test": "all.csv", "split": split}
+    with pytest.raises(ValidationError, match="has the test images already"):
+        data_config(**twice)
 
 
 def test_a_saved_split_without_test_images_needs_some(images: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from mlt.errors import DataError
+from mlt.errors import ConfigError, DataError
 from mlt.settings import Settings, UserPath
 
 if TYPE_CHECKING:
@@ -138,6 +138,19 @@ class OwnDataSettings(DataSettings):
         return [key for key in keys if getattr(self, key, None) is not None]
 
     @model_validator(mode="after")
+    def _check_saved_parts(self) -> OwnDataSettings:
+        from mlt.data.partition import saved_parts
+
+        for part in {"validation", "test"}.intersection(saved_parts(self.split)):
+            if given := self.model_fields_set.intersection(self.keys_of(part)):
+                key = min(given)
+                raise ValueError(
+                    f"{key}: {self.split} has the {part} images already; set {key} to null, or "
+                    "leave out split"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _check_parts(self) -> OwnDataSettings:
         fractions = self.fractions
         for part in fractions:
@@ -226,11 +239,22 @@ class DataSource(ABC, Generic[S]):
             ConfigError: If a part is named twice, or none is left.
             DataError: If the saved split does not fit the table.
         """
-        if not isinstance(self.settings, OwnDataSettings):
+        settings = self.settings
+        if not isinstance(settings, OwnDataSettings):
             return None
         from mlt.data.parts import part_rows
 
-        return part_rows(table, self.settings)
+        how = next(iter(settings.fractions.values()), Fraction(fraction=0.5))
+        fractions = {part: cut.fraction for part, cut in settings.fractions.items()}
+        cut = part_rows(
+            table, settings.split, settings.fold, fractions, order=how.order, seed=how.seed
+        )
+        if cut is not None and "test" not in cut[0] and not settings.keys_of("test"):
+            raise ConfigError(
+                f"data.test is missing: {settings.split} has no test images; name them, or cut "
+                "them out of the training images with test: {fraction: 0.2}"
+            )
+        return cut
 
     def train(self) -> LabelTable:
         """Read the labels of all images that the training split may be cut from.
