@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from mlt.data.columns import StringColumn, duplicates, positions
 from mlt.data.labels import LabelTable
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["USUAL_PARTS", "read_image_list", "rows_listed", "rows_of_part"]
+__all__ = ["USUAL_PARTS", "read_image_list", "rows_listed", "rows_of_part", "values_of_part"]
 
 USUAL_PARTS: Mapping[str, frozenset[str]] = {
     "train": frozenset(("train", "training", "trn")),
@@ -81,13 +81,38 @@ def rows_listed(
             f"{file}: none of its {len(names)} names is in the table, first {names[0]!r}; the "
             f"table has {table.image_ids[0]!r}, ..."
         )
-    notes = ()
+    notes: tuple[str, ...] = ()
     if len(absent):
         shown = ", ".join(repr(names[int(n)]) for n in absent[:3])
         notes = (
             f"{len(absent)} of the {len(names)} names in {file.name} are not in the table: {shown}",
         )
     return np.unique(found[found >= 0]), notes
+
+
+def values_of_part(
+    values: Iterable[str], part: str, parts: Mapping[str, Sequence[str]]
+) -> set[str]:
+    """Which of some values of a column mean a part.
+
+    Args:
+        values: The values.
+        part: Which part.
+        parts: The values of each part; without those of ``train``, what is in no other part is
+            training. Where none is given, the usual names, in any case.
+
+    Example:
+        >>> values_of_part(["train", "Val", "test", "?"], "validation", {})
+        {'Val'}
+        >>> sorted(values_of_part(["0", "1", "2"], "train", {"test": ["2"]}))
+        ['0', '1']
+    """
+    if not parts:
+        return {value for value in values if value.strip().casefold() in USUAL_PARTS[part]}
+    if part in parts:
+        return {value for value in values if value.strip() in parts[part]}
+    taken = {value for given in parts.values() for value in given}
+    return {value for value in values if value.strip() not in taken} if part == "train" else set()
 
 
 def rows_of_part(
@@ -97,42 +122,32 @@ def rows_of_part(
 
     Args:
         values: The cell of each image.
-        part: Which.
-        parts: The values of each part; a part without values has those of no other part. None are
-            given for the usual names.
+        part: Which part.
+        parts: As of :func:`values_of_part`.
         column: The name of the column, for messages.
 
     Returns:
         Rows, and notes on values that belong to no part.
 
-    Example:
-        >>> rows_of_part(["train", "Val", "test", "?"], "validation", {}, "split")[0].tolist()
-        [1]
-        >>> rows_of_part(["0", "1", "2"], "train", {"test": ["2"]}, "fold")[0].tolist()
-        [0, 1]
+    Raises:
+        DataError: If no image is in the part.
     """
-    names = {value: value.strip() for value in set(values)}
-    if parts:
-        of_part = {name: {str(v) for v in given} for name, given in parts.items()}
-    else:
-        names = {value: name.casefold() for value, name in names.items()}
-        of_part = {name: set(usual) for name, usual in USUAL_PARTS.items()}
-    taken = set().union(*of_part.values())
-    rest = {name for name in names.values() if name not in taken}
-    chosen = of_part.get(part, rest if part == "train" else set())
-    rows = np.flatnonzero([names[value] in chosen for value in values])
-    notes = ()
-    if rest and part == "train" and "train" in of_part:
-        number = sum(names[value] in rest for value in values)
-        shown = ", ".join(map(repr, sorted(rest)[:5]))
-        notes = (f"{number} images are in no part: {shown} in column {column!r}",)
+    distinct = sorted(set(values))
+    chosen = values_of_part(distinct, part, parts)
+    rows = np.flatnonzero([value in chosen for value in values])
     if not len(rows):
-        shown = ", ".join(map(repr, sorted(set(values))[:10]))
+        shown = ", ".join(map(repr, distinct[:10]))
         raise DataError(
             f"no image is in the part {part}: the column {column!r} holds {shown}. Say which "
-            f"values are which part: split_values: {{train: [...], test: [...]}}"
+            "values are which part: split_values: {train: [...], test: [...]}"
         )
-    return rows, notes
+    in_a_part = {value for name in USUAL_PARTS for value in values_of_part(distinct, name, parts)}
+    if part != "train" or not (rest := {*distinct} - in_a_part):
+        return rows, ()
+    number = sum(value in rest for value in values)
+    shown = ", ".join(map(repr, sorted(rest)[:5]))
+    are = "image is" if number == 1 else "images are"
+    return rows, (f"{number} {are} in no part, with {shown} in column {column!r}",)
 
 
 def _last_part(paths: StringColumn) -> StringColumn:

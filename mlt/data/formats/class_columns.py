@@ -57,9 +57,7 @@ def class_columns(
     not_classes = {*others, *form.negatives}
     nameless = [n for n, name in enumerate(table.header, 1) if _NAMELESS.fullmatch(name)]
     names = [
-        name
-        for name in table.header
-        if name not in not_classes and not _NAMELESS.fullmatch(name)
+        name for name in table.header if name not in not_classes and not _NAMELESS.fullmatch(name)
     ]
     for name in names:
         table.require(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,9 @@ def read_csv(
     try:
         checked = TableFormat(**form)
     except ValidationError as error:
-        problems = (f"{key}: {said}" if key else said for key, said in problems_of(error, TableFormat))
-        raise ConfigError("read_csv: " + "; ".join(problems)) from None
+        problems = problems_of(error, TableFormat)
+        said = "; ".join(f"{key}: {sentence}" if key else sentence for key, sentence in problems)
+        raise ConfigError(f"read_csv: {said}") from None
     names_of = read_class_labels(Path(checked.class_labels)) if checked.class_labels else None
     files = [Path(f) for f in ([file] if isinstance(file, (str, Path)) else file)]
     table, _ = read_tables(files, image_root, checked, class_names=class_names, names_of=names_of)
@@ -198,9 +200,10 @@ def read_class_labels(file: Path) -> dict[str, str]:
     names_of: dict[str, str] = {}
     for row, (key, name) in enumerate(zip(ids, names)):
         if names_of.setdefault(key, name) != name:
-            raise DataError(f"{table.line(row)}: {key!r} has two names, {names_of[key]!r}, {name!r}")
-    shared = {name for name in names_of.values() if list(names_of.values()).count(name) > 1}
-    return {key: f"{name} ({key})" if name in shared else name for key, name in names_of.items()}
+            both = f"{names_of[key]!r} and {name!r}"
+            raise DataError(f"{table.line(row)}: {key!r} has two names, {both}")
+    ids_of = Counter(names_of.values())
+    return {key: name if ids_of[name] == 1 else f"{name} ({key})" for key, name in names_of.items()}
 
 
 def _read_labels(

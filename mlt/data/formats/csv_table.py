@@ -230,20 +230,23 @@ def _refuse_text(file: Path, encoding: str, error: UnicodeError) -> NoReturn:
     """Say in which line the text is not what it should be, and what it may be."""
     name = "UTF-8" if encoding == "utf-8-sig" else encoding
     place = f"{file} is not {name} ({error.reason if hasattr(error, 'reason') else error})"
-    with _open(file, "rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                line.decode(encoding)
-            except UnicodeDecodeError:
-                text = line.strip()[:60].decode("cp1252", "replace")
-                place = f"{file}, line {number} is not {name}; as cp1252 it would be {text!r}"
-                break
-            except UnicodeError:
-                break
+    if name == "UTF-8":
+        with _open(file, "rb") as stream:
+            number, line = next((n, text) for n, text in enumerate(stream, 1) if not _is_utf8(text))
+        text = line.strip()[:60].decode("cp1252", "replace")
+        place = f"{file}, line {number} is not UTF-8; as cp1252 it would be {text!r}"
     raise DataError(
         f"{place}. Save the file as UTF-8, or name its encoding: encoding: cp1252 (Excel and "
         "Windows), latin-1, mac-roman or utf-16"
     ) from None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _has_quotes(file: Path) -> bool:

@@ -148,9 +148,7 @@ def _read_values(
     return kinds, np.array([cell.target for cell in read], np.float32)[indices]
 
 
-def _strongest(
-    keys: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, int, int]:
+def _strongest(keys: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, int]:
     """The different keys, the highest target of each, and how many are repeated and contradicted.
 
     NaN, which is unknown, is the lowest.

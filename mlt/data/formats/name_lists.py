@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
@@ -137,14 +136,11 @@ def _list_literals(cells: pa.Array) -> list[str] | None:
 
 
 def _parse_literals(table: Table, cells: pa.Array, distinct: list[str]) -> pa.Array:
-    parsed = []
-    for text in distinct:
-        try:
-            parsed.append(parse_list(text))
-        except ValueError as error:
-            row = pc.index(cells, text).as_py()
-            raise DataError(f"{table.line(row)}: {error}") from None
-    lists = pa.array(parsed, _LISTS)
+    text = ""
+    try:
+        lists = pa.array([parse_list(text := cell) for cell in distinct], _LISTS)
+    except ValueError as error:
+        raise DataError(f"{table.line(pc.index(cells, text).as_py())}: {error}") from None
     return lists.take(pc.index_in(cells, value_set=pa.array(distinct, cells.type)))
 
 
@@ -214,7 +210,9 @@ def _negatives_notes(
     notes = [f"{number} none of the classes by {names}"]
     if both := int((without & filled).sum()):
         notes.append(f"{amount(both, 'of them has', 'of them have')} a class too, which counts")
-    for name in form.negatives:
-        if name not in found and (close := get_close_matches(name, classes, n=1)):
-            notes.append(f"negatives: {name!r} does not occur; did you mean {close[0]!r}?")
-    return notes
+    absent = {name: get_close_matches(name, classes, n=1) for name in {*form.negatives} - {*found}}
+    return notes + [
+        f"negatives: {name!r} does not occur; did you mean {close[0]!r}?"
+        for name, close in absent.items()
+        if close
+    ]

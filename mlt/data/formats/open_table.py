@@ -12,7 +12,7 @@ from mlt.errors import DataError
 
 __all__ = ["open_tables"]
 
-_NOT_TABLES = frozenset(".zip .7z .tar .tgz .bz2 .xz .xls .xlsx .ods .json .pkl .npz".split())
+_NOT_TABLES = frozenset((".zip", ".tar", ".tgz", ".xls", ".xlsx", ".ods", ".json", ".pkl", ".npz"))
 
 
 def open_tables(files: Sequence[Path], form: TableFormat) -> Table:

@@ -66,7 +66,7 @@ class TableFormat(Settings):
     """What an empty cell of a class column means; what an image without class names means."""
     uncertain: LabelValue = "unknown"
     """What -1 in a class column means."""
-    policies: dict[str, Policy] = {}
+    policies: dict[str, Policy] = Field(default_factory=dict)
     """What blank and uncertain mean for single classes, by class name."""
     soft: bool = False
     """Values between 0 and 1 are soft targets for the loss; a label from 0.5 on."""
@@ -97,6 +97,8 @@ class TableFormat(Settings):
             raise ValueError("value_column and unlisted are of layout: long")
         elif self.labels_column is not None:
             self._check_lists()
+        elif self.class_labels:
+            raise ValueError("class_labels are for the ids in a labels_column")
         if self.soft and self.threshold is not None:
             raise ValueError("with threshold, values become labels; they cannot be soft as well")
         return self
