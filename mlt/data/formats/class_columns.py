@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from typing import NoReturn
 
 import numpy as np
@@ -16,7 +17,6 @@ from mlt.data.formats.cells import (
     UNCERTAIN,
     VALUE,
     WRONG,
-    check_policies,
     explain,
     meanings,
     read_cell,
@@ -32,7 +32,12 @@ _NAMELESS = re.compile(r"(Unnamed: \d+)?")  # what pandas calls an index that it
 
 
 def class_columns(
-    table: Table, form: TableFormat, others: Collection[str], class_names: Sequence[str] | None
+    table: Table,
+    form: TableFormat,
+    others: Collection[str],
+    class_names: Sequence[str] | None,
+    *,
+    may_lack: bool = False,
 ) -> tuple[list[str], list[str]]:
     """Which columns are classes.
 
@@ -41,9 +46,10 @@ def class_columns(
         form: Names the columns that mean none of the classes.
         others: Columns that are something else.
         class_names: The classes; None takes all columns that have a name and are not others.
+        may_lack: Whether some of ``class_names``, but not all, may be absent.
 
     Returns:
-        Their names, and notes on columns that are not read.
+        Their names, and notes on columns that are not read or not there.
 
     Raises:
         DataError: If there is none, or a class or a column of ``negatives`` is absent.
@@ -51,9 +57,17 @@ def class_columns(
     for name in form.negatives:
         table.require(name, " (negatives)")
     if class_names is not None:
-        for name in class_names:
+        absent = [name for name in class_names if name not in table.header] if may_lack else []
+        absent = absent if len(absent) < len(class_names) else []
+        names = [name for name in class_names if name not in absent]
+        for name in names:
             table.require(name)
-        return list(class_names), []
+        close = {name: get_close_matches(name, table.header, n=1) for name in absent}
+        return names, [
+            f"there is no column {name!r}; is it {near[0]!r}?"
+            for name, near in close.items()
+            if near
+        ]
     not_classes = {*others, *form.negatives}
     nameless = [n for n, name in enumerate(table.header, 1) if _NAMELESS.fullmatch(name)]
     names = [
@@ -80,9 +94,7 @@ def read_class_columns(
 
     Raises:
         DataError: If a cell is none of what the form allows; gives its line and what to do.
-        ConfigError: If there is a policy for what is not a class.
     """
-    check_policies(form, {*class_names, *table.header})
     n = len(next(iter(cells.values())))
     shape = (n, len(class_names))
     without = np.zeros(n, bool)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from mlt.data.class_alignment import with_classes
 from mlt.data.columns import StringColumn, duplicates
+from mlt.data.formats.cells import check_policies
 from mlt.data.formats.class_columns import class_columns, read_class_columns
 from mlt.data.formats.long_form import read_long_form
 from mlt.data.formats.name_lists import read_name_lists
@@ -106,7 +107,7 @@ def read_tables(
     *,
     class_names: Sequence[str] | None = None,
     names_of: Mapping[str, str] | None = None,
-    optional_classes: bool = False,
+    may_lack: bool = False,
     part_column: str | None = None,
 ) -> tuple[LabelTable, StringColumn | None]:
     """Read one or several files as one label table.
@@ -118,7 +119,7 @@ def read_tables(
         class_names: The first classes of the table. What else occurs as a name follows them; with a
             column per class, no other column is read.
         names_of: Names for the ids in the labels column, as of :func:`read_class_labels`.
-        optional_classes: Whether columns of ``class_names`` may be absent, if one is there.
+        may_lack: Whether columns of some ``class_names``, but not all, may be absent.
         part_column: A column that says to which part an image belongs.
 
     Returns:
@@ -135,10 +136,8 @@ def read_tables(
         table.require(name)
     classes, notes = [], list[str]()
     if form.labels_column is None:
-        if class_names is not None and optional_classes:
-            present = [name for name in class_names if name in table.header]
-            class_names = present or class_names
-        classes, notes = class_columns(table, form, others, class_names)
+        check_policies(form, {*(class_names or ()), *table.header} - {*others})
+        classes, notes = class_columns(table, form, others, class_names, may_lack=may_lack)
         wanted = [*classes, *form.negatives]
     else:
         remedy = "; for one column per class, set labels_column to null"
@@ -150,14 +149,11 @@ def read_tables(
     read = _read_labels(table, form, cells, classes, class_names, names_of, ids)
     if read.rows is not None:
         paths, ids = paths.take(read.rows), ids.take(read.rows)
-    _check_images(table, paths, ids, form, read.rows)
-    log.info(
-        "%s: %d images, %d classes, %d labels",
-        table.source,
-        len(paths),
-        len(read.class_names),
-        read.labels.nnz,
-    )
+    place = _Places(table, read.rows, form)
+    if len(empty := np.flatnonzero(pc.equal(paths, "").to_numpy(zero_copy_only=False))):
+        raise DataError(f"{place.line(empty[0])}: the path is empty")
+    if form.id_column is not None:
+        place.check_distinct("path", paths)
 
     def of_images(column: str | None) -> StringColumn | None:
         if column is None:
@@ -165,17 +161,22 @@ def read_tables(
         values = cells[column]
         return StringColumn(values if read.rows is None else values.take(pa.array(read.rows)))
 
-    labels = LabelTable(
-        image_ids=StringColumn(ids),
-        paths=StringColumn(paths),
-        class_names=read.class_names,
-        labels=read.labels,
-        known=read.known,
-        root=Path(image_root),
-        soft=read.soft,
-        groups=of_images(form.group),
-        notes=(*table.notes, *notes, *read.notes),
-    )
+    try:
+        labels = LabelTable(
+            image_ids=StringColumn(ids),
+            paths=StringColumn(paths),
+            class_names=read.class_names,
+            labels=read.labels,
+            known=read.known,
+            root=Path(image_root),
+            soft=read.soft,
+            groups=of_images(form.group),
+            notes=(*table.notes, *notes, *read.notes),
+        )
+    except DataError:
+        place.check_distinct("path" if form.id_column is None else "image id", ids)
+        raise
+    log.info("%s: %r", table.source, labels)
     return labels, of_images(part_column)
 
 
@@ -225,23 +226,23 @@ def _read_labels(
     return read_name_lists(table, names, form, class_names, names_of)
 
 
-def _check_images(
-    table: Table, paths: pa.Array, ids: pa.Array, form: TableFormat, rows: np.ndarray | None
-) -> None:
-    """Refuse empty paths and images that are listed twice; says in which lines."""
+class _Places:
+    """Where the images of a table are in its files, for messages."""
 
-    def line(row: int) -> str:
-        return table.line(row if rows is None else int(rows[row]))
+    def __init__(self, table: Table, rows: np.ndarray | None, form: TableFormat) -> None:
+        self.table, self.rows, self.form = table, rows, form
 
-    if len(empty := np.flatnonzero(pc.equal(paths, "").to_numpy(zero_copy_only=False))):
-        raise DataError(f"{line(int(empty[0]))}: the path is empty")
-    columns = [("path", paths)] if form.id_column is None else [("path", paths), ("image id", ids)]
-    for kind, column in columns:
-        if twice := duplicates(StringColumn(column)):
-            same = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))[:5]
-            places = table.lines((same if rows is None else rows[same]).tolist())
-            hint = "" if form.layout else "; for a line per image and class, set layout: long"
-            raise DataError(
-                f"{table.source}: {len(twice)} {kind}s occur more than once, {twice[0]!r} in "
-                f"{places}{hint}"
-            )
+    def line(self, image: int) -> str:
+        return self.table.line(image if self.rows is None else self.rows[image])
+
+    def check_distinct(self, kind: str, column: pa.Array) -> None:
+        """Refuse an image that is listed twice; says in which lines."""
+        if not (twice := duplicates(StringColumn(column))):
+            return
+        same = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))[:5]
+        places = self.table.lines((same if self.rows is None else self.rows[same]).tolist())
+        hint = "" if self.form.layout else "; for a line per image and class, set layout: long"
+        raise DataError(
+            f"{self.table.source}: {len(twice)} {kind}s occur more than once, {twice[0]!r} in "
+            f"{places}{hint}"
+        )

@@ -1,4 +1,4 @@
-"""Class names listed in one cell: `cat|dog`, `['cat', 'dog']`, `["cat", "dog"]`, `[cat, dog]`."""
+"""Class names in one cell, in a list as Python or JSON write it: `['cat', 'dog']`, `[cat, dog]`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import re
 import warnings
 from collections.abc import Iterable
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from mlt.data.formats.cells import is_blank
 
-__all__ = ["are_list_literals", "parse_list", "split_cells"]
+__all__ = ["are_list_literals", "parse_list"]
 
 _PAIRS = {"[": "]", "{": "}", "(": ")"}
 _ITEM = re.compile(
@@ -21,7 +18,6 @@ _ITEM = re.compile(
     r"""(?:,|$|(?=['"]))""",
     re.DOTALL,
 )
-_LISTS = pa.large_list(pa.large_string())
 
 
 def are_list_literals(cells: Iterable[str]) -> bool:
@@ -98,15 +94,3 @@ def _unquote(literal: str) -> str:
             return str(ast.literal_eval(literal))
     except (SyntaxError, ValueError):
         return literal[1:-1]
-
-
-def split_cells(cells: pa.Array, separator: str) -> pa.Array:
-    """The trimmed names in each cell: large lists of large strings.
-
-    Example:
-        >>> split_cells(pa.array(["cat| dog", ""], pa.large_string()), "|").to_pylist()
-        [['cat', 'dog'], ['']]
-    """
-    listed = pc.split_pattern(cells, separator).cast(_LISTS)
-    names = pc.utf8_trim_whitespace(listed.flatten())
-    return pa.LargeListArray.from_arrays(listed.offsets, names)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from mlt.data.formats.cells import is_blank
-from mlt.data.formats.list_cells import are_list_literals, parse_list, split_cells
+from mlt.data.formats.list_cells import are_list_literals, parse_list
 from mlt.data.formats.name_suspicions import other_separator, suspicious_names
 from mlt.data.formats.read_labels import ReadLabels, amount
 from mlt.data.formats.table import Table
@@ -92,25 +92,21 @@ def _split(
     table: Table, cells: pa.Array, form: TableFormat
 ) -> tuple[list[str], np.ndarray, np.ndarray, list[str]]:
     """The different names of a column, which of them each cell lists, and how many it lists."""
-    separator, notes = form.separator or "|", []
+    notes: list[str] = []
     literals = None
-    if not pa.types.is_large_list(cells.type):
-        literals = _list_literals(cells)
-    if literals is not None:
-        listed = _parse_literals(table, cells, literals)
+    are_lists = pa.types.is_large_list(cells.type)
+    if are_lists:
+        parts = iter([cells])
+    elif (literals := _list_literals(cells)) is not None:
+        parts = iter([_parse_literals(table, cells, literals)])
         example = next(text for text in literals if not is_blank(text))
         notes.append(f"column {form.labels_column!r} holds lists, such as {example[:60]!r}")
-        parts: Iterator[pa.Array] = iter([listed])
-    elif pa.types.is_large_list(cells.type):
-        trimmed = pc.utf8_trim_whitespace(cells.flatten())
-        lengths = pc.list_value_length(cells).to_numpy()
-        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
-        parts = iter([pa.LargeListArray.from_arrays(offsets, trimmed)])
     else:
         starts = range(0, len(cells), _ROWS_AT_ONCE)
-        parts = (split_cells(cells[first : first + _ROWS_AT_ONCE], separator) for first in starts)
+        chunks = (cells[first : first + _ROWS_AT_ONCE] for first in starts)
+        parts = (pc.split_pattern(chunk, form.separator or "|") for chunk in chunks)
     found, names, lengths = _number_names(parts)
-    if literals is None and not pa.types.is_large_list(cells.type) and not form.separator:
+    if literals is None and not are_lists and form.separator is None:
         _refuse_other_separator(table, found, names, lengths)
     return found, names, lengths, notes
 
@@ -120,7 +116,9 @@ def _number_names(parts: Iterator[pa.Array]) -> tuple[list[str], np.ndarray, np.
     names, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     for listed in parts:
         part = listed.flatten().dictionary_encode()
-        numbers = [found.setdefault(name, len(found)) for name in part.dictionary.to_pylist()]
+        numbers = [
+            found.setdefault(name.strip(), len(found)) for name in part.dictionary.to_pylist()
+        ]
         names.append(np.array(numbers, np.int32)[part.indices.to_numpy()])
         lengths.append(pc.list_value_length(listed).to_numpy())
     return list(found), np.concatenate(names), np.concatenate(lengths)

@@ -138,7 +138,7 @@ class CsvSource(DataSource[CsvData]):
             settings,
             class_names=class_names,
             names_of=read_class_labels(self.root / labels) if labels else None,
-            optional_classes=part != "train",
+            may_lack=part != "train",
             part_column=self._split_column(part),
         )
         rows, notes = self._rows(part, table, values)
