@@ -31,7 +31,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _DELIMITERS = {".tsv": "\t", ".tab": "\t"}
-_OTHER_DELIMITERS = (";", "\t", "|")
+_OTHER_DELIMITERS = (";", "\t", "|", ",")
 
 
 def csv_rows(
@@ -126,14 +126,14 @@ class CsvTable(Table):
         for name in names:
             self.require(name)
         positions = [self.header.index(name) for name in names]
-        if self.delimiter.isascii() and self.delimiter != " " and not _has_quotes(self.file):
+        if self.delimiter.isascii() and self.delimiter != " ":
             try:
-                return self._arrow_columns(positions)
-            except (pa.ArrowInvalid, UnicodeError, OSError) as error:
-                arrow_problem = error
-            for _ in self._rows():  # finds the same fault, and its line
-                pass
-            raise DataError(f"{self.file}: {arrow_problem}")
+                if not _has_quotes(self.file):
+                    return self._arrow_columns(positions)
+            except (pa.ArrowInvalid, UnicodeError, EOFError, OSError, zlib.error) as error:
+                for _ in self._rows():  # finds the same fault, and its line
+                    pass
+                raise DataError(f"{self.file}: {error}") from None
         kept = sorted(set(positions))
         rows = [[row[at] for at in kept] for _, row in self._rows()]
         columns = zip(*rows) if rows else [()] * len(kept)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn
 from mlt.data.formats.table import Table
@@ -64,7 +64,9 @@ class ParquetTable(Table):
         try:
             if is_list:
                 lists = array.cast(_LISTS)
-                return pc.if_else(lists.is_valid(), lists, pa.scalar([], _LISTS))
+                lengths = lists.value_lengths().fill_null(0).to_numpy()
+                ends = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
+                return pa.LargeListArray.from_arrays(ends, lists.flatten().fill_null(""))
             return array.cast(_TEXT).fill_null("")
         except pa.ArrowException:
             raise DataError(

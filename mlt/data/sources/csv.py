@@ -78,6 +78,10 @@ class CsvData(OwnDataSettings, TableFormat):
             )
         if self.split_column is not None and (listed := self._lists()):
             raise ValueError(f"give split_column or {', '.join(listed.values())}, not both")
+        if both := set(self.negatives) & set(self.class_names or ()):
+            raise ValueError(
+                f"{min(both)!r} is in class_names and in negatives; it can be only one"
+            )
         if self.split_values is not None and self.split_column is None:
             raise ValueError("split_values need split_column")
         return self
