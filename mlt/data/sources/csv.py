@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import model_validator
+from pydantic import Discriminator, Tag, model_validator
 
 from mlt.data.formats.table_format import TableFormat
-from mlt.data.sources.base import DataSource, OwnDataSettings, Part
+from mlt.data.sources.base import (
+    DataSource,
+    Fraction,
+    OwnDataSettings,
+    Part,
+    files_or_fraction,
+)
 from mlt.errors import MissingFileError
 from mlt.settings import Settings
 
@@ -24,6 +30,13 @@ __all__ = ["CsvData", "CsvSource", "SplitValues"]
 
 Files: TypeAlias = str | tuple[str, ...]
 """A file, or several that are read as one."""
+
+FilesOrFraction: TypeAlias = Annotated[
+    Annotated[Files, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(files_or_fraction),
+]
+
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
 class SplitValues(Settings):
@@ -45,12 +58,14 @@ class CsvData(OwnDataSettings, TableFormat):
     name: Literal["csv"]
     train: Files
     """Table of the training images, or a list of tables."""
-    test: Files | None = None
-    """Table of the test images, or a list of tables; null with `test_list` or `split_column`, which
-    choose them out of the training table."""
-    validation: Files | None = None
-    """Table of images to watch training on and to choose the best epoch by, or a list of tables;
-    null without `validation_list` and `split_column` watches the test images."""
+    test: FilesOrFraction | None = None
+    """Table of the test images, or a list of tables, or the fraction of the training images to cut
+    out for them; null with `test_list` or `split_column`, which choose them from the training
+    table."""
+    validation: FilesOrFraction | None = None
+    """Table of images to watch training on and to choose the best epoch by, or a list of tables, or
+    the fraction to cut out for them; null without `validation_list` and `split_column` watches the
+    test images."""
     train_list: str | None = None
     """File with a training image per line: its id, path, file name, or that without extension;
     null takes what the lists of other parts of the same table leave."""
@@ -70,37 +85,33 @@ class CsvData(OwnDataSettings, TableFormat):
     `{id}_rgb.png`; null finds them by name."""
 
     @model_validator(mode="after")
-    def _check_parts(self) -> CsvData:
-        if self.test is None and self.test_list is None and self.split_column is None:
-            raise ValueError(
-                "test is missing: the table of the test images, or test_list or split_column, "
-                "which choose them out of the training table"
-            )
-        if self.split_column is not None and (listed := self._lists()):
-            raise ValueError(f"give split_column or {', '.join(listed.values())}, not both")
+    def _check_columns_and_lists(self) -> CsvData:
+        lists = [key for part in PARTS if getattr(self, key := f"{part}_list") is not None]
+        if self.split_column is not None and lists:
+            raise ValueError(f"give split_column or {' and '.join(lists)}, not both")
+        if self.split_values is not None and self.split_column is None:
+            raise ValueError("split_values need split_column")
         if both := set(self.negatives) & set(self.class_names or ()):
             raise ValueError(
                 f"{min(both)!r} is in class_names and in negatives; it can be only one"
             )
-        if self.split_values is not None and self.split_column is None:
-            raise ValueError("split_values need split_column")
         return self
-
-    def _lists(self) -> dict[str, str]:
-        keys = ("train_list", "validation_list", "test_list")
-        return {key: file for key in keys if (file := getattr(self, key)) is not None}
 
     def files_of(self, part: Part) -> tuple[str, ...]:
         """The tables of a part; those of the training part where it names none of its own."""
-        files: Files = getattr(self, part) or self.train
+        given = getattr(self, part)
+        files: Files = self.train if given is None or isinstance(given, Fraction) else given
         return (files,) if isinstance(files, str) else files
+
+    def keys_of(self, part: str) -> list[str]:
+        """The keys that say which images a part has, of those that are not null."""
+        keys = super().keys_of(part)
+        return keys or (["split_column"] if part == "test" and self.split_column else [])
 
     @property
     def has_validation(self) -> bool:
         """Whether validation images are named; looks into the split column if there is one."""
-        if self.validation is not None or self.validation_list is not None:
-            return True
-        return self.split_column is not None and self.source().has_part("validation")
+        return super().has_validation or self.source().has_part("validation")
 
     def source(self, cache: Path | None = None) -> CsvSource:
         """What reads this data."""
@@ -122,8 +133,8 @@ class CsvSource(DataSource[CsvData]):
         """Those of the configuration, or those of the training images."""
         return self.settings.class_names or self.train().class_names
 
-    def train(self) -> LabelTable:
-        """Read the labels of all training images."""
+    def read_all(self) -> LabelTable:
+        """Read the labels of all images that the settings name for training, in parts or not."""
         from mlt.data.class_alignment import with_classes
 
         names = self.settings.class_names
@@ -201,7 +212,7 @@ class CsvSource(DataSource[CsvData]):
             return listed(f"{part}_list")
         others = [
             f"{other}_list"
-            for other in ("validation", "test")
+            for other in PARTS
             if getattr(self.settings, f"{other}_list") is not None
             and self.settings.files_of(other) == self.settings.files_of(part)
         ]
@@ -214,9 +225,8 @@ class CsvSource(DataSource[CsvData]):
         """The table with the files that its paths stand for."""
         from mlt.data.image_search import find_images
 
-        folders, pattern = self.settings.images, self.settings.extension
-        root, folders = (
-            (self.root / folders, (".",)) if isinstance(folders, str) else (self.root, folders)
-        )
+        images = self.settings.images
+        folders = (images,) if isinstance(images, str) else images
         assert table.paths is not None
-        return replace(table, paths=find_images(table.paths, root, folders, pattern), root=root)
+        paths = find_images(table.paths, self.root, folders, self.settings.extension)
+        return replace(table, paths=paths)
