@@ -21,13 +21,13 @@ def check_images(table: LabelTable, part: str) -> None:
     """Refuse a table whose image files are not all there, before hours of training find out.
 
     Args:
-        table: The images. Nothing is checked of a data set of one's own, which has no paths.
+        table: The images. Nothing is checked of those that are not files.
         part: What they are, for the message.
 
     Raises:
         MissingFileError: Naming how many are absent, the first, and the folder.
     """
-    if table.paths is None:
+    if table.paths is None or table.images is not None:
         return
     folders = {path[: path.rfind("/") + 1] for path in table.paths}
     present = StringColumn.from_iterable(
