@@ -145,6 +145,6 @@ def _notes(
             f"labels (data.same_image: {same_image})"
         )
     if others:
-        yield f"{others} files in the class folders are not images, by their names, and left out"
+        yield f"files in the class folders that are not images, by their names, left out: {others}"
     if loose:
-        yield f"{loose} images lie in no class folder and are left out"
+        yield f"images in no class folder, left out: {loose}"

@@ -82,7 +82,7 @@ def read_webdataset(
     samples = [sample for shard in shards for sample in _samples(root, shard)]
     images = [_image(sample, image_extension) for sample in samples]
     found = [(sample, image) for sample, image in zip(samples, images) if image is not None]
-    labelled = _Labels(root, labels_extension, labels_key)
+    labelled = _Labels(labels_extension, labels_key)
     values = [labelled.of(sample) for sample, _ in found]
 
     def where(row: int) -> str:
@@ -99,7 +99,7 @@ def read_webdataset(
         uncertain=uncertain,
     )
     imageless = len(samples) - len(found)
-    left_out = f"{imageless} of {len(samples)} samples have no image and are left out"
+    left_out = f"samples without an image, left out: {imageless} of {len(samples)}"
     return LabelTable(
         image_ids=StringColumn.from_iterable(_ids([sample for sample, _ in found])),
         paths=StringColumn.from_iterable(image.path(sample.shard) for sample, image in found),
