@@ -77,8 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.rates or arguments.beta is not None:
         print("\n" + rates_table(summary))
     if arguments.output:
-        own = arguments.predictions is not None and not is_table(arguments.predictions)
-        write_results(arguments.output, summary, None if own else predictions)
+        saved = arguments.predictions is not None and not is_table(arguments.predictions)
+        write_results(arguments.output, summary, None if saved else predictions)
     return 0
 
 

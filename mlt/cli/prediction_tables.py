@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_table_arguments", "is_table", "read_predictions", "refuse_table_arguments"]
 
+_TABLES = (".csv", ".tsv", ".txt", ".gz", ".jsonl", ".ndjson", ".parquet", ".pq")
+
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is to be said of a table of scores."""
@@ -56,8 +58,8 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def is_table(file: str | Path) -> bool:
-    """Whether a file of predictions is a table of another tool, not mlt's own."""
-    return Path(file).suffix.lower() != ".npz"
+    """Whether predictions are a table of another tool, by the ending; not a run, not mlt's own."""
+    return Path(file).suffix.lower() in _TABLES and not Path(file).is_dir()
 
 
 def read_predictions(
@@ -92,9 +94,15 @@ def read_predictions(
             "say, and thresholds, rates and calibration would be wrong without a word"
         )
     if (config is None) == (arguments.targets is None):
+        other = ", or CONFIG, whose data section says where they are (not both)"
         raise ConfigError(
             f"say what {file} is to be evaluated against: --targets FILE, a table of the true "
-            "labels, or CONFIG, whose data section says where they are (not both)"
+            f"labels{other if hasattr(arguments, 'config') else ''}"
+        )
+    if arguments.train_targets and (config is not None or not is_table(arguments.targets)):
+        raise ConfigError(
+            "--train-targets goes with a table of --targets; a configuration and predictions.npz "
+            "have training counts of their own"
         )
     truth: Truth | TruthTable | str
     if config is not None:

@@ -47,7 +47,7 @@ class Truth:
         rows = np.arange(len(table))
         return cls(
             source=source,
-            image_ids=tuple(list(table.image_ids)),
+            image_ids=tuple(table.image_ids),
             class_names=table.class_names,
             targets=table.targets(rows).astype(bool),
             known=None if table.known is None else table.known_mask(rows),
@@ -150,9 +150,9 @@ class TruthTable:
         missing = [name for name in class_names if name not in others]
         if missing:
             raise DataError(
-                f"{file} has no column for {named(missing, 'class', len(class_names))}; its columns "
-                f"are {', '.join(map(repr, table.header[:20]))}. A column that lists the names of an "
-                "image's classes is given with --labels-column"
+                f"{file} has no column for {named(missing, 'class', len(class_names))}; its "
+                f"columns are {', '.join(map(repr, table.header[:20]))}. A column that lists the "
+                "names of an image's classes is given with --labels-column"
             )
         wanted = set(class_names)
         if not chosen:
