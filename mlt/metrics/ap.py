@@ -80,7 +80,7 @@ def micro_average_precision(
     """
     labels = check_scores(targets, scores, known, sample_weight)
     keep = np.s_[:] if labels.known is None else labels.known
-    truth, values = (a[keep].reshape(-1) for a in (labels.targets, sortable(labels.scores)))
+    truth, values = labels.targets[keep].reshape(-1), sortable(labels.scores)[keep].reshape(-1)
     if labels.weight is None:
         return _unweighted(truth, values)
     weight = np.broadcast_to(labels.weight[:, None], labels.targets.shape)[keep].reshape(-1)

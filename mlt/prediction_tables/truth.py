@@ -189,4 +189,6 @@ def _counts(
     missing = [name for name in class_names if name not in training.class_names]
     if missing and not is_open:
         raise DataError(f"{file} has no column for {named(missing, 'class', len(class_names))}")
-    return Truth.of_table(training, str(file), training).of_classes(class_names).class_counts
+    found = dict(zip(training.class_names, training.class_counts().counts.tolist()))
+    counts = [found.get(name, 0) for name in class_names]
+    return ClassCounts.from_counts(counts, len(training), names=class_names)

@@ -112,7 +112,7 @@ def _differences(
         for method, found in zip(report.methods[1:], tests[1:])
         for of, t in found.items()
     ]
-    num_tests = sum(not math.isnan(row[4]) for row in rows)
+    num_tests = sum(not math.isnan(t.corrected) for found in tests for t in found.values())
     columns = [
         Column("method"),
         Column("classes", "group"),

@@ -34,7 +34,7 @@ def auroc_influence(labels: ScoredLabels, k: int) -> ClassInfluence | None:
     """
     positive = labels.positives[:, k]
     negative = ~positive if labels.known is None else labels.known[:, k] & ~positive
-    m, n = np.count_nonzero(positive), np.count_nonzero(negative)
+    m, n = int(positive.sum()), int(negative.sum())
     if not m or not n:
         return None
     scores = labels.scores[:, k]
