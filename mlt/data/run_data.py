@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mlt.data.image_files import count_shared
 from mlt.data.labels import LabelTable
-from mlt.data.settings import (
-    DataConfig,
-)
+from mlt.data.settings import DataConfig
+from mlt.data.sources.base import DataSource
 from mlt.data.split import Split
 from mlt.errors import MissingFileError
 
@@ -48,10 +48,10 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
 
     Raises:
         MissingFileError: If annotations or images are absent; says what to put where.
-        DataError: If training and test data have different classes, or a part has no image.
+        DataError: If training and test data have no class in common, or a part has no image.
     """
     source = config.source(cache)
-    split, train = training_split(config, cache)
+    split, train = _training_split(source)
     test = source.test(train.class_names)
     validation = source.validation(train.class_names)
     missing = []
@@ -79,7 +79,8 @@ def fit_together(
     """
     parts = {"training": train, "validation": validation, "test": test}
     present = {name: table for name, table in parts.items() if table is not None}
-    return Data(train, test, validation, split, (*_notes(split, train), *_shared(present)))
+    read = (f"{name}: {note}" for name, table in present.items() for note in table.notes)
+    return Data(train, test, validation, split, (*read, *_notes(split, train), *_shared(present)))
 
 
 def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:
@@ -89,9 +90,16 @@ def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split
         config: Where the data is.
         cache: Folder for label tables.
     """
-    source = config.source(cache)
+    return _training_split(config.source(cache))
+
+
+def _training_split(source: DataSource[Any]) -> tuple[Split, LabelTable]:
     table = source.train()
-    split = Split.load(config.split) if config.split else source.build_split(table)
+    saved = source.settings.split
+    if saved is None or source.settings.cuts("train"):
+        split = source.build_split(table)
+    else:
+        split = Split.load(saved)
     return split, split.apply(table)
 
 

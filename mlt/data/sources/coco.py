@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from mlt.data.sources.base import DataSettings, DataSource, OwnDataSettings, Part
+from mlt.data.sources.base import (
+    DataSettings,
+    DataSource,
+    Fraction,
+    OwnDataSettings,
+    Part,
+    files_or_fraction,
+)
 from mlt.errors import MissingFileError
 from mlt.settings import Settings
 
@@ -28,23 +35,26 @@ class CocoPart(Settings):
     """The folder of its images."""
 
 
+FilesOrFraction: TypeAlias = Annotated[
+    Annotated[CocoPart, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(files_or_fraction),
+]
+
+
 class CocoData(OwnDataSettings):
     """Your own data in COCO's format."""
 
     name: Literal["coco"]
     train: CocoPart
     """Images to train on."""
-    test: CocoPart
-    """Images that the results are of."""
-    validation: CocoPart | None = None
-    """Images to watch training on and to choose the best epoch by; null watches the test images."""
+    test: FilesOrFraction | None = None
+    """Images that the results are of, or the fraction of the training images to cut out for
+    them."""
+    validation: FilesOrFraction | None = None
+    """Images to watch training on and to choose the best epoch by, or the fraction to cut out for
+    them; null watches the test images."""
     min_image_size: int = Field(0, ge=0)
     """Training images with a side shorter than this many pixels are left out."""
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation is not None
 
     def source(self, cache: Path | None = None) -> CocoSource:
         """What reads this data."""
