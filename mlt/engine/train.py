@@ -15,10 +15,11 @@ from mlt.config import Config, changed_keys, dump_config, load_config
 from mlt.data import Split
 from mlt.data.loader import Loader
 from mlt.data.own_data import Given
-from mlt.engine.evaluate import predict, write_results
+from mlt.engine.evaluate import predict
 from mlt.engine.loggers import check_loggers, open_loggers
 from mlt.engine.loop import train_epoch
 from mlt.engine.own import LossFunction, Own
+from mlt.engine.results import write_results
 from mlt.engine.setup import Setup, prepare
 from mlt.errors import ConfigError, DataError
 from mlt.files import write_json_atomic, write_text_atomic
