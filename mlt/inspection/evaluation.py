@@ -93,7 +93,7 @@ def expected_interval(sizes: Sequence[tuple[int, int]]) -> Interval:
     Example:
         >>> interval = expected_interval([(20, 1000)])
         >>> round(interval.low, 2), round(interval.high, 2)
-        (0.29, 0.71)
+        (0.27, 0.73)
     """
     mean = MeanInfluence()
     for positives, images in sizes:

@@ -22,7 +22,7 @@ from mlt.inspection.noise import Suspect, contradictions
 from mlt.inspection.parts import read_parts
 from mlt.inspection.pictures import Pictures, look_at_pictures
 from mlt.inspection.training import Rebalancing, rebalancing
-from mlt.losses.settings import AnyLoss
+from mlt.losses.loss_config import LossConfig
 
 __all__ = ["PICTURES", "Inspection", "inspect_data"]
 
@@ -77,7 +77,7 @@ class Inspection:
 def inspect_data(
     data: DataConfig | Mapping[str, LabelTable],
     *,
-    loss: AnyLoss | None = None,
+    loss: LossConfig | None = None,
     sampler: SamplerConfig | None = None,
     limits: GroupLimits | None = None,
     pictures: int | None = PICTURES,

@@ -130,10 +130,10 @@ def sampled_rows(count: int, limit: int | None) -> list[int]:
 def _look_at(path: Path) -> _Look:
     try:
         with Image.open(path) as image:
-            size, mode = image.size, image.mode
+            look = _Look(image.width, image.height, image.mode)
             image.draft("RGB", (64, 64))  # a JPEG is read whole, but scaled down while it is
             image.load()
-        return _Look(*size, mode)
+        return look
     except MemoryError:
         raise
     except Exception:  # damaged files raise nearly everything; whether training can read it decides
@@ -145,4 +145,4 @@ def _look_again(path: Path) -> _Look:
         image = load_image(path)
     except UserError as error:
         return _Look(reason=str(error).removeprefix(f"The image {path} ").split(". ")[0])
-    return _Look(*image.size, image.mode)
+    return _Look(image.width, image.height, image.mode)

@@ -12,8 +12,8 @@ from mlt.data.labels import LabelTable
 from mlt.data.samplers.settings import SamplerConfig, ShuffleSampler
 from mlt.errors import UserError
 from mlt.losses.class_weights import effective_number_weights, sum_to_classes
+from mlt.losses.loss_config import LossConfig
 from mlt.losses.part_settings import NoWeighting
-from mlt.losses.settings import AnyLoss
 
 __all__ = ["Rebalancing", "rebalancing"]
 
@@ -46,7 +46,7 @@ class Rebalancing:
 def rebalancing(
     table: LabelTable,
     counts: ClassCounts,
-    loss: AnyLoss | None = None,
+    loss: LossConfig | None = None,
     sampler: SamplerConfig | None = None,
 ) -> Rebalancing:
     """Compute the weights and draws of a training split.
@@ -58,10 +58,11 @@ def rebalancing(
         sampler: The sampler section.
 
     Example:
-        >>> table = LabelTable.from_lists([1, 2], ["a", "b"], ["cat", "dog"], [[0], [0, 1]])
+        >>> lists = [[0], [0, 1], []]
+        >>> table = LabelTable.from_lists([1, 2, 3], "abc", ["cat", "dog"], lists)
         >>> found = rebalancing(table, table.class_counts(), sampler=ShuffleSampler())
         >>> {name: round(weight, 2) for name, weight in found.class_balanced.items()}
-        {'cat': 0.8, 'dog': 1.2}
+        {'cat': 0.75, 'dog': 1.25}
         >>> found.draws
         {'cat': 2.0, 'dog': 1.0}
     """
@@ -89,7 +90,7 @@ def rebalancing(
 # torch, which takes seconds to import, is only needed for what is weighted.
 
 
-def _loss_weights(loss: AnyLoss, counts: ClassCounts) -> np.ndarray | None:
+def _loss_weights(loss: LossConfig, counts: ClassCounts) -> np.ndarray | None:
     weighting = getattr(loss, "weighting", None)
     if weighting is None or counts.num_classes > MOST_CLASSES:
         return None
