@@ -19,6 +19,7 @@ __all__ = ["main"]
 
 # The module of each command has `DESCRIPTION`, `add_arguments(parser)` and `run(arguments) -> int`.
 COMMANDS = {
+    "inspect": "look at the data of a configuration before training",
     "train": "train and evaluate a model from a configuration",
     "evaluate": "evaluate a checkpoint, or predictions that were saved",
     "compare": "train several configurations over several seeds and report what differs",
