@@ -88,7 +88,7 @@ class SampleDataset(Dataset[Sample]):
 
     def labels_of(self, row: int) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Target and mask of a row, as the table has them."""
-        target = torch.from_numpy(self.table.targets([row])[0])
+        target = torch.from_numpy(self.table.soft_targets([row])[0])
         if self.table.known is None:
             return target, None
         return target, torch.from_numpy(self.table.known_mask([row])[0])
@@ -178,7 +178,7 @@ class ItemDataset(SampleDataset):
                 "is used for counts and results, has no attribute `known`; give it one of the same "
                 "shape"
             )
-        differs = bool(((target >= 0.5) != labels[0].bool()).any())
+        differs = bool(((target >= 0.5) != (labels[0] >= 0.5)).any())
         if differs and self.part != "train":
             raise DataError(
                 f"{where}: its target is not the row {row} of the data set's attribute `targets`, "

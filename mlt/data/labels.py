@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,13 +19,18 @@ from mlt.data.columns import (
     find_ids,
     integer_column,
 )
-from mlt.data.sparse import canonical, column_counts, csr_from_lists, csr_from_runs, dense_rows
-from mlt.errors import DataError, MissingFileError
-from mlt.files import atomic_write
+from mlt.data.label_file import read_label_file, table_digest, write_label_file
+from mlt.data.sparse import (
+    canonical,
+    canonical_values,
+    column_counts,
+    csr_from_lists,
+    dense_rows,
+    dense_values,
+)
+from mlt.errors import DataError
 
 __all__ = ["LabelTable"]
-
-_FORMAT = "mlt.LabelTable/1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,12 @@ class LabelTable:
         known: (N, C) boolean CSR array of the entries that were annotated at all, or None if all
             were. Every label must be known.
         root: The folder that ``paths`` start from.
+        soft: (N, C) float32 CSR array of soft targets in (0, 1], which the loss is given instead of
+            labels; None where all targets are 0 or 1. An entry is a label, for counts, samplers and
+            results, from 0.5 on.
+        groups: N names of what images belong to that must not be torn apart by a split, such as
+            their patient or video; None where every image stands for itself.
+        notes: What a user should know about how the table was read, in sentences.
 
     Raises:
         DataError: If the parts contradict each other; the message says which and where.
@@ -65,6 +73,9 @@ class LabelTable:
     labels: csr_array
     known: csr_array | None = None
     root: Path = field(default_factory=Path)
+    soft: csr_array | None = None
+    groups: StringColumn | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         ids = self.image_ids
@@ -85,12 +96,19 @@ class LabelTable:
             raise DataError(
                 f"image {ids[row]} has the label {names[column]!r}, which is marked as not known"
             )
+        soft = None if self.soft is None else canonical_values(self.soft, shape, "soft targets")
+        if soft is not None:
+            _check_soft(soft, labels, known)
+        if self.groups is not None and len(self.groups) != len(ids):
+            raise DataError(f"{len(ids)} image ids but {len(self.groups)} groups")
         for name, value in {
             "image_ids": ids,
             "class_names": names,
             "labels": labels,
             "known": known,
             "root": Path(self.root),
+            "soft": soft,
+            "notes": tuple(self.notes),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -165,6 +183,14 @@ class LabelTable:
         """Labels of these rows as a dense (len(rows), C) float32 array of 0 and 1."""
         return dense_rows(self.labels, rows, np.float32)
 
+    def soft_targets(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
+        """What the loss is given for these rows: the labels, or soft targets where there are any.
+
+        Returns:
+            Dense (len(rows), C) float32 array in [0, 1].
+        """
+        return self.targets(rows) if self.soft is None else dense_values(self.soft, rows)
+
     def known_mask(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
         """Which entries of these rows are known, as a dense (len(rows), C) boolean array."""
         if self.known is None:
@@ -208,6 +234,8 @@ class LabelTable:
             paths=None if self.paths is None else self.paths[rows],
             labels=self.labels[rows],
             known=None if self.known is None else self.known[rows],
+            soft=None if self.soft is None else self.soft[rows],
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     def find(self, ids: Iterable[int | str]) -> np.ndarray:
@@ -219,27 +247,12 @@ class LabelTable:
         return find_ids(self.image_ids, ids)
 
     def digest(self) -> str:
-        """SHA-256 of the content (ids, paths, class names, labels, known), without the root."""
-        digest = hashlib.sha256(json.dumps([_FORMAT, len(self), self.class_names]).encode())
-        for name, array in sorted(self._arrays().items()):
-            if name != "class_names":
-                kind = (
-                    "<i8" if array.dtype.kind in "iu" and array.dtype != np.uint8 else array.dtype
-                )
-                digest.update(f"|{name}|{len(array)}|".encode())
-                for first in range(0, len(array), 1 << 20):
-                    digest.update(array[first : first + (1 << 20)].astype(kind).tobytes())
-        return digest.hexdigest()
+        """SHA-256 of the content, without the root and the notes."""
+        return table_digest(self)
 
     def save(self, path: str | Path) -> None:
         """Write the table as ``.npz`` (no pickle), whole or not at all."""
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                format=np.array(_FORMAT),
-                root=np.array(str(self.root)),
-                **self._arrays(),  # type: ignore[arg-type]
-            )
+        write_label_file(path, self)
 
     @classmethod
     def load(cls, path: str | Path, root: str | Path | None = None) -> LabelTable:
@@ -253,48 +266,15 @@ class LabelTable:
             MissingFileError: If there is no such file.
             DataError: If the file is damaged or is not a label table.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise MissingFileError(f"no label table at {path}")
+        parts = read_label_file(path)
+        if root is not None:
+            parts["root"] = Path(root)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            if str(arrays["format"]) != _FORMAT:
-                raise DataError(f"its format is {arrays['format']}, this version reads {_FORMAT}")
-            names = tuple(json.loads(arrays["class_names"].tobytes()))
-            ids = arrays.get("image_ids")
-            return cls(
-                image_ids=_column(arrays, "image_ids") if ids is None else ids,
-                paths=_column(arrays, "paths") if "paths_data" in arrays else None,
-                class_names=names,
-                labels=_csr(arrays, "labels", len(names)),
-                known=_csr(arrays, "known", len(names)) if "known_indices" in arrays else None,
-                root=Path(str(arrays["root"]) if root is None else root),
-            )
-        except (DataError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            return cls(**parts)
+        except DataError as error:
             raise DataError(
                 f"{path} is damaged or not a label table ({error}); delete it and build it again"
             ) from error
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        # True is the only value there is, so the data of the CSR arrays is not stored.
-        names = json.dumps(self.class_names).encode()
-        arrays = {
-            "class_names": np.frombuffer(names, np.uint8),
-            "labels_indices": self.labels.indices,
-            "labels_indptr": self.labels.indptr,
-        }
-        if self.paths is not None:
-            arrays["paths_data"], arrays["paths_offsets"] = self.paths.to_bytes()
-        if isinstance(self.image_ids, StringColumn):
-            data, offsets = self.image_ids.to_bytes()
-            arrays |= {"image_ids_data": data, "image_ids_offsets": offsets}
-        else:
-            arrays["image_ids"] = self.image_ids
-        if self.known is not None:
-            arrays["known_indices"] = self.known.indices
-            arrays["known_indptr"] = self.known.indptr
-        return arrays
 
 
 def _check_paths(paths: StringColumn, ids: Column) -> None:
@@ -313,9 +293,11 @@ def _check_names(names: tuple[str, ...]) -> None:
         raise DataError(f"class names occur more than once: {', '.join(twice[:5])}")
 
 
-def _csr(arrays: dict[str, np.ndarray], name: str, columns: int) -> csr_array:
-    return csr_from_runs(arrays[f"{name}_indices"], arrays[f"{name}_indptr"], columns)
-
-
-def _column(arrays: dict[str, np.ndarray], name: str) -> StringColumn:
-    return StringColumn.from_bytes(arrays[f"{name}_data"], arrays[f"{name}_offsets"])
+def _check_soft(soft: csr_array, labels: csr_array, known: csr_array | None) -> None:
+    wrong = soft.data[~((soft.data > 0) & (soft.data <= 1))]
+    if len(wrong):
+        raise DataError(f"soft targets must be in 0..1, got {wrong[0]:g}")
+    if (csr_array(soft >= 0.5) != labels).nnz:
+        raise DataError("labels must be the soft targets from 0.5 on")
+    if known is not None and csr_array(soft > 0).multiply(known).nnz != soft.nnz:
+        raise DataError("a soft target is marked as not known")

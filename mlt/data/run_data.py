@@ -11,9 +11,7 @@ import numpy as np
 
 from mlt.data.image_files import count_shared
 from mlt.data.labels import LabelTable
-from mlt.data.settings import (
-    DataConfig,
-)
+from mlt.data.settings import DataConfig
 from mlt.data.split import Split
 from mlt.errors import MissingFileError
 
@@ -48,7 +46,7 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
 
     Raises:
         MissingFileError: If annotations or images are absent; says what to put where.
-        DataError: If training and test data have different classes, or a part has no image.
+        DataError: If training and test data have no class in common, or a part has no image.
     """
     source = config.source(cache)
     split, train = training_split(config, cache)
@@ -79,7 +77,8 @@ def fit_together(
     """
     parts = {"training": train, "validation": validation, "test": test}
     present = {name: table for name, table in parts.items() if table is not None}
-    return Data(train, test, validation, split, (*_notes(split, train), *_shared(present)))
+    read = (f"{name}: {note}" for name, table in present.items() for note in table.notes)
+    return Data(train, test, validation, split, (*read, *_notes(split, train), *_shared(present)))
 
 
 def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split, LabelTable]:

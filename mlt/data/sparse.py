@@ -1,4 +1,4 @@
-"""Boolean CSR arrays: the few things the label table needs of them."""
+"""CSR arrays of labels and soft targets: the few things the label table needs of them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from mlt.errors import DataError
 
 __all__ = [
     "canonical",
+    "canonical_values",
     "column_counts",
     "csr_from_lists",
     "csr_from_pairs",
     "csr_from_runs",
     "dense_rows",
+    "dense_values",
     "ragged_positions",
 ]
 
@@ -64,6 +66,15 @@ def canonical(matrix: Any, shape: tuple[int, int], name: str) -> csr_array:
     Raises:
         DataError: If it has another shape or its indices are not valid.
     """
+    return _canonical(matrix, shape, name, np.bool_)
+
+
+def canonical_values(matrix: Any, shape: tuple[int, int], name: str) -> csr_array:
+    """As :func:`canonical`, a float32 CSR array of sorted entries that are not zero."""
+    return _canonical(matrix, shape, name, np.float32)
+
+
+def _canonical(matrix: Any, shape: tuple[int, int], name: str, kind: Any) -> csr_array:
     if tuple(matrix.shape) != shape:
         raise DataError(
             f"{name} have the shape {tuple(matrix.shape)}, but {shape[0]} images and "
@@ -74,8 +85,8 @@ def canonical(matrix: Any, shape: tuple[int, int], name: str) -> csr_array:
         array.check_format(full_check=True)
     except ValueError as error:
         raise DataError(f"{name} are not a valid sparse array: {error}") from error
-    if array.dtype != np.bool_:
-        array = array.astype(np.bool_)
+    if array.dtype != kind:
+        array = array.astype(kind)
     if not array.has_canonical_format or not bool(np.all(array.data)):
         array = array.copy()
         array.sum_duplicates()
@@ -112,6 +123,21 @@ def dense_rows(matrix: csr_array, rows: np.ndarray | Sequence[int], kind: Any) -
     Raises:
         IndexError: If a row does not exist.
     """
+    return _dense(matrix, rows, kind, None)
+
+
+def dense_values(matrix: csr_array, rows: np.ndarray | Sequence[int]) -> np.ndarray:
+    """These rows of a float32 CSR array as a dense (len(rows), columns) float32 array.
+
+    Raises:
+        IndexError: If a row does not exist.
+    """
+    return _dense(matrix, rows, np.float32, matrix.data)
+
+
+def _dense(
+    matrix: csr_array, rows: np.ndarray | Sequence[int], kind: Any, values: np.ndarray | None
+) -> np.ndarray:
     # scipy's own row indexing takes 100 us a call, and a data set asks for one row at a time.
     rows = np.asarray(rows, dtype=np.int64)
     rows = np.where(rows < 0, rows + matrix.shape[0], rows)
@@ -120,8 +146,11 @@ def dense_rows(matrix: csr_array, rows: np.ndarray | Sequence[int], kind: Any) -
     starts = matrix.indptr[rows]
     lengths = matrix.indptr[rows + 1] - starts
     dense = np.zeros((len(rows), matrix.shape[1]), kind)
-    columns = matrix.indices[ragged_positions(starts, lengths)]
-    dense[np.repeat(np.arange(len(rows)), lengths), columns] = 1
+    stored = ragged_positions(starts, lengths)
+    columns = matrix.indices[stored]
+    dense[np.repeat(np.arange(len(rows)), lengths), columns] = (
+        1 if values is None else values[stored]
+    )
     return dense
 
 

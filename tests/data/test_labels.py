@@ -222,3 +222,48 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: Any) -> 
         simple(class_names=("a", "b")).save(file)
     assert file.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["table.npz"]
+
+
+def test_soft_targets_groups_and_notes_are_kept(tmp_path: Path) -> None:
+    soft = csr_array(np.array([[0.25, 1.0], [0.5, 0.0], [0.0, 0.0]], np.float32))
+    table = LabelTable(
+        np.arange(3),
+        None,
+        ("cat", "dog"),
+        csr_array(soft >= 0.5),
+        soft=soft,
+        groups=StringColumn.from_iterable(["p1", "p2", "p1"]),
+        notes=("read by hand",),
+    )
+    table.save(tmp_path / "table.npz")
+    loaded = LabelTable.load(tmp_path / "table.npz")
+    assert loaded.digest() == table.digest() and loaded.notes == ("read by hand",)
+    taken = loaded.take([2, 0])
+    assert taken.soft_targets([0, 1]).tolist() == [[0, 0], [0.25, 1]]
+    assert taken.targets([0, 1]).tolist() == [[0, 0], [0, 1]]
+    assert taken.groups is not None and taken.groups.tolist() == ["p1", "p1"]
+
+
+@pytest.mark.parametrize(
+    ("soft", "known", "groups", "message"),
+    [
+        ([[1.5, 1]], None, None, "must be in 0..1, got 1.5"),
+        ([[-0.5, 1]], None, None, "must be in 0..1, got -0.5"),
+        ([[0.5, 1]], None, None, "from 0.5 on"),
+        ([[0.25, 1]], [[0, 1]], None, "marked as not known"),
+        ([[0.25, 1]], None, ["a", "b"], "1 image ids but 2 groups"),
+    ],
+)
+def test_refuses_soft_targets_and_groups_that_do_not_fit(
+    soft: Any, known: Any, groups: Any, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        LabelTable(
+            np.arange(1),
+            None,
+            ("cat", "dog"),
+            csr_array(np.array([[0, 1]], bool)),
+            None if known is None else csr_array(np.array(known, bool)),
+            soft=csr_array(np.array(soft, np.float32)),
+            groups=None if groups is None else StringColumn.from_iterable(groups),
+        )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from mlt.data.names import name_difference
 from mlt.errors import DataError
 from mlt.settings import Settings, UserPath
 
@@ -70,6 +69,9 @@ class DataSettings(Settings):
 class OwnDataSettings(DataSettings):
     """What sources of one's own data share."""
 
+    class_names: tuple[str, ...] | None = None
+    """The classes and their order; others are left out, and counted. Null takes those of the
+    training data."""
     longtail: LongTailConfig | None = None
     """Cut a long-tailed subset out of the training images; null keeps them all."""
 
@@ -122,7 +124,12 @@ class DataSource(ABC, Generic[S]):
         Raises:
             MissingFileError: If they are absent; says what to put where.
         """
-        return self.read("train", None)
+        table = self.read("train", None)
+        if not (class_names := getattr(self.settings, "class_names", None)):
+            return table
+        from mlt.data.class_alignment import with_classes
+
+        return with_classes(table, class_names)
 
     def validation(self, class_names: Sequence[str] | None = None) -> LabelTable | None:
         """Read the labels of the validation images; None where the settings name none.
@@ -132,7 +139,7 @@ class DataSource(ABC, Generic[S]):
 
         Raises:
             MissingFileError: If they are absent.
-            DataError: If the validation data has other classes.
+            DataError: If the validation data has none of the classes.
         """
         if not self.settings.has_validation:
             return None
@@ -142,12 +149,12 @@ class DataSource(ABC, Generic[S]):
         """Read the labels of the test images.
 
         Args:
-            class_names: The classes of the training data, which the test data must have too; None
+            class_names: The classes of the training data, by which the test data is ordered; None
                 reads the training data to learn them where the test data does not name its own.
 
         Raises:
             MissingFileError: If they are absent; says what to put where.
-            DataError: If the test data has other classes.
+            DataError: If the test data has none of the classes.
         """
         return self._with_classes_of_training("test", class_names)
 
@@ -190,13 +197,14 @@ class DataSource(ABC, Generic[S]):
     ) -> LabelTable:
         class_names = class_names or self.declared_classes()
         table = self.read(part, class_names)
-        if class_names is not None:
-            difference = name_difference(class_names, table.class_names, "training", part)
-            if difference:
-                raise DataError(
-                    f"data: training and {part} data have different classes: {difference}"
-                )
-        return table
+        if class_names is None:
+            return table
+        from mlt.data.class_alignment import with_classes
+
+        try:
+            return with_classes(table, class_names, of="training")
+        except DataError as error:
+            raise DataError(f"data.{part}: {error}") from None
 
     def _through_cache(
         self,

@@ -42,8 +42,6 @@ class CsvData(OwnDataSettings):
     """What separates the class names in the labels column."""
     delimiter: str = Field(",", min_length=1, max_length=1)
     """What separates the columns."""
-    class_names: tuple[str, ...] | None = None
-    """Class order; null takes the training table's columns, or its names, sorted."""
     blank: LabelValue = "negative"
     """What an empty cell of a class column means."""
     uncertain: LabelValue = "unknown"

@@ -32,8 +32,6 @@ class VocData(OwnDataSettings):
     validation_set: str | None = None
     """Image set to watch training on and to choose the best epoch by; null watches the test
     images."""
-    class_names: tuple[str, ...] | None = None
-    """Class order; null takes the names found in the training annotations, sorted."""
 
     @property
     def has_validation(self) -> bool:
