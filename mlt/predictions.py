@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.arrays import as_array, as_counts, as_image_ids, as_logits, check_targets
+from mlt.arrays import (
+    as_array,
+    as_counts,
+    as_image_ids,
+    as_logits,
+    check_no_nul,
+    check_targets,
+)
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.errors import DataError, MissingFileError
@@ -42,8 +49,8 @@ class Predictions:
         model: Digest of the weights they come from; empty if not known.
 
     Raises:
-        DataError: If shapes differ, an id is there twice, a logit is NaN or of half precision, or
-            a known target is neither 0 nor 1.
+        DataError: If shapes differ, an id is there twice, an id or name holds a NUL character, a
+            logit is NaN or of half precision, or a known target is neither 0 nor 1.
     """
 
     image_ids: NDArray[np.generic]
@@ -94,6 +101,7 @@ class Predictions:
         self._check_values()
 
     def _check_values(self) -> None:
+        check_no_nul(self.class_names, "class name")
         ids, places = np.unique(self.image_ids, return_index=True)
         if len(ids) < len(self):
             twice = self.image_ids[np.setdiff1d(np.arange(len(self)), places)[0]]
