@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import tempfile
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_write", "write_json_atomic", "write_text_atomic"]
+__all__ = ["atomic_write", "temporary_files", "write_json_atomic", "write_text_atomic"]
 
 
 @contextmanager
@@ -49,6 +50,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def temporary_files(path: str | Path) -> list[Path]:
+    """The files that killed processes left of writing ``path``, see :func:`atomic_write`."""
+    path = Path(path)
+    random = "[a-z0-9_]" * 8
+    return list(path.parent.glob(f".{glob.escape(path.stem)}-{random}{glob.escape(path.suffix)}"))
 
 
 def write_text_atomic(path: str | Path, text: str) -> None:

@@ -44,6 +44,11 @@ class Position:
     images: int = 0
     last_loss: float | None = None
 
+    def __post_init__(self) -> None:
+        counts = self.epoch, self.batch, self.updates, self.images
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
+            raise ValueError(f"a position cannot be {self}")
+
     @property
     def mean_loss(self) -> float:
         """Mean loss of the epoch so far; NaN before its first image."""

@@ -1,4 +1,4 @@
-"""Checkpoints: weights that explain themselves, and the state from which training goes on."""
+"""Checkpoints: weights that explain themselves."""
 
 from __future__ import annotations
 
@@ -31,11 +31,9 @@ __all__ = [
     "checkpoint_digest",
     "decision_copy",
     "load_checkpoint",
-    "load_training_state",
     "read_info",
     "save_checkpoint",
     "save_decision",
-    "save_training_state",
     "weights_digest",
 ]
 
@@ -269,22 +267,3 @@ def check_class_names(path: str | Path, checkpoint: tuple[str, ...], data: tuple
             f"{path} was trained on other classes ({len(checkpoint)}) than the data has "
             f"({len(data)}): {difference}"
         )
-
-
-def save_training_state(path: str | Path, state: dict[str, Any]) -> None:
-    """Write everything training needs to go on, whole or not at all."""
-    # Through a file of Python's, which tells when the disk is full; torch's own writer does not.
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
-        torch.save(state, file)
-
-
-def load_training_state(path: str | Path, device: torch.device) -> dict[str, Any]:
-    """Read what :func:`save_training_state` wrote, without unpickling objects.
-
-    Raises:
-        CheckpointError: If the file is damaged.
-    """
-    try:
-        return dict(torch.load(path, map_location=device, weights_only=True))
-    except Exception as error:  # torch reports a damaged file with half a dozen exception types
-        raise CheckpointError(f"{path} is damaged, the run cannot be resumed: {error}") from error
