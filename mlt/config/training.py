@@ -76,7 +76,7 @@ class TrainingConfig(Settings):
     """First epochs in which only the head learns and the backbone stays as it is."""
     ema_decay: float | None = Field(None, gt=0, lt=1)
     """Evaluate and save an exponential moving average of the weights; null: the weights."""
-    workers: int | None = Field(None, ge=0)
+    workers: int | None = Field(None, ge=0, le=1024)
     """Processes that load images; 0 loads in the main process, null decides by cores and images."""
     channels_last: bool = True
     """Memory layout of images and weights; convolutions are faster with true."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def load_image(path: str | Path) -> Image.Image:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, Image.open(file) as image:
+        with open(path, "rb", opener=_without_waiting) as file, Image.open(file) as image:
             image.load()
             return _to_rgb(_upright(image))
     except FileNotFoundError as error:
@@ -70,12 +71,19 @@ def load_image(path: str | Path) -> Image.Image:
         raise DataError(f"The image {path} cannot be read: {_reason(path, error)}") from error
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, or a named pipe that nobody writes to, without waiting for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _reason(path: Path, error: Exception) -> str:
     remedy = "Fetch it again, or leave it out."
     if isinstance(error, PermissionError):
         return "permission denied. Make the file readable for this user."
     if path.is_dir():
         return "it is a folder. Check the paths in the annotations."
+    if path.exists() and not path.is_file():
+        return f"it is not a file but a pipe or a device. {remedy}"
     if path.is_file() and path.stat().st_size == 0:
         return f"the file is empty. {remedy}"
     if isinstance(error, Image.UnidentifiedImageError):
