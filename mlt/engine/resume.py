@@ -13,7 +13,15 @@ from mlt.run_folder import RunFolder
 
 __all__ = ["MAY_CHANGE", "check_same_config", "check_same_own", "data_digests", "go_on"]
 
-MAY_CHANGE = ("output", "device", "logging", "training.workers", "data.root", "data.on_image_error")
+MAY_CHANGE = (
+    "output",
+    "device",
+    "logging",
+    "training.workers",
+    "training.save_every",
+    "data.root",
+    "data.on_image_error",
+)
 """Keys that may differ when a run goes on. That the images are the same is checked by itself."""
 
 

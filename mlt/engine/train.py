@@ -19,6 +19,7 @@ from mlt.engine.loggers import check_loggers, open_loggers
 from mlt.engine.loop import train_epoch
 from mlt.engine.own import LossFunction, Own
 from mlt.engine.resume import check_same_config, check_same_own, data_digests, go_on
+from mlt.engine.save_timer import SaveTimer
 from mlt.engine.setup import Setup, prepare
 from mlt.engine.training_state import save_training_state
 from mlt.errors import ConfigError
@@ -147,13 +148,25 @@ def _train(
         config.training.epochs,
         setup.updates_per_epoch,
     )
+
+    def save() -> None:
+        save_training_state(folder.state, setup.training.state_dict())
+        folder.forget_earlier()
+        folder.forget_results()
+
+    timer = SaveTimer(config.training.save_every, save)
     watched: Predictions | None = None
     while position.epoch < config.training.epochs or folder.recorded_epochs() < position.epoch:
         if folder.recorded_epochs() == position.epoch:
-            train_epoch(setup.training, setup.train_loader, config.training, setup.device, stop)
-            save_training_state(folder.state, setup.training.state_dict())
-            folder.forget_earlier()
-            folder.forget_results()
+            train_epoch(
+                setup.training,
+                setup.train_loader,
+                config.training,
+                setup.device,
+                stop,
+                timer.after_update,
+            )
+            timer.save()
         if folder.recorded_epochs() < position.epoch:
             _save(setup, folder.last)
             watched, record = _record(setup, folder)
