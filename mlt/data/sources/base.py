@@ -57,7 +57,7 @@ def files_or_fraction(value: Any) -> str:
 class LongTailConfig(Settings):
     """Cut a long-tailed training split with the Pareto recipe."""
 
-    b: float = Field(6.0, gt=0)
+    b: float = Field(6.0, ge=0.01)
     """Shape of the Pareto distribution; larger is a steeper tail."""
     max: int = Field(800, ge=1)
     """Images the most frequent class aims at."""
