@@ -25,7 +25,7 @@ def check_images(table: LabelTable, part: str) -> None:
     """Refuse a table whose image files are not all there, before hours of training find out.
 
     Args:
-        table: The images. Nothing is checked of a data set of one's own, which has no paths.
+        table: The images. Nothing is checked of those that are not files.
         part: What they are, for the message.
 
     Raises:
@@ -43,7 +43,7 @@ def check_images(table: LabelTable, part: str) -> None:
 
 def absent_rows(table: LabelTable) -> np.ndarray:
     """The rows whose image file does not exist, int64; none where images are not files."""
-    if table.paths is None:
+    if table.paths is None or table.images is not None:
         return np.empty(0, np.int64)
     folders = {path[: path.rfind("/") + 1] for path in table.paths}
     present = StringColumn.from_iterable(

@@ -17,15 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn
+from mlt.data.images import IMAGE_SUFFIXES
 from mlt.errors import ConfigError, DataError
 
-__all__ = ["IMAGE_SUFFIXES", "file_names", "find_images"]
-
-IMAGE_SUFFIXES = frozenset(
-    f".{name}"
-    for name in "avif bmp gif jp2 jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
-)
-"""What is taken for an image inside a folder; a file that is named itself may have any suffix."""
+__all__ = ["file_names", "find_images"]
 
 _IS_IMAGE = rf"(?i)\.({'|'.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})$"
 _ELSEWHERE = re.compile(r"/|\.\./|[A-Za-z]:/|[A-Za-z][\w+.-]*://")

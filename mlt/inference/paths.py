@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlt.data.formats.csv_table import csv_rows
-from mlt.data.image_search import IMAGE_SUFFIXES
+from mlt.data.images import IMAGE_SUFFIXES
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["IMAGE_SUFFIXES", "find_images"]

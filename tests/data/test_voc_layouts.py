@@ -86,8 +86,12 @@ def test_encodings(tmp_path: Path, declared: str | None, written: str) -> None:
         (HEAD.format("klingon") + xml("cat"), r"a\.xml .* the encoding 'klingon', .* not known"),
         (HEAD.format("hex") + xml("cat"), "the encoding 'hex', which is not known"),
         (HEAD.format("ascii") + xml("Käfer"), "is not in the encoding that it declares: 'ascii'"),
-        ("<foo/>", r"a\.xml is not a VOC annotation: its outermost element is 'foo'"),
-        ("<VOC xmlns='x'/>", "its outermost element is 'VOC', not 'annotation'"),
+        ("<foo/>", r"a\.xml is not an annotation: its outermost element is <foo>"),
+        ("<VOC xmlns='x'/>", "its outermost element is <VOC>, not <annotation>"),
+        (
+            "<annotation xmlns='x'><a><object/></a></annotation>",
+            "a <object>, which is not read: objects are <object> elements directly inside",
+        ),
         ("<annotation><object/></annotation>", "an object without a name"),
     ],
 )

@@ -42,11 +42,7 @@ def read_annotation(file: Path) -> VocAnnotation:
         annotation = parser.close()
     except (ET.ParseError, DataError) as error:
         raise DataError(f"{file} cannot be read as an annotation: {error}") from None
-    tag = annotation.tag.rpartition("}")[2]
-    if tag != "annotation":
-        raise DataError(
-            f"{file} is not a VOC annotation: its outermost element is {tag!r}, not 'annotation'"
-        )
+    _check_layout(file, annotation)
     names, certain = set(), set()
     # Direct children only: the parts of a person (head, hand, foot) have names too.
     for item in annotation.iterfind("{*}object"):
@@ -57,6 +53,26 @@ def read_annotation(file: Path) -> VocAnnotation:
         if (item.findtext("{*}difficult") or "0").strip() != "1":
             certain.add(name)
     return VocAnnotation((annotation.findtext("{*}filename") or "").strip(), names, certain)
+
+
+def _check_layout(file: Path, annotation: ET.Element) -> None:
+    """Refuse what would be read as an image without labels because its objects are elsewhere."""
+    if _local_name(annotation) != "annotation":
+        raise DataError(
+            f"{file} is not an annotation: its outermost element is <{_local_name(annotation)}>, "
+            "not <annotation>"
+        )
+    read = set(annotation.iterfind("{*}object"))
+    for element in annotation.iter():
+        if _local_name(element).lower() == "object" and element not in read:
+            raise DataError(
+                f"{file} has a <{_local_name(element)}>, which is not read: objects are <object> "
+                "elements directly inside <annotation>"
+            )
+
+
+def _local_name(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
 
 
 class _WithoutDoctype(ET.TreeBuilder):

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from mlt.data.sources.base import DataSettings, DataSource, OwnDataSettings, Part
+from mlt.data.sources.base import (
+    DataSettings,
+    DataSource,
+    Fraction,
+    OwnDataSettings,
+    Part,
+    files_or_fraction,
+)
 from mlt.errors import MissingFileError
 from mlt.settings import Settings
 
@@ -39,23 +46,26 @@ class CocoPart(Settings):
         return {"annotations": value} if isinstance(value, str) else value
 
 
+FilesOrFraction: TypeAlias = Annotated[
+    Annotated[CocoPart, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(files_or_fraction),
+]
+
+
 class CocoData(OwnDataSettings):
     """Your own data in COCO's format."""
 
     name: Literal["coco"]
     train: CocoPart
     """Images to train on."""
-    test: CocoPart
-    """Images that the results are of."""
-    validation: CocoPart | None = None
-    """Images to watch training on and to choose the best epoch by; null watches the test images."""
+    test: FilesOrFraction | None = None
+    """Images that the results are of, or the fraction of the training images to cut out for
+    them."""
+    validation: FilesOrFraction | None = None
+    """Images to watch training on and to choose the best epoch by, or the fraction to cut out for
+    them; null watches the test images."""
     min_image_size: int = Field(0, ge=0)
     """Training images with a side shorter than this many pixels are left out."""
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation is not None
 
     def source(self, cache: Path | None = None) -> CocoSource:
         """What reads this data."""

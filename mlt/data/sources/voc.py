@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from mlt.data.sources.base import DataSettings, DataSource, OwnDataSettings, Part
+from mlt.data.sources.base import DataSettings, DataSource, Fraction, OwnDataSettings, Part
 
 if TYPE_CHECKING:
     from mlt.data.labels import LabelTable
@@ -33,11 +33,10 @@ class VocData(OwnDataSettings):
     validation_set: str | None = None
     """Image set to watch training on and to choose the best epoch by; null watches the test
     images."""
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation_set is not None
+    test: Fraction | None = None
+    """The fraction of the training images to cut out for testing, in place of a test set."""
+    validation: Fraction | None = None
+    """The fraction to cut out for validation, in place of a validation set."""
 
     def source(self, cache: Path | None = None) -> VocSource:
         """What reads this data."""
