@@ -108,11 +108,13 @@ class Predictions:
                 f"image {twice} is there twice; a distributed sampler pads its last batch with "
                 f"images that it has given already, and these must be dropped"
             )
-        if np.isnan(self.logits).any():
-            row, column = np.argwhere(np.isnan(self.logits))[0]
+        finite = np.isfinite(self.logits)
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            value = "NaN" if np.isnan(self.logits[row, column]) else self.logits[row, column]
             raise DataError(
                 f"the logit of image {self.image_ids[row]}, class "
-                f"{self.class_names[column]!r} is NaN: the model has diverged"
+                f"{self.class_names[column]!r} is {value}: the model has diverged"
             )
 
     @classmethod

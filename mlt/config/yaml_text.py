@@ -102,7 +102,7 @@ def _check_keys(nodes: list[yaml.Node], line: str) -> None:
     for node in nodes:
         merges = node.tag == "tag:yaml.org,2002:merge"
         if not merges and node.tag != "tag:yaml.org,2002:str":
-            shown = node.value if isinstance(node, yaml.ScalarNode) else node.id
+            shown = node.value if isinstance(node, yaml.ScalarNode) else "of several values"
             raise ConfigError(f"{line}: the key {shown} is not a string; put it in quotes")
         if not merges and node.value in keys:
             raise ConfigError(f"{line}: the key {node.value!r} is given twice in one section")
