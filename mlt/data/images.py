@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +76,11 @@ def load_image(path: str | Path) -> Image.Image:
         ('RGB', (3, 2), (255, 255, 255))
     """
     path = Path(path)
-    with _named(str(path), path), path.open("rb") as file, Image.open(file) as image:
+    with (
+        _named(str(path), path),
+        open(path, "rb", opener=_without_waiting) as file,
+        Image.open(file) as image,
+    ):
         return _as_rgb(image)
 
 
@@ -134,11 +139,18 @@ def _named(name: str, path: Path | None = None) -> Iterator[None]:
         raise DataError(f"The image {name} cannot be read: {_reason(path, error)}") from error
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, or a named pipe that nobody writes to, without waiting for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _reason(path: Path | None, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "permission denied. Make the file readable for this user."
     if path is not None and path.is_dir():
         return "it is a folder. Check the paths in the annotations."
+    if path is not None and path.exists() and not path.is_file():
+        return f"it is not a file but a pipe or a device. {_REMEDY}"
     if path is not None and path.is_file() and path.stat().st_size == 0:
         return f"the file is empty. {_REMEDY}"
     if isinstance(error, Image.UnidentifiedImageError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
+from mlt.arrays import check_no_nul
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.data.columns import (
@@ -92,6 +93,8 @@ class LabelTable:
         names = tuple(self.class_names)
         shape = (len(ids), len(names))
         _check_names(names)
+        if isinstance(ids, StringColumn) and not ids.to_bytes()[0].all():
+            check_no_nul(ids, "image id")
         if twice := duplicates(ids):
             shown = ", ".join(map(repr, twice[:5]))
             raise DataError(f"{len(twice)} image ids occur more than once: {shown}")
@@ -301,6 +304,7 @@ def _check_paths(paths: StringColumn, ids: Column) -> None:
 def _check_names(names: tuple[str, ...]) -> None:
     if wrong := [n for n in names if not isinstance(n, str) or not n]:
         raise DataError(f"class names must be strings and not empty, got {wrong[0]!r}")
+    check_no_nul(names, "class name")
     if len(set(names)) != len(names):
         twice = sorted({n for n in names if names.count(n) > 1})
         raise DataError(f"class names occur more than once: {', '.join(twice[:5])}")

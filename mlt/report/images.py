@@ -15,7 +15,7 @@ from mlt.data.row_images import row_image
 from mlt.errors import UserError
 from mlt.report.runs import HANDED_OVER, Run
 
-__all__ = ["Images", "find_images"]
+__all__ = ["Images", "find_images", "thumbnail"]
 
 SIDE = 112
 """Longest side of a thumbnail, in pixels."""
@@ -39,14 +39,19 @@ class Images:
         """A small JPEG of the image in base64; None if it cannot be read."""
         if self.table is None or row not in self.rows:
             return None
-        try:
-            image = row_image(self.table, self.rows[row])
-        except UserError:
-            return None
-        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=70, optimize=True)
-        return base64.b64encode(file.getvalue()).decode("ascii")
+        return thumbnail(self.table, self.rows[row])
+
+
+def thumbnail(table: LabelTable, row: int) -> str | None:
+    """A small JPEG of the image of a row in base64; None if it cannot be read."""
+    try:
+        image = row_image(table, row)
+    except UserError:
+        return None
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=70, optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def find_images(run: Run) -> Images:

@@ -120,6 +120,8 @@ def _method(method: Method, worst: int) -> dict[str, Any]:
         classes.append(
             {
                 "ap": _round(run.ap[c]),
+                "corrected": _round(intervals[c].centre),
+                "auroc": _round(run.auroc[c]),
                 "interval": [_round(bound) for bound in intervals[c].to_json() or []],
                 **curve,
                 **listed,

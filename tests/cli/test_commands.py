@@ -153,7 +153,8 @@ def damage(root: Path, kind: str) -> None:
     elif kind == "zero bytes":
         (root / "train" / "0003.png").write_bytes(b"")
     elif kind == "other classes":
-        content["categories"][0]["name"] = "robot"
+        for category in content["categories"]:
+            category["name"] += " robot"
         annotations.write_text(json.dumps(content))
     elif kind == "no images":
         annotations.write_text(json.dumps({**content, "images": [], "annotations": []}))
@@ -168,7 +169,10 @@ def damage(root: Path, kind: str) -> None:
         ("not coco", "is not a COCO or LVIS instances file: it has no images and no annotations"),
         ("absent image", "1 of 48 training images are listed in the annotations but absent"),
         ("zero bytes", "0003.png"),
-        ("other classes", "different classes: only in training: robot; only in test: person"),
+        (
+            "other classes",
+            "data.test: none of the classes of training is in the data: only in training: ",
+        ),
         ("no images", "is empty: no image was selected"),
         ("no annotations file", "there is no annotation file"),
     ],

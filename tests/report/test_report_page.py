@@ -195,7 +195,9 @@ def test_seeds_of_one_method_are_one_report(make_run) -> None:
 def test_every_table_is_written_in_three_forms(make_run, tmp_path: Path) -> None:
     page = make_page(load_report([make_run("a"), make_run("b", config=PLAIN)]))
     names = [table.name for table in page.tables]
-    assert names == ["comparison", "differences", "classes", "runs", "settings"]
+    assert names == [
+        "comparison", "auroc", "differences", "auroc-differences", "classes", "runs", "settings",
+    ]  # fmt: skip
     write_tables(page.tables, tmp_path / "tables")
     found = {path.name for path in (tmp_path / "tables").iterdir()}
     assert found == {f"{name}.{suffix}" for name in names for suffix in ("md", "csv", "tex")}

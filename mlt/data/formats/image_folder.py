@@ -132,7 +132,10 @@ def _start(root: Path, file: str) -> bytes:
 
 def _digest(root: Path, file: str) -> bytes:
     with (root / file).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
+        digest = hashlib.sha256()
+        while content := stream.read(1 << 20):
+            digest.update(content)
+        return digest.digest()
 
 
 def _notes(
