@@ -120,7 +120,7 @@ def _picture(table: LabelTable, row: int, name: str, thumbnails: bool) -> dict[s
     others = [
         table.class_names[c] for c in labels.indices[labels.indptr[row] : labels.indptr[row + 1]]
     ]
-    data = thumbnail(table.image_path(row)) if thumbnails and table.paths is not None else None
+    data = thumbnail(table, row) if thumbnails else None
     return {
         "data": data,
         "file": str(table.image_ids[row]) if table.paths is None else table.paths[row],
@@ -203,7 +203,7 @@ def _equal_pictures(
         table = inspection.tables[first.part]
         found.append(
             {
-                "data": thumbnail(table.image_path(first.row)) if thumbnails else None,
+                "data": thumbnail(table, first.row) if thumbnails else None,
                 "places": [
                     (place, _labels(inspection.tables[place.part], place.row))
                     for place in places[:4]

@@ -85,7 +85,7 @@ def make_page(report: Report, *, thumbnails: bool = True) -> Page:
     if thumbnails:
         images = find_images(report.baseline.first)
     else:
-        images = Images({}, "The report was made without images.")
+        images = Images(note="The report was made without images.")
     one_class = one_class_section(report, page_data(report, images))
     make = _method_sections if report.single else _comparison_sections
     sections = make(report, one_class)

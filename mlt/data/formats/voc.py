@@ -130,6 +130,7 @@ def _read_xml(file: Path, include_difficult: bool) -> tuple[str, set[str]]:
         annotation = parser.close()
     except (ET.ParseError, DataError) as error:
         raise DataError(f"{file} cannot be read as an annotation: {error}") from None
+    _check_layout(file, annotation)
     names = set()
     # Direct children only: the parts of a person (head, hand, foot) have names too.
     for item in annotation.iterfind("object"):
@@ -139,3 +140,23 @@ def _read_xml(file: Path, include_difficult: bool) -> tuple[str, set[str]]:
         if include_difficult or (item.findtext("difficult") or "0").strip() != "1":
             names.add(name)
     return Path((annotation.findtext("filename") or "").strip()).suffix or ".jpg", names
+
+
+def _check_layout(file: Path, annotation: ET.Element) -> None:
+    """Refuse what would be read as an image without labels because its objects are elsewhere."""
+    if _local_name(annotation) != "annotation":
+        raise DataError(
+            f"{file} is not an annotation: its outermost element is <{_local_name(annotation)}>, "
+            "not <annotation>"
+        )
+    read = set(annotation.iterfind("object"))
+    for element in annotation.iter():
+        if _local_name(element).lower() == "object" and element not in read:
+            raise DataError(
+                f"{file} has a <{_local_name(element)}>, which is not read: objects are <object> "
+                "elements directly inside <annotation>"
+            )
+
+
+def _local_name(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]

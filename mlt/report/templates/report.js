@@ -42,9 +42,10 @@ function facts(curve, index) {
     parts.push(group, `${train} training and ${test} test images`);
   }
   const bounds = curve.interval?.length
-    ? ` (${percent(curve.interval[0])} to ${percent(curve.interval[1])})`
+    ? ` (corrected ${percent(curve.corrected)}, ${percent(curve.interval[0])} to ${percent(curve.interval[1])})`
     : "";
   parts.push(`AP ${percent(curve.ap)}${bounds}`);
+  if (curve.auroc !== undefined) parts.push(`AUROC ${percent(curve.auroc)}`);
   parts.push(`calibration error ${percent(curve.ece)}`);
   if (curve.calEce !== undefined) parts.push(`calibrated ${percent(curve.calEce)}`);
   return [element("strong", title), ` · ${parts.join(" · ")}`];
