@@ -117,8 +117,8 @@ class TruthTable:
             column is "labels" where there is one, else every class has a column of its own.
     """
 
-    file: Path
-    train: Path | None = None
+    file: str | Path
+    train: str | Path | None = None
     id_column: str | None = None
     form: Mapping[str, Any] = field(default_factory=dict)
 
@@ -135,11 +135,11 @@ class TruthTable:
                 lacks one.
             ConfigError: If the form has an unknown key, or a value that is not allowed.
         """
-        labels, lists_names = self._labels(self.file, class_names, chosen)
+        labels, lists_names = self._labels(Path(self.file), class_names, chosen)
         truth = replace(Truth.of_table(labels, str(self.file)), open_classes=lists_names)
         if self.train is None:
             return truth
-        training, _ = self._labels(self.train, class_names, chosen)
+        training, _ = self._labels(Path(self.train), class_names, chosen)
         counts = dict(zip(training.class_names, training.class_counts().counts.tolist()))
         return replace(
             truth,

@@ -235,5 +235,5 @@ def test_the_truth_may_be_in_any_layout_of_tables(write) -> None:
     found = read_predictions(scores, table, kind="logits")
     assert found.targets.tolist() == [[True, False], [False, True]]
     assert found.known.tolist() == [[True, True], [False, True]]
-    with pytest.raises(ConfigError, match="no key 'labels_colum'.*did you mean .*labels_column"):
+    with pytest.raises(ConfigError, match=r"no key 'labels_colum'.*did you mean .*labels_column"):
         read_predictions(scores, TruthTable(table.file, form={"labels_colum": "x"}), kind="logits")
