@@ -16,7 +16,6 @@ from mlt.data import LabelTable
 from mlt.data.columns import StringColumn
 from mlt.errors import DataError, MissingFileError
 
-
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
