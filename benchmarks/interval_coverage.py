@@ -1,15 +1,18 @@
 """How often intervals cover the truth, and how often tests cry wolf, on simulated data.
 
-The package's own (without resampling) beside those of the bootstrap (`bootstrap.py`).
+The package's own (without resampling) beside those of the bootstrap (`bootstrap.py`), of average
+precision; and the package's own of AUROC.
 
 Each repetition draws a fresh test set of independent images. A class has expected n positives, and
 scores normally distributed with standard deviation 1, those of positives higher by a separation, so
-that the average precision of the population is known by integration. Two models have the same
-separation and correlated scores: a true null for the paired tests. In the second part, models are
-trained again with another seed, which moves their separation. Prints Markdown.
+that the average precision of the population is known by integration, and its AUROC in closed form.
+Two models have the same separation and correlated scores: a true null for the paired tests. In the
+second part, models are trained again with another seed, which moves their separation. Prints
+Markdown.
 
     python benchmarks/interval_coverage.py                       # 100 repetitions, a minute
     python benchmarks/interval_coverage.py --repetitions 1000    # the figures of docs/intervals.md
+    python benchmarks/interval_coverage.py --resamples 0         # without the bootstrap
 """
 
 from __future__ import annotations
@@ -23,7 +26,13 @@ import numpy as np
 from bootstrap import bootstrap_intervals, bootstrap_test
 from scipy.special import ndtr
 
-from mlt.metrics import Interval, aggregate_seeds, average_precision_intervals, compare_seeds
+from mlt.metrics import (
+    Interval,
+    aggregate_seeds,
+    auroc_intervals,
+    average_precision_intervals,
+    compare_seeds,
+)
 from mlt.predictions import Predictions
 
 POSITIVES = (2, 3, 5, 10, 20, 50, 100)
@@ -89,7 +98,11 @@ def covers(interval: Interval, truth: float) -> float:
 
 
 def repetition(
-    images: int, resamples: int, truth: np.ndarray, rng: np.random.Generator
+    images: int,
+    resamples: int,
+    truth: np.ndarray,
+    true_auroc: np.ndarray,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[str, str, float]]:
     """(row, column, 0 or 1 or width) of everything measured on one test set."""
     separation = np.array([s for _, s in CLASSES])
@@ -100,22 +113,30 @@ def repetition(
     rows = [f"{n} positives, separation {s:g}" for n, s in CLASSES] + list(members)
     columns = [[k] for k in range(len(CLASSES))] + list(members.values())
     ours = average_precision_intervals(targets, first, groups=members)
-    resampled = bootstrap_intervals(targets, first, columns, resamples=resamples, seed=seed)
+    areas = auroc_intervals(targets, first, groups=members)
+    resampled: list[dict[str, Interval]] = [{} for _ in rows]
+    if resamples:
+        resampled = bootstrap_intervals(targets, first, columns, resamples=resamples, seed=seed)
     single = {row: [k] for k, row in enumerate(rows[: len(CLASSES)])}
+    sides = predictions([first], [second], targets=targets)
     tests = {
-        "Student": compare_seeds(
-            *predictions([first], [second], targets=targets), groups=single | members
-        ),
-        "bootstrap": bootstrap_test(
-            targets, first, second, single | members, resamples=resamples, seed=seed
-        ),
+        "Student": compare_seeds(*sides, groups=single | members),
+        "AUROC test": compare_seeds(*sides, groups=single | members, metric="AUROC"),
     }
+    if resamples:
+        tests["bootstrap"] = bootstrap_test(
+            targets, first, second, single | members, resamples=resamples, seed=seed
+        )
     for row, classes, theirs in zip(rows, columns, resampled, strict=True):
-        own = ours.means[row] if row in members else ours.per_class[classes[0]]
+        own, area = (
+            found.means[row] if row in members else found.per_class[classes[0]]
+            for found in (ours, areas)
+        )
         defined = np.array(classes)[there[classes]]
         of_row = truth[defined].mean() if len(defined) else np.nan
         for method, interval in {"analytic": own, **theirs}.items():
             yield row, method, covers(interval, of_row)
+        yield row, "AUROC", covers(area, true_auroc[defined].mean() if len(defined) else np.nan)
         for test, differences in tests.items():
             p_value = differences[row].p_value if row in differences else np.nan
             yield row, test, np.nan if np.isnan(p_value) else float(p_value < 0.05)
@@ -149,11 +170,12 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     n = options.images
     truth = np.array([true_average_precision(k / n, s) for k, s in CLASSES])
+    true_auroc = np.array([ndtr(s / np.sqrt(2)) for _, s in CLASSES])
     truth_of_seeds = np.array([over_seeds(k / n, s) for k, s in CLASSES])
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     start = time.perf_counter()
     for _ in range(options.repetitions):
-        for row, column, value in repetition(n, options.resamples, truth, rng):
+        for row, column, value in repetition(n, options.resamples, truth, true_auroc, rng):
             found[row][column].append(value)
         for seeds in (3, 5):
             for row, column, value in seed_repetition(n, seeds, truth_of_seeds, rng):
@@ -164,16 +186,24 @@ def main() -> None:
         f"covers the truth, and in which a paired test at 5 % rejects a true null; the standard "
         f"error is {100 * np.sqrt(0.05 * 0.95 / options.repetitions):.1f}.\n"
     )
-    print("| | true AP | analytic | BCa | percentile | Student's test | bootstrap test |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    values = {f"{k} positives, separation {s:g}": t for (k, s), t in zip(CLASSES, truth)}
+    shown = {
+        "analytic": "analytic",
+        "bca": "BCa",
+        "percentile": "percentile",
+        "Student": "Student's test",
+        "bootstrap": "bootstrap test",
+        "AUROC": "AUROC, analytic",
+        "AUROC test": "AUROC, Student's test",
+    }
+    if not options.resamples:
+        shown = {k: v for k, v in shown.items() if k not in ("bca", "percentile", "bootstrap")}
+    print(f"| | true AP | true AUROC | {' | '.join(shown.values())} |")
+    print(f"| --- |{' ---: |' * (2 + len(shown))}")
+    names = [f"{k} positives, separation {s:g}" for k, s in CLASSES]
+    values = {row: f"{a:.3f} | {b:.3f}" for row, a, b in zip(names, truth, true_auroc)}
     for row, columns in found.items():
-        cells = [
-            f"{100 * np.nanmean(columns[c]):.1f}" if c in columns else ""
-            for c in ("analytic", "bca", "percentile", "Student", "bootstrap")
-        ]
-        exact = f"{values[row]:.3f}" if row in values else ""
-        print(f"| {row} | {exact} | {' | '.join(cells)} |")
+        cells = [f"{100 * np.nanmean(columns[c]):.1f}" if c in columns else "" for c in shown]
+        print(f"| {row} | {values.get(row, ' | ')} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from mlt.arrays import (
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.errors import DataError, MissingFileError
-from mlt.files import atomic_write
+from mlt.files import atomic_write, read_npz
 
 __all__ = ["Predictions", "align"]
 
@@ -109,11 +108,13 @@ class Predictions:
                 f"image {twice} is there twice; a distributed sampler pads its last batch with "
                 f"images that it has given already, and these must be dropped"
             )
-        if np.isnan(self.logits).any():
-            row, column = np.argwhere(np.isnan(self.logits))[0]
+        finite = np.isfinite(self.logits)
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            value = "NaN" if np.isnan(self.logits[row, column]) else self.logits[row, column]
             raise DataError(
                 f"the logit of image {self.image_ids[row]}, class "
-                f"{self.class_names[column]!r} is NaN: the model has diverged"
+                f"{self.class_names[column]!r} is {value}: the model has diverged"
             )
 
     @classmethod
@@ -238,26 +239,26 @@ class Predictions:
         path = Path(path)
         if not path.is_file():
             raise MissingFileError(f"no predictions file {path}; a run writes predictions.npz")
+        arrays = read_npz(path)
+        missing = [key for key in _REQUIRED if key not in arrays]
+        if missing:
+            raise DataError(
+                f"{path} is not a predictions file: it lacks {', '.join(missing)} "
+                f"(it has: {', '.join(arrays)})"
+            )
+        counts, images = arrays.get("class_counts"), arrays.get("num_train_images")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                missing = [key for key in _REQUIRED if key not in arrays]
-                if missing:
-                    raise DataError(
-                        f"{path} is not a predictions file: it lacks {', '.join(missing)} "
-                        f"(it has: {', '.join(arrays)})"
-                    )
-                counts, images = arrays.get("class_counts"), arrays.get("num_train_images")
-                return cls(
-                    image_ids=arrays["image_ids"],
-                    logits=arrays["logits"],
-                    targets=arrays["targets"],
-                    class_names=tuple(str(name) for name in arrays["class_names"]),
-                    class_counts=None if counts is None else counts.astype(np.int64),
-                    num_train_images=None if images is None else int(images),
-                    known=arrays["known"].astype(bool) if "known" in arrays else None,
-                    model=str(arrays["model"]) if "model" in arrays else "",
-                )
-        except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
+            return cls(
+                image_ids=arrays["image_ids"],
+                logits=arrays["logits"],
+                targets=arrays["targets"],
+                class_names=tuple(str(name) for name in arrays["class_names"]),
+                class_counts=None if counts is None else counts.astype(np.int64),
+                num_train_images=None if images is None else int(images),
+                known=arrays["known"].astype(bool) if "known" in arrays else None,
+                model=str(arrays["model"]) if "model" in arrays else "",
+            )
+        except (TypeError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{path} is not a predictions file: {error}") from error

@@ -146,6 +146,8 @@ def _descend(annotation: Any, step: Any) -> tuple[Any, bool]:
     """Where ``step`` leads from ``annotation``, and whether it is a key of the file."""
     if str(step).startswith("literal["):
         return None, False
+    if (tagged := _tagged(annotation, step)) is not None:
+        return tagged, False
     models = _models(annotation)
     if not models and isinstance(step, str):
         # Inside a dictionary the step is a key of the file, elsewhere a branch of a union.
@@ -158,6 +160,18 @@ def _descend(annotation: Any, step: Any) -> tuple[Any, bool]:
         if step in model.model_fields:
             return model.model_fields[step].annotation, True
     return None, True
+
+
+def _tagged(annotation: Any, tag: Any) -> Any:
+    """The member of a union that carries a tag; None where there is none."""
+    inner, metadata = annotation, []
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+    if Tag(tag) in metadata:
+        return inner
+    members = get_args(inner) if get_origin(inner) in (Union, UnionType) else ()
+    found = (_tagged(member, tag) for member in members)
+    return next((member for member in found if member is not None), None)
 
 
 def _literals(model: type[BaseModel]) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mlt.cli.arguments import add_overrides
+from mlt.cli.prediction_tables import add_table_arguments, is_table, refuse_table_arguments
 
 DESCRIPTION = """\
 Train every configuration with every seed, and report which differences are more than chance.
@@ -13,7 +14,11 @@ Train every configuration with every seed, and report which differences are more
   mlt compare my.yaml --losses bce focal cb_focal db_focal --seeds 3 --output runs/mine
 
 The first configuration (or loss) is what the others are compared with. Runs that are there already
-are not trained again, interrupted ones are resumed: repeat the command to go on."""
+are not trained again, interrupted ones are resumed: repeat the command to go on.
+
+Predictions of other tools, or saved ones, are compared without training:
+
+  mlt compare a.csv b.csv --logits --targets truth.csv --train-targets train.csv --output runs/ab"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="list the runs and what is there; do not train"
     )
+    add_table_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,6 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     from mlt.config import load_config
     from mlt.errors import ConfigError
 
+    if any(is_table(source) or source.endswith(".npz") for source in arguments.configs):
+        return _compare_predictions(arguments)
+    refuse_table_arguments(arguments, "CONFIG says where the labels are")
     if arguments.seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {arguments.seeds}")
     configs = {}
@@ -72,6 +81,23 @@ def run(arguments: argparse.Namespace) -> int:
     for name, reason in trained.failed.items():
         print(f"{name} failed: {reason}")
     return 1 if trained.failed else 0
+
+
+def _compare_predictions(arguments: argparse.Namespace) -> int:
+    """Compare what has been predicted already: tables, runs and files of predictions."""
+    from pathlib import Path
+
+    from mlt.cli.report import read_runs, report_runs
+    from mlt.errors import ConfigError
+
+    if arguments.losses or arguments.overrides or arguments.dry_run:
+        raise ConfigError("--losses, --set and --dry-run are for configurations, not predictions")
+    if len(arguments.configs) < 2:
+        raise ConfigError("give at least two files of predictions to compare")
+    output = Path(arguments.report or Path(arguments.output) / "report.html")
+    tables = ("auroc", "differences", "auroc-differences")
+    report_runs(read_runs(arguments, arguments.configs), output, printed=tables)
+    return 0
 
 
 def _stem(source: str, arguments: argparse.Namespace) -> str | None:

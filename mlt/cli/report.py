@@ -5,6 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlt.cli.prediction_tables import (
+    add_table_arguments,
+    is_table,
+    read_predictions,
+    refuse_table_arguments,
+)
+
+if TYPE_CHECKING:
+    from mlt.report.runs import Run
 
 DESCRIPTION = """\
 Write one self-contained HTML file about a run, or a comparison of several runs.
@@ -13,12 +24,16 @@ Write one self-contained HTML file about a run, or a comparison of several runs.
   mlt report runs/bce-seed0 runs/bce-seed1 runs/focal-seed0 runs/focal-seed1 --output bce-focal.html
 
 Runs whose configurations differ only in their seed are one method. The first one given is what the
-others are compared with."""
+others are compared with. Tables of scores of other tools stand beside them:
+
+  mlt report ours.csv theirs.csv --probabilities --targets truth.csv --train-targets train.csv"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="a folder that `mlt train` wrote")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="a folder of `mlt train`, or a table of scores"
+    )
     parser.add_argument(
         "--output", metavar="FILE.html", default="report.html", help="by default report.html"
     )
@@ -28,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-images", action="store_true", help="embed no thumbnails")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier report")
+    add_table_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     tables = Path(arguments.tables) if arguments.tables else None
     check_output(output, tables, arguments.overwrite)
     report_runs(
-        arguments.runs,
+        read_runs(arguments, arguments.runs),
         output,
         baseline=arguments.baseline,
         tables=tables,
@@ -47,22 +63,55 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def read_runs(arguments: argparse.Namespace, files: Sequence[str]) -> list[str | Run]:
+    """Read tables of scores; run folders are left to the report.
+
+    Args:
+        arguments: Has what :func:`mlt.cli.prediction_tables.add_table_arguments` declares.
+        files: Tables, run folders and predictions.npz.
+
+    Raises:
+        ConfigError: If a table has no training counts, which a report groups the classes by.
+    """
+    from mlt.class_groups import GroupLimits
+    from mlt.errors import ConfigError
+    from mlt.report.runs import Run
+
+    if not any(map(is_table, files)):
+        refuse_table_arguments(arguments, "there are only runs here, which know all this")
+    runs: list[str | Run] = []
+    for file in files:
+        if not is_table(file):
+            runs.append(file)
+            continue
+        predictions = read_predictions(arguments, file)
+        if predictions.class_counts is None:
+            raise ConfigError(
+                "a report shows classes by how frequent they are in the training images: give "
+                "their labels, --train-targets FILE (mlt evaluate does without)"
+            )
+        runs.append(Run(Path(file), predictions, GroupLimits(), {}))
+    return runs
+
+
 def report_runs(
-    runs: Sequence[str | Path],
+    runs: Sequence[str | Path | Run],
     output: Path,
     *,
     baseline: str | None = None,
     tables: Path | None = None,
     thumbnails: bool = True,
+    printed: Sequence[str] = (),
 ) -> None:
     """Write the report of some runs, and print its first table and where the file is.
 
     Args:
-        runs: Run folders.
+        runs: Run folders, or what was read already.
         output: The file.
         baseline: What the other methods are compared with.
         tables: A folder for the tables.
         thumbnails: Whether to embed images.
+        printed: Names of further tables to print.
     """
     from mlt.files import write_text_atomic
     from mlt.report.methods import load_report
@@ -73,6 +122,9 @@ def report_runs(
     write_text_atomic(output, page.html)
     written = [] if tables is None else write_tables(page.tables, tables)
     print(page.tables[0].to_text())
+    for table in page.tables[1:]:
+        if table.name in printed:
+            print(f"\n{table.title}\n{table.to_text()}")
     print(f"\nwritten to {output} ({len(page.html) / 1e6:.1f} MB)")
     if tables is not None:
         print(f"{len(written)} files with tables in {tables}")

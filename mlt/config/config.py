@@ -87,7 +87,9 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
     problems += [
         ("data.split", f"a ready split leaves nothing for data.{key} to do; give one of them")
         for key in ("longtail", "image_ids")
-        if data.split is not None and getattr(data, key, None) is not None
+        if data.split is not None
+        and getattr(data, key, None) is not None
+        and not data.cuts("train")
     ]
     if schedule.min_lr > config.optimizer.lr:
         problems.append(

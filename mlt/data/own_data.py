@@ -17,7 +17,7 @@ from mlt.data.dataset import ImageDataset, ItemDataset, OnError, SampleDataset
 from mlt.data.image_files import check_images
 from mlt.data.items import check_item, known_array, target_array
 from mlt.data.labels import LabelTable
-from mlt.data.loader import default_workers, leave_interrupts_to_the_main_process
+from mlt.data.loader import default_workers, leave_signals_to_the_main_process
 from mlt.data.names import name_difference
 from mlt.data.run_data import Data, fit_together
 from mlt.data.split_builders import full_split
@@ -270,7 +270,7 @@ def _read_labels(
         _Labels(dataset, names, where),
         batch_size=None,
         num_workers=default_workers(len(dataset), 64) if workers is None else workers,
-        worker_init_fn=leave_interrupts_to_the_main_process,
+        worker_init_fn=leave_signals_to_the_main_process,
     )
     targets = np.empty((len(dataset), len(names)), np.float32)
     known = np.ones(targets.shape, bool)

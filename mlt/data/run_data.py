@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mlt.data.image_files import count_shared
 from mlt.data.labels import LabelTable
 from mlt.data.settings import DataConfig
+from mlt.data.sources.base import DataSource
 from mlt.data.split import Split
 from mlt.errors import MissingFileError
 
@@ -49,7 +51,7 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
         DataError: If training and test data have no class in common, or a part has no image.
     """
     source = config.source(cache)
-    split, train = training_split(config, cache)
+    split, train = _training_split(source)
     test = source.test(train.class_names)
     validation = source.validation(train.class_names)
     missing = []
@@ -88,9 +90,16 @@ def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split
         config: Where the data is.
         cache: Folder for label tables.
     """
-    source = config.source(cache)
+    return _training_split(config.source(cache))
+
+
+def _training_split(source: DataSource[Any]) -> tuple[Split, LabelTable]:
     table = source.train()
-    split = Split.load(config.split) if config.split else source.build_split(table)
+    saved = source.settings.split
+    if saved is None or source.settings.cuts("train"):
+        split = source.build_split(table)
+    else:
+        split = Split.load(saved)
     return split, split.apply(table)
 
 

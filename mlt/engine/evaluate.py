@@ -17,8 +17,7 @@ from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.engine.own_checks import check_logits, check_model
-from mlt.errors import CheckpointError, ConfigError, DataError, OutputExistsError
-from mlt.files import write_json_atomic
+from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.metrics import Decision, Summary, summarize
 from mlt.models.checkpoint import check_class_names, load_checkpoint, read_info, weights_digest
 from mlt.predictions import Predictions
@@ -28,14 +27,11 @@ from mlt.runtime.progress import Progress
 
 __all__ = [
     "Part",
-    "check_free",
     "evaluate",
     "evaluate_checkpoint",
-    "limits_from",
     "predict",
     "predict_logits",
     "tuned_thresholds",
-    "write_results",
 ]
 
 Part = Literal["test", "validation"]
@@ -226,32 +222,3 @@ def predict_logits(
     if not rows:
         raise DataError("not one image could be read; see the messages above")
     return np.concatenate(rows), np.concatenate(logits)
-
-
-def limits_from(
-    head: int | None, tail: int | None, default_head: int = 100, default_tail: int = 20
-) -> GroupLimits:
-    """Limits of head and tail from two options, each with its default where it is not given."""
-    return GroupLimits(
-        head=default_head if head is None else head, tail=default_tail if tail is None else tail
-    )
-
-
-def check_free(folder: str | Path, overwrite: bool) -> None:
-    """Refuse to write results over earlier ones unless told to.
-
-    Raises:
-        OutputExistsError: If the folder has results already.
-    """
-    taken = [n for n in ("metrics.json", "predictions.npz") if (Path(folder) / n).exists()]
-    if taken and not overwrite:
-        raise OutputExistsError(
-            f"--output {folder} has {' and '.join(taken)} already; --overwrite replaces them"
-        )
-
-
-def write_results(folder: str | Path, summary: Summary, predictions: Predictions | None) -> None:
-    """Write ``metrics.json``, and ``predictions.npz`` if predictions are given, to a folder."""
-    if predictions is not None:
-        predictions.save(Path(folder) / "predictions.npz")
-    write_json_atomic(Path(folder) / "metrics.json", summary.to_json())

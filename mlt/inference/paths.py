@@ -7,15 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlt.data.formats.csv_table import csv_rows
+from mlt.data.images import IMAGE_SUFFIXES
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["IMAGE_SUFFIXES", "find_images"]
-
-IMAGE_SUFFIXES = frozenset(
-    f".{name}"
-    for name in "avif bmp gif jp2 jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
-)
-"""What is taken for an image inside a folder; a file that is named itself may have any suffix."""
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
 

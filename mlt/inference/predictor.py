@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mlt.data.images import load_image
-from mlt.data.loader import default_workers, leave_interrupts_to_the_main_process
+from mlt.data.loader import default_workers, leave_signals_to_the_main_process
 from mlt.data.transforms import Preprocessing, Transform, eval_transform
 from mlt.errors import CheckpointError, ConfigError, DataError, UserError
 from mlt.metrics.decision import Decision
@@ -209,7 +209,7 @@ class Predictor:
             batch_size=batch_size,
             num_workers=workers,
             collate_fn=list,
-            worker_init_fn=leave_interrupts_to_the_main_process,
+            worker_init_fn=leave_signals_to_the_main_process,
         )
         with Progress("prediction", len(loader), shown=progress) as bar:
             for batch in loader:

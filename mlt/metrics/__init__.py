@@ -1,4 +1,4 @@
-"""Evaluation: average precision, its intervals and tests, rates, thresholds, calibration.
+"""Evaluation: average precision, AUROC, intervals and tests, rates, thresholds, calibration.
 
 Every function takes lists, arrays or tensors on any device. All of an evaluation at once:
 :func:`summarize`. Importing this package does not import PyTorch.

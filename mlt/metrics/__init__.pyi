@@ -2,6 +2,7 @@ from .ap import (
     average_precision as average_precision,
     micro_average_precision as micro_average_precision,
 )
+from .auroc import auroc as auroc
 from .calibration import Calibration as Calibration, fit_calibration as fit_calibration
 from .calibration_error import (
     Reliability as Reliability,
@@ -10,17 +11,19 @@ from .calibration_error import (
     reliability_curve as reliability_curve,
 )
 from .confidence import (
-    AveragePrecisionIntervals as AveragePrecisionIntervals,
     Difference as Difference,
     Interval as Interval,
+    MetricIntervals as MetricIntervals,
     SeedMean as SeedMean,
     aggregate_seeds as aggregate_seeds,
+    auroc_intervals as auroc_intervals,
     average_precision_intervals as average_precision_intervals,
     compare_seeds as compare_seeds,
     holm as holm,
 )
 from .decision import Decision as Decision
 from .evaluation import Predictions as Predictions, summarize as summarize
+from .f_beta import FBeta as FBeta, f_beta as f_beta
 from .precision_recall import (
     PrecisionRecallF1 as PrecisionRecallF1,
     decide as decide,

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.errors import DataError
-from mlt.metrics.inputs import ScoredLabels, check_scores
+from mlt.metrics.class_loop import per_class, sortable
+from mlt.metrics.inputs import check_scores
 
 __all__ = ["average_precision", "micro_average_precision"]
-
-_BLOCK = 8_000_000
-"""Scores that one thread copies at a time: 32 MB in float32."""
-
-_WORTH_A_THREAD = 200_000
-"""Labels below which starting threads costs more than it saves."""
 
 
 def average_precision(
@@ -61,23 +51,14 @@ def average_precision(
         array([0.83333333,        nan])
     """
     labels = check_scores(targets, scores, known, sample_weight)
-    n, c = labels.targets.shape
-    result = np.full(c, np.nan)
-    workers = _workers(threads, n * c)
-    blocks = list(_blocks(n, c, workers))
-    if workers == 1 or len(blocks) < 2:
-        for block in blocks:
-            result[block] = _of_block(labels, block)
-        return result
-    with ThreadPoolExecutor(workers) as pool:
-        values = pool.map(lambda block: _of_block(labels, block), blocks)
-        for block, value in zip(blocks, values, strict=True):
-            result[block] = value
-    return result
+    return per_class(labels, _of_class, threads)
 
 
 def micro_average_precision(
-    targets: ArrayLike, scores: ArrayLike, known: ArrayLike | None = None
+    targets: ArrayLike,
+    scores: ArrayLike,
+    known: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> float:
     """Average precision of all (image, class) pairs in one ranking; frequent classes dominate it.
 
@@ -88,6 +69,7 @@ def micro_average_precision(
         targets: (N, C) array of 0 and 1 or booleans.
         scores: (N, C) array, higher is more likely.
         known: (N, C) booleans. None: all are known.
+        sample_weight: (N,) weights of the images. None: all 1.
 
     Returns:
         A value in [0, 1], NaN if there is no known positive label.
@@ -96,41 +78,19 @@ def micro_average_precision(
         >>> micro_average_precision([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.7]])
         0.8333333333333333
     """
-    labels = check_scores(targets, scores, known)
-    keep = slice(None) if labels.known is None else labels.known
-    return _unweighted(labels.targets[keep].reshape(-1), _sortable(labels.scores)[keep].reshape(-1))
+    labels = check_scores(targets, scores, known, sample_weight)
+    keep = np.s_[:] if labels.known is None else labels.known
+    truth, values = labels.targets[keep].reshape(-1), sortable(labels.scores)[keep].reshape(-1)
+    if labels.weight is None:
+        return _unweighted(truth, values)
+    weight = np.broadcast_to(labels.weight[:, None], labels.targets.shape)[keep].reshape(-1)
+    return _weighted(truth, values, weight)
 
 
-def _workers(threads: int | None, labels: int) -> int:
-    if threads is not None:
-        if threads < 1:
-            raise DataError(f"threads must be at least 1; got {threads}")
-        return threads
-    return 1 if labels < _WORTH_A_THREAD else min(os.cpu_count() or 1, 8)
-
-
-def _blocks(n: int, c: int, workers: int) -> Iterator[slice]:
-    """Runs of columns: several at a time, since one column of a row-major array reads all of it."""
-    width = max(1, min(_BLOCK // max(n, 1), 64, -(-c // (4 * workers))))
-    return (slice(start, min(start + width, c)) for start in range(0, c, width))
-
-
-def _of_block(labels: ScoredLabels, block: slice) -> list[float]:
-    truth = np.ascontiguousarray(labels.targets[:, block].T)
-    scores = np.ascontiguousarray(_sortable(labels.scores[:, block]).T)
-    mask = None if labels.known is None else np.ascontiguousarray(labels.known[:, block].T)
-    values = []
-    for k in range(len(truth)):
-        y, s, w = truth[k], scores[k], labels.weight
-        if mask is not None:
-            y, s, w = y[mask[k]], s[mask[k]], None if w is None else w[mask[k]]
-        values.append(_unweighted(y, s) if w is None else _weighted(y, s, w))
-    return values
-
-
-def _sortable(scores: NDArray[np.generic]) -> NDArray[np.generic]:
-    # numpy sorts float32 several times faster than float16, and the step up is exact.
-    return scores.astype(np.float32) if scores.dtype == np.float16 else scores
+def _of_class(
+    targets: NDArray[np.bool_], scores: NDArray[np.generic], weight: NDArray[np.float64] | None
+) -> float:
+    return _unweighted(targets, scores) if weight is None else _weighted(targets, scores, weight)
 
 
 def _unweighted(targets: NDArray[np.bool_], scores: NDArray[np.generic]) -> float:

@@ -14,8 +14,12 @@ from mlt.class_counts import ClassCounts
 from mlt.class_groups import GROUPS, GroupLimits
 from mlt.errors import ConfigError, DataError
 from mlt.metrics.ap import average_precision, micro_average_precision
-from mlt.metrics.confidence.ap_intervals import average_precision_intervals
 from mlt.metrics.confidence.interval import UNDEFINED
+from mlt.metrics.confidence.metric_intervals import (
+    auroc_intervals,
+    average_precision_intervals,
+)
+from mlt.metrics.f_beta import f_beta
 from mlt.metrics.precision_recall import TOP, decide, precision_recall_f1, top_k
 from mlt.metrics.ranking import ranking_metrics
 from mlt.metrics.summary import ClassResult, Details, Summary
@@ -32,6 +36,7 @@ def summarize(
     details: bool = True,
     threshold: ArrayLike = 0.0,
     level: float = 0.95,
+    beta: float | None = None,
 ) -> Summary: ...
 @overload
 def summarize(
@@ -45,6 +50,7 @@ def summarize(
     details: bool = True,
     threshold: ArrayLike = 0.0,
     level: float = 0.95,
+    beta: float | None = None,
 ) -> Summary: ...
 def summarize(
     predictions: Predictions | ArrayLike,
@@ -57,6 +63,7 @@ def summarize(
     details: bool = True,
     threshold: ArrayLike = 0.0,
     level: float = 0.95,
+    beta: float | None = None,
 ) -> Summary:
     """Evaluate predictions: average precision per class and its means over groups of classes.
 
@@ -80,6 +87,7 @@ def summarize(
         threshold: The logit at and above which a label is given, or one per class; 0 is a
             probability of one half.
         level: Confidence of the intervals.
+        beta: Compute F-beta of the decisions too, with this beta.
 
     Returns:
         The means and the line of every class.
@@ -115,24 +123,24 @@ def summarize(
             "Predictions have targets, class counts, names and known labels of their own; give "
             "either Predictions alone or logits with these"
         )
-    return _summary(predictions, limits or GroupLimits(), details, threshold, level)
-
-
-def _summary(
-    predictions: Predictions,
-    limits: GroupLimits,
-    details: bool,
-    threshold: ArrayLike,
-    level: float,
-) -> Summary:
+    limits = limits or GroupLimits()
     if len(predictions) == 0:
         raise DataError("there is no image to evaluate: the test split is empty")
+    if not details:
+        return _summary(predictions, limits, None)
+    training = None if predictions.class_counts is None else predictions.training_counts(limits)
+    groups = {} if training is None else training.groups
+    return _summary(predictions, limits, _details(predictions, groups, threshold, level, beta))
+
+
+def _summary(predictions: Predictions, limits: GroupLimits, details: Details | None) -> Summary:
     p, counts = predictions, predictions.class_counts
     training = None if counts is None else p.training_counts(limits)
     groups = {} if training is None else training.groups
     ap = average_precision(p.targets, p.logits, p.known)
-    more = _details(p, groups, threshold, level) if details else None
-    intervals = [UNDEFINED] * len(ap) if more is None else more.intervals.per_class
+    undefined = (UNDEFINED,) * len(ap)
+    intervals = undefined if details is None else details.intervals.per_class
+    areas = undefined if details is None else details.auroc.per_class
     n_known = np.full(len(ap), len(p)) if p.known is None else p.known.sum(axis=0)
     n_test = p.targets.sum(axis=0)
     return Summary(
@@ -147,12 +155,13 @@ def _summary(
                 n_test=int(n_test[c]),
                 n_known=int(n_known[c]),
                 interval=intervals[c],
+                auroc_interval=areas[c],
             )
             for c, name in enumerate(p.class_names)
         ),
         limits=limits,
         num_images=len(p),
-        details=more,
+        details=details,
     )
 
 
@@ -161,16 +170,20 @@ def _details(
     groups: Mapping[str, NDArray[np.intp]],
     threshold: ArrayLike,
     level: float,
+    beta: float | None,
 ) -> Details:
     targets, logits, known = predictions.targets, predictions.logits, predictions.known
     at = as_array(threshold).astype(np.float64)
+    decisions = decide(logits, at)
     return Details(
         micro_ap=micro_average_precision(targets, logits, known),
-        rates=precision_recall_f1(targets, decide(logits, at), known),
+        rates=precision_recall_f1(targets, decisions, known),
         top_rates=precision_recall_f1(targets, top_k(logits, TOP, known), known),
         ranking=ranking_metrics(targets, logits, known),
         threshold=tuple(at.tolist()) if at.ndim else float(at),
         intervals=average_precision_intervals(targets, logits, known, groups, level=level),
+        auroc=auroc_intervals(targets, logits, known, groups, level=level),
+        f_beta=None if beta is None else f_beta(targets, decisions, known, beta=beta),
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.arrays import as_array, check_targets
+from mlt.arrays import as_array
 from mlt.errors import ConfigError
-from mlt.metrics.inputs import check_scores
+from mlt.metrics.decided import Decided, mean
 
 __all__ = ["PrecisionRecallF1", "decide", "precision_recall_f1", "top_k"]
 
@@ -126,7 +126,10 @@ def top_k(scores: ArrayLike, k: int = 3, known: ArrayLike | None = None) -> NDAr
 
 
 def precision_recall_f1(
-    targets: ArrayLike, decisions: ArrayLike, known: ArrayLike | None = None
+    targets: ArrayLike,
+    decisions: ArrayLike,
+    known: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> PrecisionRecallF1:
     """Precision, recall and F1 of decisions.
 
@@ -139,48 +142,31 @@ def precision_recall_f1(
         targets: (N, C) of 0 and 1 or booleans.
         decisions: (N, C) of 0 and 1 or booleans, not scores: see :func:`decide`.
         known: (N, C) booleans. None: all are known.
+        sample_weight: (N,) weights of the images. None: all 1.
 
     Raises:
-        DataError: If shapes differ, or a target or decision is neither 0 nor 1.
+        DataError: If shapes differ, a target or decision is neither 0 nor 1, or a weight is
+            negative or not finite.
 
     Example:
         >>> rates = precision_recall_f1([[1, 0], [1, 1]], [[True, True], [True, False]])
         >>> rates.cp, rates.cr, round(rates.of1, 3), rates.never_predicted
         (0.5, 0.5, 0.667, 0)
     """
-    labels = check_scores(targets, decisions, known)
-    truth = labels.positives
-    chosen, _ = check_targets(labels.scores, labels.known, name="decisions")
-    if labels.known is not None:
-        chosen = chosen & labels.known
-    right = truth & chosen
-    by_class = _rates(*(a.sum(axis=0) for a in (right, chosen, truth)))
-    by_image = _rates(*(a.sum(axis=1) for a in (right, chosen, truth)))
-    overall = _rates(*(np.array([a.sum()]) for a in (right, chosen, truth)))
-    cp, cr, macro_f1 = (_mean(values) for values in by_class)
+    decided = Decided.of(targets, decisions, known, sample_weight)
+    by_class, by_image, overall = decided.by_class(), decided.by_image(), decided.overall()
+    cp, cr = mean(by_class.precision), mean(by_class.recall)
+    weight = decided.image_weight
     return PrecisionRecallF1(
         cp=cp,
         cr=cr,
         cf1=2 * cp * cr / (cp + cr) if cp + cr > 0 else cp + cr,
-        macro_f1=macro_f1,
-        op=_mean(overall[0]),
-        or_=_mean(overall[1]),
-        of1=_mean(overall[2]),
-        sample_precision=_mean(by_image[0]),
-        sample_recall=_mean(by_image[1]),
-        sample_f1=_mean(by_image[2]),
-        never_predicted=int(np.sum(truth.any(axis=0) & ~chosen.any(axis=0))),
+        macro_f1=mean(by_class.f()),
+        op=mean(overall.precision),
+        or_=mean(overall.recall),
+        of1=mean(overall.f()),
+        sample_precision=mean(by_image.precision, weight),
+        sample_recall=mean(by_image.recall, weight),
+        sample_f1=mean(by_image.f(), weight),
+        never_predicted=int(np.sum(decided.tested & ~decided.chosen.any(axis=0))),
     )
-
-
-def _rates(
-    right: NDArray[np.intp], chosen: NDArray[np.intp], present: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], ...]:
-    """Precision, recall and F1 where something is present."""
-    keep = present > 0
-    right, chosen, present = right[keep], chosen[keep], present[keep]
-    return right / np.maximum(chosen, 1), right / present, 2 * right / (chosen + present)
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else np.nan

@@ -1,4 +1,4 @@
-"""The result of an evaluation: mAP, a line per class, rates, ranking metrics, intervals."""
+"""The result of an evaluation: mAP, AUROC, a line per class, rates, ranking metrics, intervals."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlt.class_groups import GROUPS, GroupLimits
-from mlt.metrics.confidence.ap_intervals import AveragePrecisionIntervals
 from mlt.metrics.confidence.interval import UNDEFINED, Interval
+from mlt.metrics.confidence.metric_intervals import MetricIntervals
+from mlt.metrics.f_beta import FBeta
 from mlt.metrics.precision_recall import TOP, PrecisionRecallF1
 from mlt.metrics.ranking import RankingMetrics
 from mlt.metrics.text import bounds, percent
@@ -19,7 +20,7 @@ __all__ = ["ClassResult", "Details", "GroupLimits", "Summary"]
 
 @dataclass(frozen=True)
 class ClassResult:
-    """One class: its name, group, average precision and number of images.
+    """One class: its name, group, average precision, AUROC and number of images.
 
     Attributes:
         name: Its name.
@@ -29,6 +30,7 @@ class ClassResult:
         n_test: Test images that have it.
         n_known: Test images for which it is known whether they have it.
         interval: Of the average precision, over test sets.
+        auroc_interval: Of the AUROC, over test sets.
     """
 
     name: str
@@ -38,6 +40,17 @@ class ClassResult:
     n_test: int
     n_known: int
     interval: Interval = UNDEFINED
+    auroc_interval: Interval = UNDEFINED
+
+    @property
+    def corrected_ap(self) -> float:
+        """The average precision without its upward bias, which the interval is around."""
+        return self.interval.centre
+
+    @property
+    def auroc(self) -> float:
+        """Area under the ROC curve; NaN where no test image has the class, or all have it."""
+        return self.auroc_interval.centre
 
     @property
     def prevalence(self) -> float:
@@ -55,7 +68,10 @@ class ClassResult:
             "name": self.name,
             "group": self.group,
             "AP": _number(self.ap),
+            "AP_corrected": _number(self.corrected_ap),
             "AP_interval": self.interval.to_json(),
+            "AUROC": _number(self.auroc),
+            "AUROC_interval": self.auroc_interval.to_json(),
             "n_train": self.n_train,
             "n_test": self.n_test,
             "prevalence": _number(self.prevalence),
@@ -71,9 +87,11 @@ class Details:
         micro_ap: Average precision of all (image, class) pairs in one ranking.
         rates: Precision, recall and F1 of the decisions at ``threshold``.
         top_rates: The same of the three highest labels of each image.
-        ranking: Ranking loss, coverage, one-error.
+        ranking: Ranking loss, coverage, one-error, LRAP.
         threshold: The logit, or the logits of the classes, at and above which a label is given.
-        intervals: Of each average precision and each mean.
+        intervals: Of each average precision and each mean of them, around the corrected values.
+        auroc: Of each AUROC and each mean of them, around these.
+        f_beta: F-beta of the decisions, if it was asked for.
     """
 
     micro_ap: float
@@ -81,18 +99,29 @@ class Details:
     top_rates: PrecisionRecallF1
     ranking: RankingMetrics
     threshold: float | tuple[float, ...]
-    intervals: AveragePrecisionIntervals
+    intervals: MetricIntervals
+    auroc: MetricIntervals
+    f_beta: FBeta | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What they add to ``metrics.json``."""
         at = self.threshold
         limit = list(map(plain_threshold, at)) if isinstance(at, tuple) else plain_threshold(at)
         return {
-            "intervals": self.intervals.to_json(),
+            "mAP_corrected": self.intervals.centres,
+            "AUROC": self.auroc.centres,
+            "intervals": {
+                "level": self.intervals.level,
+                "method": "analytic",
+                "resamples": 0,
+                "mAP": self.intervals.to_json(),
+                "AUROC": self.auroc.to_json(),
+            },
             "micro_AP": _number(self.micro_ap),
             "rates": {"threshold": limit, **self.rates.to_json()},
             f"rates_top{TOP}": self.top_rates.to_json(),
             "label_order": self.ranking.to_json(),
+            **({} if self.f_beta is None else {"F_beta": self.f_beta.to_json()}),
         }
 
 
@@ -124,6 +153,11 @@ class Summary:
         return tuple(c.name for c in self.per_class if math.isnan(c.ap))
 
     @property
+    def undefined_auroc(self) -> tuple[str, ...]:
+        """Names of the classes that no test image has, or all have: without an AUROC."""
+        return tuple(c.name for c in self.per_class if math.isnan(c.auroc))
+
+    @property
     def group_sizes(self) -> dict[str, int]:
         """Number of classes in "head", "medium" and "tail"; empty without training counts."""
         groups = [c.group for c in self.per_class]
@@ -132,11 +166,12 @@ class Summary:
     def __str__(self) -> str:
         return self.table()
 
-    def table(self, part: str = "test") -> str:
+    def table(self, part: str = "test", *, auroc: bool = False) -> str:
         """Total, head, medium and tail mAP in percent, with the classes and limits they stand for.
 
         Args:
             part: What the images are, to be named: test, validation.
+            auroc: Whether to show AUROC and its intervals too; with details.
 
         Returns:
             A few lines of text without a trailing newline.
@@ -149,12 +184,17 @@ class Summary:
         note = f"mAP in percent over {self.num_images} {part} images"
         if self.details is not None:
             of = self.details.intervals
-            heading += f"{'interval':>17}"
-            lines = [
-                f"{line}{bounds(of.means[row[0]]):>17}"
-                for line, row in zip(lines, rows, strict=True)
-            ]
-            note += f"; {100 * of.level:g} % intervals, the upward bias of rare classes removed"
+            heading += f"{'corrected':>11}{'interval':>17}"
+            lines = [line + _around(of.means[row[0]], 11) for line, row in zip(lines, rows)]
+            note += (
+                f"; corrected: less the upward bias of rare classes; {100 * of.level:g} % intervals"
+            )
+        if auroc and self.details is not None:
+            areas = self.details.auroc.means
+            heading += f"{'AUROC':>8}{'interval':>17}"
+            lines = [line + _around(areas[row[0]], 8) for line, row in zip(lines, rows)]
+            if alike := [name for name in self.undefined_auroc if name not in self.undefined]:
+                lines.append(f"in every test image, so without an AUROC: {', '.join(alike)}")
         if self.undefined:
             lines.append(
                 f"without a test image, so undefined and in no mean: {', '.join(self.undefined)}"
@@ -175,8 +215,14 @@ class Summary:
         }
         if self.details is not None:
             result |= self.details.to_json()
+            result["undefined_AUROC"] = list(self.undefined_auroc)
         result["per_class"] = [c.to_json() for c in self.per_class]
         return result
+
+
+def _around(interval: Interval, width: int) -> str:
+    """What an interval is around, and its bounds, as two columns."""
+    return f"{percent(interval.centre):>{width}}{bounds(interval):>17}"
 
 
 def _number(value: float) -> float | None:

@@ -17,12 +17,13 @@ __all__ = ["class_table", "decision_table", "rates_table", "result_table", "tune
 _RATES = ("CP", "CR", "CF1", "OP", "OR", "OF1")
 
 
-def result_table(summary: Summary, part: str = "test") -> str:
+def result_table(summary: Summary, part: str = "test", *, auroc: bool = False) -> str:
     """Total, head, medium and tail mAP in percent: what ``print(summary)`` shows.
 
     Args:
         summary: The evaluation.
         part: What the images are, to be named: test, validation.
+        auroc: Whether to show AUROC and its intervals too.
 
     Returns:
         A few lines of text without a trailing newline.
@@ -36,7 +37,7 @@ def result_table(summary: Summary, part: str = "test") -> str:
         without training counts, so no head, medium and tail
         mAP in percent over 2 validation images
     """
-    return summary.table(part)
+    return summary.table(part, auroc=auroc)
 
 
 def rates_table(summary: Summary) -> str:
@@ -66,20 +67,29 @@ def rates_table(summary: Summary) -> str:
     lines.append(_by_image(more.rates, rule))
     lines.append(
         f"micro AP {percent(more.micro_ap)}, ranking loss {percent(more.ranking.ranking_loss)}, "
-        f"one-error {percent(more.ranking.one_error)}, coverage {more.ranking.coverage:.2f} labels"
+        f"one-error {percent(more.ranking.one_error)}, LRAP {percent(more.ranking.lrap)}, "
+        f"coverage {more.ranking.coverage:.2f} labels"
     )
+    if more.f_beta is not None:
+        of = more.f_beta
+        lines.append(
+            f"F{of.beta:g} {rule}: mean over classes {percent(of.macro)}, over images "
+            f"{percent(of.samples)}, over all labels {percent(of.micro)}"
+        )
     if more.rates.never_predicted:
         lines.append(f"classes that are never given {rule}: {more.rates.never_predicted}")
     return "\n".join(lines)
 
 
-def class_table(summary: Summary) -> str:
+def class_table(summary: Summary, *, auroc: bool = False) -> str:
     """Average precision of every class in percent, most frequent class first.
 
-    Lift is how many times the average precision of a random order that is.
+    Lift is how many times the average precision of a random order that is. The interval is around
+    the corrected average precision, without its upward bias.
 
     Args:
         summary: The evaluation.
+        auroc: Whether to show AUROC and its intervals too; with details.
 
     Returns:
         One line per class under a heading, without a trailing newline.
@@ -97,13 +107,21 @@ def class_table(summary: Summary) -> str:
     width = max(5, *(len(c.name) for c in summary.per_class))
     with_intervals = summary.details is not None
     heading = f"{'class':{width}}  group     train    test      AP    lift"
-    lines = [heading + (f"{'interval':>17}" if with_intervals else "")]
-    lines += [
-        f"{c.name:{width}}  {c.group or '-':7} {_count(c.n_train):>7} {c.n_test:>7} "
-        f"{percent(c.ap):>7} {_times(c.lift):>7}"
-        + (f"{bounds(c.interval):>17}" if with_intervals else "")
-        for c in sorted(summary.per_class, key=lambda c: -(c.n_train or 0))
-    ]
+    if with_intervals:
+        heading += f"{'corrected':>11}{'interval':>17}"
+    if with_intervals and auroc:
+        heading += f"{'AUROC':>8}{'interval':>17}"
+    lines = [heading]
+    for c in sorted(summary.per_class, key=lambda c: -(c.n_train or 0)):
+        line = (
+            f"{c.name:{width}}  {c.group or '-':7} {_count(c.n_train):>7} {c.n_test:>7} "
+            f"{percent(c.ap):>7} {_times(c.lift):>7}"
+        )
+        if with_intervals:
+            line += f"{percent(c.corrected_ap):>11}{bounds(c.interval):>17}"
+        if with_intervals and auroc:
+            line += f"{percent(c.auroc):>8}{bounds(c.auroc_interval):>17}"
+        lines.append(line)
     return "\n".join(lines)
 
 

@@ -46,12 +46,16 @@ class Compared:
         report: The methods.
         means: For each method its mean mAP of "total", "head", "medium" and "tail".
         tests: The same for the differences from the baseline, which itself has an empty one.
+        auroc_means: For each method its mean AUROC, likewise.
+        auroc_tests: The differences of these from the baseline.
         class_tests: For each method the differences of the classes, in column order.
     """
 
     report: Report
     means: list[dict[str, SeedMean]]
     tests: list[dict[str, Contrast]]
+    auroc_means: list[dict[str, SeedMean]]
+    auroc_tests: list[dict[str, Contrast]]
     class_tests: list[dict[str, Contrast]]
 
     @property
@@ -70,7 +74,7 @@ def compare_methods(report: Report) -> Compared:
 
     Head, medium and tail are those of the baseline's training counts for every method, whatever it
     was trained on itself. The p-values of the means are corrected together by Holm's method, and so
-    are those of the classes.
+    are those of AUROC and those of the classes.
 
     Args:
         report: The methods; the first is the baseline.
@@ -79,6 +83,9 @@ def compare_methods(report: Report) -> Compared:
     baseline = report.baseline.predictions
     classes = report.single_classes
     of_means = [compare_seeds(m.predictions, baseline, groups=groups) for m in others]
+    of_areas = [
+        compare_seeds(m.predictions, baseline, groups=groups, metric="AUROC") for m in others
+    ]
     of_classes = [compare_seeds(m.predictions, baseline, groups=classes) for m in others]
     for differences in of_classes:
         del differences["total"]
@@ -86,6 +93,10 @@ def compare_methods(report: Report) -> Compared:
         report=report,
         means=[aggregate_seeds(m.predictions, groups=groups) for m in report.methods],
         tests=[{}, *_corrected(of_means)],
+        auroc_means=[
+            aggregate_seeds(m.predictions, groups=groups, metric="AUROC") for m in report.methods
+        ],
+        auroc_tests=[{}, *_corrected(of_areas)],
         class_tests=[{}, *_corrected(of_classes)],
     )
 

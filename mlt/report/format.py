@@ -12,6 +12,7 @@ from mlt.metrics import Difference, Interval
 
 __all__ = [
     "ABSENT",
+    "CORRECTED",
     "MINUS",
     "Kind",
     "Mean",
@@ -27,6 +28,9 @@ Kind = Literal[
     "marked", "difference", "p_value",
 ]  # fmt: skip
 """How a value is shown: a share in [0, 1] as percent, a difference with its sign, and so on."""
+
+CORRECTED = "Without the upward bias of few positives; the interval is around this value"
+"""What the heading of a corrected average precision means."""
 
 ABSENT = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"

@@ -44,6 +44,11 @@ class Method:
         """(C,) average precision, the mean over the runs."""
         return np.mean([run.ap for run in self.runs], axis=0)
 
+    @cached_property
+    def auroc(self) -> NDArray[np.float64]:
+        """(C,) AUROC, the mean over the runs."""
+        return np.mean([run.auroc for run in self.runs], axis=0)
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -106,11 +111,11 @@ class Report:
         return np.argsort(-self.class_counts.counts, kind="stable")
 
 
-def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Report:
+def load_report(runs: Sequence[str | Path | Run], baseline: str | None = None) -> Report:
     """Read runs, check that they can be compared, and group them into methods.
 
     Args:
-        runs: Run folders.
+        runs: Run folders, or what was read already.
         baseline: A method's name or a run's folder; by default that of the first run.
 
     Raises:
@@ -122,7 +127,7 @@ def load_report(runs: Sequence[str | Path], baseline: str | None = None) -> Repo
         raise ConfigError("give at least one run folder")
     read: list[Run] = []
     for path in runs:
-        run = load_run(path)
+        run = path if isinstance(path, Run) else load_run(path)
         read.append(_aligned(read[0], run) if read else run)
     methods = _methods(read)
     chosen = _baseline(methods, baseline)

@@ -17,7 +17,7 @@ from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.config.yaml_text import parse_yaml
 from mlt.errors import DataError, MissingFileError
-from mlt.metrics import Calibration, Decision, average_precision
+from mlt.metrics import Calibration, Decision, auroc, average_precision
 from mlt.models.checkpoint import decision_copy
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
@@ -44,10 +44,10 @@ HANDED_OVER = "handed_over"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run folder, read.
+    """A run folder, read; or a file of predictions, of which no more is known.
 
     Attributes:
-        path: The folder.
+        path: The folder or the file.
         predictions: Logits and targets of the test images.
         limits: Where head, medium and tail begin.
         config: The configuration as plain values; empty if there is none.
@@ -72,20 +72,31 @@ class Run:
     @property
     def name(self) -> str:
         """The last parts of the path that say which run this is."""
-        *_, parent, last = self.path.resolve().parts
+        *_, parent, last = self._parts
         return f"{parent}/{last}" if _SEED.fullmatch(last) else last
 
     @property
     def method_name(self) -> str:
         """The folder's name without the seed; of a folder ``seed0`` that of the one it is in."""
-        *_, parent, last = self.path.resolve().parts
+        *_, parent, last = self._parts
         return _SEED.sub("", last) or parent
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        path = self.path.resolve()
+        return (path.with_suffix("") if path.is_file() else path).parts
 
     @cached_property
     def ap(self) -> NDArray[np.float64]:
         """(C,) average precision, NaN where undefined."""
         p = self.predictions
         return average_precision(p.targets, p.logits, p.known)
+
+    @cached_property
+    def auroc(self) -> NDArray[np.float64]:
+        """(C,) area under the ROC curve, NaN where undefined."""
+        p = self.predictions
+        return auroc(p.targets, p.logits, p.known)
 
     @cached_property
     def positives(self) -> NDArray[np.intp]:
@@ -125,13 +136,16 @@ class Run:
 
 
 def load_run(path: str | Path) -> Run:
-    """Read a run folder, or any folder with ``predictions.npz``.
+    """Read a run folder, any folder with ``predictions.npz``, or such a file of another name.
 
     Raises:
         MissingFileError: If it has no predictions.
         DataError: If a file in it is damaged.
     """
-    folder = RunFolder(path)
+    file = Path(path)
+    if file.is_file() and file.suffix == ".npz" and file.name != "predictions.npz":
+        return Run(file, Predictions.load(file), GroupLimits(), {})
+    folder = RunFolder(file.parent if file.name == "predictions.npz" else file)
     if not folder.predictions.exists():
         raise MissingFileError(_no_run(folder))
     predictions = Predictions.load(folder.predictions)

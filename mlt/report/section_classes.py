@@ -1,4 +1,4 @@
-"""Average precision per class, of one method or of several beside each other."""
+"""Average precision and AUROC per class, of one method or of several beside each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlt.class_counts import ClassCounts
 from mlt.class_groups import GROUPS
 from mlt.metrics import SeedMean, aggregate_seeds
 from mlt.report.comparison import Compared, Contrast
-from mlt.report.format import Mean, format_value
+from mlt.report.format import CORRECTED, Mean, format_value
 from mlt.report.methods import Report
 from mlt.report.render import Section
 from mlt.report.runs import Run
@@ -39,10 +39,12 @@ def classes_section(report: Report) -> Section:
     """Gather the classes of one method."""
     means = aggregate_seeds(report.baseline.predictions, groups=report.single_classes)
     per_class = [means[name] for name in report.single_classes]
+    runs, single = report.baseline.predictions, report.single_classes
+    areas = aggregate_seeds(runs, groups=single, metric="AUROC")
     return Section(
         "classes",
         {
-            "table": class_table(report, per_class),
+            "table": class_table(report, per_class, [areas[name] for name in single]),
             "bars": class_bars(report.class_counts, per_class, report.baseline.first),
             "colors": [(group, group) for group in GROUPS],
         },
@@ -61,25 +63,32 @@ def compared_classes_section(compared: Compared) -> Section:
     )
 
 
-def class_table(report: Report, means: Sequence[SeedMean]) -> Table:
+def class_table(report: Report, means: Sequence[SeedMean], areas: Sequence[SeedMean]) -> Table:
     """Return one line per class, from the most to the least frequent in training.
 
     Args:
         report: The method.
         means: (C,) average precision over its runs, with intervals.
+        areas: (C,) AUROC, likewise.
     """
     run, rows = report.baseline.first, []
     for c in report.order.tolist():
-        of = means[c]
+        of, area = means[c], areas[c]
         lift = of.mean / run.prevalence[c] if run.positives[c] else math.nan
-        rows.append([*_class(report, c), Mean(of.mean, of.sd), of.interval, float(lift)])
+        rows.append(
+            [*_class(report, c), Mean(of.mean, of.sd), of.interval.centre, of.interval, float(lift),
+             Mean(area.mean, area.sd), area.interval]
+        )  # fmt: skip
     columns = [
         *_COLUMNS,
         Column("AP", "mean", "Average precision in percent, ± standard deviation over the runs"),
+        Column("corrected", "percent", CORRECTED),
         Column("95 % interval", "interval"),
         Column("lift", "number", "How many times the AP of a random order"),
+        Column("AUROC", "mean", "Area under the ROC curve in percent; 50 is a random order"),
+        Column("AUROC interval", "interval"),
     ]
-    title = "Average precision of each class"
+    title = "Average precision and AUROC of each class"
     return Table("classes", title, columns, rows, links=report.order.tolist())
 
 
@@ -92,9 +101,14 @@ def compared_class_table(compared: Compared) -> Table:
             _marked(method.ap[c], tests.get(str(c)))
             for method, tests in zip(report.methods, compared.class_tests)
         ]
-        rows.append([*_class(report, c), *cells])
+        areas = [float(method.auroc[c]) for method in report.methods]
+        rows.append([*_class(report, c), *cells, *areas])
     hint = "AP in percent, mean over runs"
-    columns = [*_COLUMNS, *(Column(method.name, "marked", hint) for method in report.methods)]
+    columns = [
+        *_COLUMNS,
+        *(Column(method.name, "marked", hint) for method in report.methods),
+        *(Column(f"{m.name} AUROC", "percent", only_csv=True) for m in report.methods),
+    ]
     title = "Average precision of each class by method, in percent"
     return Table("classes", title, columns, rows, links=report.order.tolist(),
                  note=report.groups_note)  # fmt: skip
@@ -127,7 +141,8 @@ def class_bars(classes: ClassCounts, means: Sequence[SeedMean], run: Run) -> Mar
         ap, interval = means[c].mean, means[c].interval
         left, width, middle = x(place) + 0.1 * pitch, 0.8 * pitch, x(place + 0.5)
         hint = (
-            f"{name} ({group}): AP {format_value(ap, 'percent')}, interval "
+            f"{name} ({group}): AP {format_value(ap, 'percent')}, corrected "
+            f"{format_value(interval.centre, 'percent')}, interval "
             f"{format_value(interval, 'interval')}; {count} training and {run.positives[c]} "
             f"test images"
         )

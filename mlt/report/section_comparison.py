@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
 from mlt.class_groups import GROUPS
 from mlt.metrics import Difference, SeedMean
 from mlt.report.comparison import LEVEL, MEANS, Compared, Contrast
-from mlt.report.format import MINUS, Mean, format_value
+from mlt.report.format import CORRECTED, MINUS, Mean, format_value
+from mlt.report.methods import Report
 from mlt.report.render import Section
 from mlt.report.svg import Scale, circle, element, path, shorten, svg, text
 from mlt.report.tables import Column, Table
 
-__all__ = ["comparison_section", "comparison_table", "difference_table"]
+__all__ = [
+    "auroc_difference_table",
+    "auroc_table",
+    "comparison_section",
+    "comparison_table",
+    "difference_table",
+]
 
 WIDTH = 960
 """Of the drawing of differences."""
+
+_METHOD = [Column("method"), Column("runs", "count", "Runs that differ in their seed")]
 
 
 def comparison_section(compared: Compared) -> Section:
@@ -30,7 +39,9 @@ def comparison_section(compared: Compared) -> Section:
             "headline": _headline(compared),
             "baseline": report.baseline.name,
             "means": comparison_table(compared),
+            "auroc": auroc_table(compared),
             "differences": difference_table(compared),
+            "auroc_differences": auroc_difference_table(compared),
             "untested": report.untested,
             "num_tests": compared.num_tests,
             "level": f"{LEVEL:g}",
@@ -41,44 +52,85 @@ def comparison_section(compared: Compared) -> Section:
 
 
 def comparison_table(compared: Compared) -> Table:
-    """Return one line per method: mean and standard deviation over seeds, marked if it differs."""
+    """Return one line per method: mAP and standard deviation over seeds, marked if it differs."""
     columns = [
-        Column("method"),
-        Column("runs", "count", "Runs that differ in their seed"),
+        *_METHOD,
         Column("mAP", "mean", "Over all classes; mean ± standard deviation over the runs"),
+        Column("corrected", "percent", CORRECTED),
         Column("95 % interval", "interval", "For other seeds and other test images"),
         *(Column(group, "mean", f"mAP over the {group} classes") for group in GROUPS),
+        *(Column(f"{group} corrected", "percent", only_csv=True) for group in GROUPS),
         *(Column(f"{group} interval", "interval", only_csv=True) for group in GROUPS),
     ]
     rows = []
-    for i, method in enumerate(compared.report.methods):
-        means, tests = compared.means[i], compared.tests[i]
-        cells = [_mean(means[name], tests.get(name)) for name in MEANS]
-        label = f"{method.name} (baseline)" if i == 0 else method.name
+    for start, means, tests in _rows(compared, compared.means, compared.tests):
         total, *groups = [means[name].interval for name in MEANS]
-        rows.append([label, len(method.runs), cells[0], total, *cells[1:], *groups])
+        cells = [_mean(means[name], tests.get(name)) for name in MEANS]
+        rows.append(
+            [*start, cells[0], total.centre, total, *cells[1:], *(i.centre for i in groups),
+             *groups]
+        )  # fmt: skip
     title = "Mean average precision of each method, in percent"
     return Table("comparison", title, columns, rows, note=compared.report.groups_note)
 
 
+def auroc_table(compared: Compared) -> Table:
+    """Return one line per method: mean AUROC, marked if it differs."""
+    columns = [
+        *_METHOD,
+        Column("AUROC", "mean", "Mean over all classes, ± standard deviation over the runs"),
+        Column("95 % interval", "interval", "For other seeds and other test images"),
+        *(Column(group, "mean", f"Mean over the {group} classes") for group in GROUPS),
+        *(Column(f"{group} interval", "interval", only_csv=True) for group in GROUPS),
+    ]
+    rows = []
+    for start, means, tests in _rows(compared, compared.auroc_means, compared.auroc_tests):
+        total, *groups = [means[name].interval for name in MEANS]
+        cells = [_mean(means[name], tests.get(name)) for name in MEANS]
+        rows.append([*start, cells[0], total, *cells[1:], *groups])
+    title = "Mean area under the ROC curve of each method, in percent"
+    return Table("auroc", title, columns, rows, note=compared.report.groups_note)
+
+
 def difference_table(compared: Compared) -> Table:
     """Return one line per method and mean: the difference from the baseline and its test."""
-    report = compared.report
+    title = f"Differences from {compared.report.baseline.name}, in points of mAP"
+    return _differences("differences", title, "mAP", compared.report, compared.tests)
+
+
+def auroc_difference_table(compared: Compared) -> Table:
+    """Return the same of AUROC."""
+    title = f"Differences from {compared.report.baseline.name}, in points of AUROC"
+    return _differences("auroc-differences", title, "AUROC", compared.report, compared.auroc_tests)
+
+
+def _differences(
+    name: str, title: str, metric: str, report: Report, tests: Sequence[dict[str, Contrast]]
+) -> Table:
+    rows = [
+        [method.name, of, t.difference, t.difference.p_value, t.corrected, t.verdict]
+        for method, found in zip(report.methods[1:], tests[1:])
+        for of, t in found.items()
+    ]
+    num_tests = sum(not math.isnan(t.corrected) for found in tests for t in found.values())
     columns = [
         Column("method"),
         Column("classes", "group"),
-        Column("difference", "difference", "In points of mAP, with its 95 % interval"),
+        Column("difference", "difference", f"In points of {metric}, with its 95 % interval"),
         Column("p", "p_value", "Of this test alone"),
-        Column("p corrected", "p_value", f"By Holm's method for {compared.num_tests} tests"),
+        Column("p corrected", "p_value", f"By Holm's method for {num_tests} tests"),
         Column("verdict", "verdict"),
     ]
-    rows = [
-        [method.name, name, t.difference, t.difference.p_value, t.corrected, t.verdict]
-        for method, tests in zip(report.methods[1:], compared.tests[1:])
-        for name, t in tests.items()
-    ]
-    title = f"Differences from {report.baseline.name}, in points of mAP"
-    return Table("differences", title, columns, rows, note=report.groups_note)
+    return Table(name, title, columns, rows, note=report.groups_note)
+
+
+def _rows(
+    compared: Compared, means: Sequence[dict[str, SeedMean]], tests: Sequence[dict[str, Contrast]]
+) -> Iterator[tuple[list[str | int], dict[str, SeedMean], dict[str, Contrast]]]:
+    """The first cells, the means and the tests of each method."""
+    for i, method in enumerate(compared.report.methods):
+        label = f"{method.name} (baseline)" if i == 0 else method.name
+        yield [label, len(method.runs)], means[i], tests[i]
 
 
 def forest_plot(compared: Compared) -> Markup:

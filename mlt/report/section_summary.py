@@ -1,4 +1,4 @@
-"""The result of one method: mAP over all, head, medium and tail classes, and rates of decisions."""
+"""The result of one method: mAP and AUROC over all, head, medium and tail classes, and rates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mlt.metrics import Interval, SeedMean, Summary, aggregate_seeds, summarize
 from mlt.report.comparison import MEANS
 from mlt.report.decision_tables import rates_table
-from mlt.report.format import Mean, format_value
+from mlt.report.format import CORRECTED, Mean, format_value
 from mlt.report.methods import Report
 from mlt.report.render import Section
 from mlt.report.svg import Scale, circle, path, svg
@@ -30,7 +30,8 @@ class GroupMean:
         rule: The training images of its classes, in words.
         num_classes: How many classes it has.
         num_tested: How many of them have a test image; the others are undefined.
-        result: Mean, standard deviation and interval.
+        result: Mean, standard deviation and interval of the average precision.
+        auroc: The same of the AUROC.
     """
 
     name: str
@@ -38,6 +39,7 @@ class GroupMean:
     num_classes: int
     num_tested: int
     result: SeedMean
+    auroc: SeedMean
 
     @property
     def spread(self) -> str:
@@ -65,7 +67,7 @@ def summary_section(report: Report) -> Section:
             "first_run": first.name,
             "untested": report.untested,
             "rates": rates_table(summary, first),
-            "facts": _ranking_facts(summary),
+            "facts": _auroc_facts(means) | _ranking_facts(summary),
         },
     )
 
@@ -74,7 +76,8 @@ def summary_table(means: Sequence[GroupMean]) -> Table:
     """Return total, head, medium and tail of one method."""
     rows = [
         [mean.name, mean.rule, mean.num_classes, mean.num_tested,
-         Mean(mean.result.mean, mean.result.sd), mean.result.interval]
+         Mean(mean.result.mean, mean.result.sd), mean.result.interval.centre, mean.result.interval,
+         Mean(mean.auroc.mean, mean.auroc.sd), mean.auroc.interval]
         for mean in means
     ]  # fmt: skip
     columns = [
@@ -83,9 +86,12 @@ def summary_table(means: Sequence[GroupMean]) -> Table:
         Column("classes", "count"),
         Column("with test images", "count", "Classes without one are undefined and left out"),
         Column("mAP", "mean", "Mean over the runs, ± standard deviation over several"),
+        Column("corrected", "percent", CORRECTED),
         Column("95 % interval", "interval"),
+        Column("AUROC", "mean", "Mean over the classes of the area under the ROC curve"),
+        Column("AUROC interval", "interval"),
     ]
-    return Table("summary", "Mean average precision in percent", columns, rows)
+    return Table("summary", "Mean average precision and AUROC in percent", columns, rows)
 
 
 def interval_bar(value: float, interval: Interval, kind: str) -> Markup:
@@ -103,7 +109,9 @@ def _group_means(report: Report) -> list[GroupMean]:
     classes, ap = report.class_counts, report.baseline.ap
     rules = {"total": "all", **classes.limits.describe()}
     members = {"total": np.arange(classes.num_classes), **classes.groups}
-    results = aggregate_seeds(report.baseline.predictions, groups=classes.groups)
+    runs = report.baseline.predictions
+    results = aggregate_seeds(runs, groups=classes.groups)
+    areas = aggregate_seeds(runs, groups=classes.groups, metric="AUROC")
     return [
         GroupMean(
             name=name,
@@ -111,9 +119,20 @@ def _group_means(report: Report) -> list[GroupMean]:
             num_classes=len(members[name]),
             num_tested=int(np.isfinite(ap[members[name]]).sum()),
             result=results[name],
+            auroc=areas[name],
         )
         for name in MEANS
     ]
+
+
+def _auroc_facts(means: Sequence[GroupMean]) -> dict[str, str]:
+    """The mean AUROC of all classes and of each group, with its interval."""
+    found = {"AUROC" if m.name == "total" else f"AUROC, {m.name}": m.auroc for m in means}
+    return {
+        name: f"{format_value(Mean(of.mean, of.sd), 'mean')} % "
+        f"({format_value(of.interval, 'interval')})"
+        for name, of in found.items()
+    }
 
 
 def _ranking_facts(summary: Summary) -> dict[str, str]:
@@ -122,6 +141,7 @@ def _ranking_facts(summary: Summary) -> dict[str, str]:
     assert details is not None
     return {
         "micro AP": f"{format_value(details.micro_ap, 'percent')} %",
+        "LRAP": f"{format_value(details.ranking.lrap, 'percent')} %",
         "ranking loss": f"{format_value(details.ranking.ranking_loss, 'percent')} %",
         "one-error": f"{format_value(details.ranking.one_error, 'percent')} %",
         "coverage": f"{details.ranking.coverage:.2f} labels",

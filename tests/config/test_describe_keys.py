@@ -49,7 +49,7 @@ def test_the_schema_describes_every_key_but_the_names_of_forms() -> None:
         ("", "", "sampler", "section", "{name: shuffle}"),
         ("", "", "optimizer", "section", "see its keys"),
         ("data", "name: csv", "blank", "unknown, negative, positive", "negative"),
-        ("data", "name: csv", "separator", "text", '"|"'),
+        ("data", "name: csv", "separator", "text or null", "null"),
         ("data", "name: csv", "class_names", "list of text or null", "null"),
         ("transforms", "name: modern", "crop_area", "list of 2 number", "[0.5, 1.0]"),
         ("loss.focusing", "name: focal", "alpha", "number or null", "null"),

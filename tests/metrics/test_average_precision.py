@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 from mlt.errors import DataError
 from mlt.metrics import average_precision, micro_average_precision
 
-module = importlib.import_module("mlt.metrics.ap")
+module = importlib.import_module("mlt.metrics.class_loop")
 
 
 def by_scikit_learn(

@@ -50,7 +50,8 @@ def test_json_has_null_where_a_number_is_undefined() -> None:
     values = json.loads(json.dumps(summarize(make_predictions()).to_json(), allow_nan=False))
     assert values["mAP"]["tail"] == 0.25
     assert values["per_class"][2] == {
-        "name": "yeti", "group": "tail", "AP": None, "AP_interval": None,
+        "name": "yeti", "group": "tail", "AP": None, "AP_corrected": None, "AP_interval": None,
+        "AUROC": None, "AUROC_interval": None,
         "n_train": 0, "n_test": 0, "prevalence": 0.0, "lift": None,
     }  # fmt: skip
     assert values["undefined_classes"] == ["yeti"]
@@ -81,8 +82,8 @@ def test_tables_name_what_they_count() -> None:
     assert "58.33" in text
     assert "over 4 test images" in text
     lines = class_table(summary).splitlines()
-    assert lines[1].split() == ["person", "head", "150", "1", "100.00", "4.0", "-"]
-    assert lines[-1].split() == ["yeti", "tail", "0", "0", "-", "-", "-"]
+    assert lines[1].split() == ["person", "head", "150", "1", "100.00", "4.0", "100.00", "-"]
+    assert lines[-1].split() == ["yeti", "tail", "0", "0", "-", "-", "-", "-"]
 
 
 def test_no_image_is_an_error() -> None:
@@ -139,7 +140,9 @@ def test_details_are_plain_and_complete() -> None:
     values = json.loads(json.dumps(summarize(make_predictions()).to_json(), allow_nan=False))
     assert set(values["rates"]) >= {"CP", "CR", "CF1", "OP", "OR", "OF1", "sample_f1", "threshold"}
     assert set(values["rates_top3"]) >= {"CP", "CF1"}
-    assert set(values["label_order"]) == {"ranking_loss", "coverage", "one_error", "num_images"}
+    assert set(values["label_order"]) == {
+        "ranking_loss", "coverage", "one_error", "num_images", "lrap",
+    }  # fmt: skip
     assert values["intervals"]["mAP"]["total"] is None  # every class has one positive
     assert values["per_class"][0]["prevalence"] == 0.25
     assert values["per_class"][0]["lift"] == 4.0

@@ -1,85 +1,84 @@
-"""CSV tables to a label table: class names in one column, or one column per class."""
+"""Tables to a label table: class names in one column, a column per class, or a line per label."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import csr_array
+from pydantic import ValidationError
 
+from mlt.data.class_alignment import with_classes
 from mlt.data.columns import StringColumn, duplicates
-from mlt.data.formats.csv_table import CsvTable
+from mlt.data.formats.cells import check_policies
+from mlt.data.formats.class_columns import class_columns, read_class_columns
+from mlt.data.formats.long_form import read_long_form
+from mlt.data.formats.name_lists import read_name_lists
+from mlt.data.formats.open_table import open_tables
+from mlt.data.formats.read_labels import ReadLabels
+from mlt.data.formats.table import Table
+from mlt.data.formats.table_format import TableFormat
 from mlt.data.labels import LabelTable
-from mlt.data.sparse import csr_from_runs
 from mlt.errors import ConfigError, DataError
+from mlt.problems import problems_of
 
-__all__ = ["Meaning", "read_csv"]
+__all__ = ["read_class_labels", "read_csv", "read_tables"]
 
 log = logging.getLogger(__name__)
 
-Meaning = Literal["negative", "positive", "unknown"]
-"""What an entry that is not a plain 0 or 1 is taken for."""
-
-_MEANINGS = ("negative", "positive", "unknown")
-_NEGATIVE, _POSITIVE, _UNCERTAIN, _BLANK = range(4)
-_ROWS_AT_ONCE = 1 << 18
-
 
 def read_csv(
-    file: str | Path,
+    file: str | Path | Sequence[str | Path],
     image_root: str | Path,
     *,
-    path_column: str = "path",
-    labels_column: str | None = "labels",
-    separator: str = "|",
-    id_column: str | None = None,
     class_names: Sequence[str] | None = None,
-    blank: Meaning = "negative",
-    uncertain: Meaning = "unknown",
-    delimiter: str = ",",
+    **form: Any,
 ) -> LabelTable:
-    """Read a CSV file with a header line as a label table.
+    """Read a CSV, TSV, JSON-lines or Parquet file as a label table.
 
-    There are two layouts. In the first, the column ``labels_column`` lists names of classes::
+    There are three layouts. In the first, the column ``labels_column`` lists names of classes, with
+    a separator or as a Python or JSON list::
 
         path,labels
         a.jpg,cat|dog
 
     In the second, with ``labels_column=None``, there is one column per class, holding 1 (has the
-    class), 0 (does not have it), -1 (uncertain) or nothing; ``1.0`` and the like are fine::
+    class), 0 (does not have it), -1 (uncertain) or nothing; ``1.0``, ``True``, ``yes`` are fine::
 
         path,cat,dog
         a.jpg,1,-1
 
-    How many entries of each kind there were, and what they were taken for, is logged.
+    In the third, with ``layout="long"``, there is a line per image and class::
+
+        path,labels
+        a.jpg,cat
+        a.jpg,dog
+
+    What was left out, suspected or taken for something is in the ``notes`` of the table.
 
     Args:
-        file: The CSV file, UTF-8, with or without byte order mark.
+        file: The file, or several to be read as one.
         image_root: The folder that the paths start from.
-        path_column: Header of the column of image paths.
-        labels_column: Header of the column of class names; None for one column per class.
-        separator: Between class names in ``labels_column``; space around names is dropped.
-        id_column: Header of the column of image ids; the paths are the ids if None.
-        class_names: C names, in the order of the label columns. None takes, in the first layout,
-            the names that occur, sorted; in the second, every column that is neither path nor id.
-        blank: What an empty entry is taken for. In the first layout, an image with no class name.
-        uncertain: What -1 is taken for.
-        delimiter: Between columns.
+        class_names: C names, in the order of the label columns; others are left out. None takes, in
+            the first and third layout, the names that occur, sorted; in the second, every column
+            that has a name and is not something else.
+        form: How the table is written: ``path_column``, ``labels_column``, ``separator`` and the
+            other fields of :class:`~mlt.data.formats.table_format.TableFormat`, which are the keys
+            of the ``data`` section, too.
 
     Returns:
         A table with string ids, of N images and C classes; ``known`` is None if nothing is unknown.
 
     Raises:
-        MissingFileError: If the file does not exist.
+        MissingFileError: If a file does not exist.
         DataError: If a column is absent, an entry is not a label, a row is too short or repeats an
             image; the message gives the line.
-        ConfigError: If ``blank`` or ``uncertain`` is not one of the three meanings.
+        ConfigError: If ``form`` has an unknown key, or a value that is not allowed.
 
     Example:
         >>> import tempfile
@@ -89,173 +88,161 @@ def read_csv(
         >>> read.targets([0, 1]).tolist(), read.known_mask([0, 1]).tolist()
         ([[1.0, 0.0], [0.0, 0.0]], [[True, True], [True, False]])
     """
-    for name, meaning in (("blank", blank), ("uncertain", uncertain)):
-        if meaning not in _MEANINGS:
-            raise ConfigError(f"{name} must be one of {', '.join(_MEANINGS)}, got {meaning!r}")
-    if labels_column is not None and blank == "positive":
-        raise ConfigError("with labels_column, blank must be negative or unknown, got 'positive'")
-    table = CsvTable(Path(file), delimiter)
-    path_at = table.position(path_column)
-    id_at = path_at if id_column is None else table.position(id_column)
-    if labels_column is None:
-        if class_names is None:
-            class_names = [c for c in table.header if c not in (path_column, id_column)]
-        labels_at = [table.position(name) for name in class_names]
-        paths, ids, *cells = table.columns([path_at, id_at, *labels_at])
-        labels, known = _from_class_columns(table, cells, class_names, blank, uncertain)
+    try:
+        checked = TableFormat(**form)
+    except ValidationError as error:
+        problems = problems_of(error, TableFormat)
+        said = "; ".join(f"{key}: {sentence}" if key else sentence for key, sentence in problems)
+        raise ConfigError(f"read_csv: {said}") from None
+    names_of = read_class_labels(Path(checked.class_labels)) if checked.class_labels else None
+    files = [Path(f) for f in ([file] if isinstance(file, (str, Path)) else file)]
+    table, _ = read_tables(files, image_root, checked, class_names=class_names, names_of=names_of)
+    return table if class_names is None else with_classes(table, class_names)
+
+
+def read_tables(
+    files: Sequence[Path],
+    image_root: str | Path,
+    form: TableFormat,
+    *,
+    class_names: Sequence[str] | None = None,
+    names_of: Mapping[str, str] | None = None,
+    may_lack: bool = False,
+    part_column: str | None = None,
+) -> tuple[LabelTable, StringColumn | None]:
+    """Read one or several files as one label table.
+
+    Args:
+        files: At least one file.
+        image_root: The folder that the paths start from.
+        form: How they are written.
+        class_names: The first classes of the table. What else occurs as a name follows them; with a
+            column per class, no other column is read.
+        names_of: Names for the ids in the labels column, as of :func:`read_class_labels`.
+        may_lack: Whether columns of some ``class_names``, but not all, may be absent.
+        part_column: A column that says to which part an image belongs.
+
+    Returns:
+        The table, and the cells of ``part_column``.
+
+    Raises:
+        MissingFileError: If a file does not exist.
+        DataError: As of :func:`read_csv`.
+        ConfigError: If there are policies for what is not a class.
+    """
+    table = open_tables(files, form)
+    others = [*form.named_columns, *([part_column] if part_column else [])]
+    for name in others:
+        table.require(name)
+    classes, notes = [], list[str]()
+    if form.labels_column is None:
+        check_policies(form, {*(class_names or ()), *table.header} - {*others})
+        classes, notes = class_columns(table, form, others, class_names, may_lack=may_lack)
+        wanted = [*classes, *form.negatives]
     else:
         remedy = "; for one column per class, set labels_column to null"
-        labels_at = [table.position(labels_column, remedy)]
-        paths, ids, cell = table.columns([path_at, id_at, *labels_at])
-        labels, known, class_names = _from_names(
-            table, cell, labels_column, separator, class_names, blank
-        )
+        table.require(form.labels_column, remedy)
+        wanted = [form.labels_column, *([form.value_column] if form.value_column else [])]
+    needed = list(dict.fromkeys([*others, *wanted]))
+    cells = dict(zip(needed, table.columns(needed)))
+    paths, ids = cells[form.path_column], cells[form.id_column or form.path_column]
+    read = _read_labels(table, form, cells, classes, class_names, names_of, ids)
+    if read.rows is not None:
+        paths, ids = paths.take(read.rows), ids.take(read.rows)
+    place = _Places(table, read.rows, form)
     if len(empty := np.flatnonzero(pc.equal(paths, "").to_numpy(zero_copy_only=False))):
-        raise DataError(f"{table.line(empty[0])}: the path is empty")
-    if id_column is not None:
-        _check_distinct(table, "path", paths)
-    names, root = tuple(class_names), Path(image_root)
+        raise DataError(f"{place.line(empty[0])}: the path is empty")
+    if form.id_column is not None:
+        place.check_distinct("path", paths)
+
+    def of_images(column: str | None) -> StringColumn | None:
+        if column is None:
+            return None
+        values = cells[column]
+        return StringColumn(values if read.rows is None else values.take(pa.array(read.rows)))
+
     try:
-        return LabelTable(StringColumn(ids), StringColumn(paths), names, labels, known, root)
+        labels = LabelTable(
+            image_ids=StringColumn(ids),
+            paths=StringColumn(paths),
+            class_names=read.class_names,
+            labels=read.labels,
+            known=read.known,
+            root=Path(image_root),
+            soft=read.soft,
+            groups=of_images(form.group),
+            notes=(*table.notes, *notes, *read.notes),
+        )
     except DataError:
-        _check_distinct(table, "path" if id_column is None else "image id", ids)
+        place.check_distinct("path" if form.id_column is None else "image id", ids)
         raise
+    log.info("%s: %r", table.source, labels)
+    return labels, of_images(part_column)
 
 
-def _check_distinct(table: CsvTable, kind: str, column: pa.Array) -> None:
-    """Refuse an image that is listed twice; says in which lines."""
-    if twice := duplicates(StringColumn(column)):
-        rows = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))
-        lines = table.lines(rows[:5].tolist())
+def read_class_labels(file: Path) -> dict[str, str]:
+    """Read a table of two columns, the id of a class and its name; a header does no harm.
+
+    Names that several ids share get the id behind them.
+
+    Raises:
+        MissingFileError: If it does not exist.
+        DataError: If it has not two columns, or an id has two names.
+    """
+    table = open_tables([file], TableFormat(header=False))
+    if len(table.header) != 2:
         raise DataError(
-            f"{table.file}: {len(twice)} {kind}s occur more than once, "
-            f"{twice[0]!r} in lines {', '.join(map(str, lines))}"
+            f"{file} has {len(table.header)} columns; a table of class names has two, the id and "
+            "the name"
         )
-
-
-_WRONG = 255
-
-
-def _code(entry: str) -> int:
-    """What an entry of a class column is; ``_WRONG`` if it is not a label."""
-    try:
-        value = float(entry) if entry.strip() else None
-    except ValueError:
-        return _WRONG
-    return {None: _BLANK, 0.0: _NEGATIVE, 1.0: _POSITIVE, -1.0: _UNCERTAIN}.get(value, _WRONG)
-
-
-def _from_class_columns(
-    table: CsvTable,
-    cells: Sequence[pa.Array],
-    class_names: Sequence[str],
-    blank: Meaning,
-    uncertain: Meaning,
-) -> tuple[csr_array, csr_array | None]:
-    if not class_names:
-        raise DataError(f"{table.file} has no column that could be a class")
-    entries = np.empty((len(cells[0]), len(cells)), np.uint8)
-    for column, cell in enumerate(cells):
-        spellings = cell.dictionary_encode()
-        codes = np.array([_code(entry) for entry in spellings.dictionary.to_pylist()], np.uint8)
-        entries[:, column] = codes[spellings.indices.to_numpy()]
-    if len(wrong := np.argwhere(entries == _WRONG)):
-        _refuse_entry(table, cells, class_names, *wrong[0])
-    counts = np.bincount(entries.reshape(-1), minlength=4)
-    log.info(
-        "%s: %d images, %d classes; entries: %d positive, %d negative, "
-        "%d uncertain (taken as %s), %d blank (taken as %s)",
-        table.file,
-        len(entries),
-        len(class_names),
-        counts[_POSITIVE],
-        counts[_NEGATIVE],
-        counts[_UNCERTAIN],
-        uncertain,
-        counts[_BLANK],
-        blank,
+    ids, names = (
+        [text.strip() for text in column.to_pylist()] for column in table.columns(table.header)
     )
-    meanings = np.array(["negative", "positive", uncertain, blank])
-    positive = (meanings == "positive")[entries]
-    known = (meanings != "unknown")[entries]
-    return csr_array(positive), None if bool(known.all()) else csr_array(known)
+    names_of: dict[str, str] = {}
+    for row, (key, name) in enumerate(zip(ids, names)):
+        if names_of.setdefault(key, name) != name:
+            both = f"{names_of[key]!r} and {name!r}"
+            raise DataError(f"{table.line(row)}: {key!r} has two names, {both}")
+    ids_of = Counter(names_of.values())
+    return {key: name if ids_of[name] == 1 else f"{name} ({key})" for key, name in names_of.items()}
 
 
-def _refuse_entry(
-    table: CsvTable, cells: Sequence[pa.Array], class_names: Sequence[str], row: int, column: int
-) -> NoReturn:
-    name, entry = class_names[column], cells[column][row].as_py()
-    raise DataError(
-        f"{table.line(row)}, column {name!r}: {entry!r} is not a label; expected "
-        f"1, 0, -1 or nothing. If this column is not a class, give class_names; if it lists "
-        f"names of classes, give labels_column={name!r}"
-    )
-
-
-def _from_names(
-    table: CsvTable,
-    cell: pa.Array,
-    labels_column: str,
-    separator: str,
+def _read_labels(
+    table: Table,
+    form: TableFormat,
+    cells: Mapping[str, pa.Array],
+    classes: Sequence[str],
     class_names: Sequence[str] | None,
-    blank: Meaning,
-) -> tuple[csr_array, csr_array | None, Sequence[str]]:
-    found, names, lengths = _split_names(cell, separator)
-    if class_names is None:
-        class_names = sorted(name for name in found if name)
-        for alike in _alike_but_for_case(class_names):
-            log.warning("%s: are the classes %s one class?", table.file, alike)
-    if not class_names:
-        raise DataError(f"{table.file} has no class name in its column {labels_column!r}")
-    column_of = {name: c for c, name in enumerate(class_names)}
-    # Nothing between two separators names no class: -1. What is not a class: -2.
-    columns_of = [-1 if not name else column_of.get(name, -2) for name in found]
-    columns = np.array(columns_of, np.int32)[names]
-    ends = np.cumsum(lengths, dtype=np.int64)
-    if len(wrong := np.flatnonzero(columns == -2)):
-        unknown = found[names[wrong[0]]]
-        close = get_close_matches(unknown, class_names, n=1, cutoff=0.75)
+    names_of: Mapping[str, str] | None,
+    ids: pa.Array,
+) -> ReadLabels:
+    if form.labels_column is None:
+        wanted = {name: cells[name] for name in (*classes, *form.negatives)}
+        return read_class_columns(table, wanted, classes, form)
+    names = cells[form.labels_column]
+    if form.layout == "long":
+        values = cells[form.value_column] if form.value_column else None
+        return read_long_form(table, ids, names, values, form, class_names, names_of)
+    return read_name_lists(table, names, form, class_names, names_of)
+
+
+class _Places:
+    """Where the images of a table are in its files, for messages."""
+
+    def __init__(self, table: Table, rows: np.ndarray | None, form: TableFormat) -> None:
+        self.table, self.rows, self.form = table, rows, form
+
+    def line(self, image: int) -> str:
+        return self.table.line(image if self.rows is None else self.rows[image])
+
+    def check_distinct(self, kind: str, column: pa.Array) -> None:
+        """Refuse an image that is listed twice; says in which lines."""
+        if not (twice := duplicates(StringColumn(column))):
+            return
+        same = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))[:5]
+        places = self.table.lines((same if self.rows is None else self.rows[same]).tolist())
+        hint = "" if self.form.layout else "; for a line per image and class, set layout: long"
         raise DataError(
-            f"{table.line(np.searchsorted(ends, wrong[0], side='right'))}: "
-            f"{unknown!r} is not among the {len(class_names)} class names: "
-            f"{', '.join(class_names[:20])}; "
-            f"{f'did you mean {close[0]!r}? Or ' if close else ''}is {separator!r} the separator?"
+            f"{self.table.source}: {len(twice)} {kind}s occur more than once, {twice[0]!r} in "
+            f"{places}{hint}"
         )
-    named = np.concatenate([[0], np.cumsum(columns >= 0)])
-    indptr = named[np.concatenate([[0], ends])]
-    labels = csr_from_runs(columns[columns >= 0], indptr, len(class_names))
-    filled = np.diff(indptr) > 0
-    log.info(
-        "%s: %d images, %d classes; %d labels, %d images without a class name (taken as %s)",
-        table.file,
-        len(filled),
-        len(class_names),
-        indptr[-1],
-        int((~filled).sum()),
-        blank,
-    )
-    if blank == "negative" or bool(filled.all()):
-        return labels, None, class_names
-    known = np.repeat(filled[:, None], len(class_names), axis=1)
-    return labels, csr_array(known), class_names
-
-
-def _alike_but_for_case(class_names: Sequence[str]) -> Iterator[str]:
-    """The classes that differ in nothing but capitals, as they come from tables typed by hand."""
-    spellings: dict[str, list[str]] = {}
-    for name in class_names:
-        spellings.setdefault(name.casefold(), []).append(name)
-    return (" and ".join(map(repr, names)) for names in spellings.values() if len(names) > 1)
-
-
-def _split_names(cell: pa.Array, separator: str) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The different names of a column, which of them each entry lists, and how many it lists."""
-    found: dict[str, int] = {}
-    names, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
-    for first in range(0, len(cell), _ROWS_AT_ONCE):
-        listed = pc.split_pattern(cell[first : first + _ROWS_AT_ONCE], separator)
-        part = pc.utf8_trim_whitespace(listed.flatten()).dictionary_encode()
-        numbers = [found.setdefault(name, len(found)) for name in part.dictionary.to_pylist()]
-        names.append(np.array(numbers, np.int32)[part.indices.to_numpy()])
-        lengths.append(pc.list_value_length(listed).to_numpy())
-    return list(found), np.concatenate(names), np.concatenate(lengths)

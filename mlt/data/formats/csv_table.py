@@ -6,102 +6,134 @@ that something is wrong with, go through Python's strict reader, which knows the
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import IO, Any, NoReturn
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from mlt.data.columns import StringColumn
+from mlt.data.formats.table import Table
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["CsvTable", "csv_rows"]
 
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_DELIMITERS = {".tsv": "\t", ".tab": "\t"}
+_OTHER_DELIMITERS = (";", "\t", "|", ",")
 
-def csv_rows(file: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+
+def csv_rows(
+    file: Path, delimiter: str = ",", encoding: str | None = None
+) -> Iterator[tuple[int, list[str]]]:
     """Read the rows of a CSV file, header included, each with its line number.
 
-    Blank lines are skipped.
+    Blank lines are skipped. Files that end in ``.gz`` are unpacked.
 
     Args:
-        file: The file, UTF-8, with or without byte order mark.
-        delimiter: Between columns.
+        file: The file.
+        delimiter: Between columns; a space stands for several, too.
+        encoding: Of the text; None is UTF-8, with or without byte order mark, or what the mark at
+            the beginning of the file says.
 
     Raises:
-        DataError: If it is not UTF-8 or its quotes do not fit together; the message gives the line.
+        DataError: If the text is not in this encoding, its quotes do not fit together, or the file
+            cannot be unpacked; the message gives the line.
     """
-    # utf-8-sig drops the byte order mark that spreadsheets write.
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, delimiter=delimiter, strict=True)
-        try:
+    encoding = encoding or _encoding_by_mark(file)
+    line = 0
+    try:
+        with _open(file, "rt", encoding=encoding, newline="") as stream:
+            reader = csv.reader(
+                stream, delimiter=delimiter, strict=True, skipinitialspace=delimiter == " "
+            )
             for row in reader:
+                line = reader.line_num
+                if delimiter == " " and row and not row[-1]:
+                    row.pop()  # a space at the end of the line
                 if row:
-                    yield reader.line_num, row
-        except csv.Error as error:
-            raise DataError(f"{file}, line {reader.line_num}: {error}") from None
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{file} is not UTF-8 near line {reader.line_num + 1} ({error}); save it as UTF-8"
-            ) from None
+                    yield line, row
+    except csv.Error as error:
+        raise DataError(f"{file}, line {reader.line_num}: {error}") from None
+    except UnicodeError as error:
+        _refuse_text(file, encoding, error)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"{file} cannot be unpacked after line {line}: {error}; is the download complete?"
+        ) from None
 
 
-class CsvTable:
-    """A CSV file with a header: its columns, and for messages the line of each row.
+class CsvTable(Table):
+    """A CSV file: its columns, and for messages the line of each row.
 
     Args:
-        file: The file, UTF-8, with or without byte order mark.
-        delimiter: Between columns.
+        file: The file.
+        delimiter: Between columns; None goes by the ending and the first line.
+        encoding: Of the text; None is UTF-8, or UTF-16 where the file begins with its mark.
+        header: Whether the first line names the columns; without, they are 1, 2, 3, ...
+        columns: Names of the columns of a file without a header.
 
     Raises:
         MissingFileError: If it does not exist.
-        DataError: If it is empty.
+        DataError: If it is empty, or ``columns`` are not as many as it has.
     """
 
-    def __init__(self, file: Path, delimiter: str) -> None:
+    def __init__(
+        self,
+        file: Path,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        header: bool = True,
+        columns: Sequence[str] | None = None,
+    ) -> None:
         if not file.is_file():
             raise MissingFileError(f"there is no CSV file {file}")
-        self.file = file
-        self.delimiter = delimiter
-        self.header = next(csv_rows(file, delimiter), (0, []))[1]
-        if not self.header:
+        self.file, self.source, self.encoding = file, str(file), encoding
+        self.has_header = header and columns is None
+        self.delimiter = delimiter or self._find_delimiter()
+        first = self._first_row(self.delimiter)
+        if not first:
             raise DataError(f"{file} is empty; expected a header line")
-
-    def position(self, column: str, remedy: str = "") -> int:
-        """The index of a column.
-
-        Args:
-            column: Its header.
-            remedy: Ends the message.
-
-        Raises:
-            DataError: If it is not there exactly once.
-        """
-        count = self.header.count(column)
-        if count != 1:
-            amount = f"{count} columns" if count else "no column"
-            shown = ", ".join(map(repr, self.header[:20]))
+        self.width = len(first)
+        if columns is not None and len(columns) != self.width:
             raise DataError(
-                f"{self.file} has {amount} {column!r}; its columns, taken apart at "
-                f"{self.delimiter!r}, are {shown}{remedy}"
+                f"{file} has {self.width} columns, taken apart at {self.delimiter!r}, but "
+                f"{len(columns)} names are given for them"
             )
-        return self.header.index(column)
+        if self.has_header:
+            self.header = [name.strip() for name in first]
+        else:
+            self.header = [str(n + 1) for n in range(self.width)] if not columns else list(columns)
 
-    def columns(self, positions: Sequence[int]) -> list[pa.Array]:
-        """The columns at these positions as large strings, without the header.
+    def columns(self, names: Sequence[str]) -> list[pa.Array]:
+        """The columns of these names as large strings.
 
         Raises:
-            DataError: If a row is too short or too long, or the text is damaged; gives the line.
+            DataError: If one is not there exactly once, a row is too short or too long, or the text
+                is damaged; gives the line.
         """
-        if self.delimiter.isascii() and not _has_quotes(self.file):
+        for name in names:
+            self.require(name)
+        positions = [self.header.index(name) for name in names]
+        if self.delimiter.isascii() and self.delimiter != " ":
             try:
-                return self._arrow_columns(positions)
-            except pa.ArrowInvalid as error:
-                arrow_problem = error
-            for _ in self._rows():  # finds the same fault, and its line
-                pass
-            raise DataError(f"{self.file}: {arrow_problem}")
+                if not _has_quotes(self.file):
+                    return self._arrow_columns(positions)
+            except (pa.ArrowInvalid, UnicodeError, EOFError, OSError, zlib.error) as error:
+                for _ in self._rows():  # finds the same fault, and its line
+                    pass
+                raise DataError(f"{self.file}: {error}") from None
         kept = sorted(set(positions))
         rows = [[row[at] for at in kept] for _, row in self._rows()]
         columns = zip(*rows) if rows else [()] * len(kept)
@@ -112,37 +144,115 @@ class CsvTable:
         """File and line of a row, for messages."""
         return f"{self.file}, line {next(islice(self._rows(), int(row), None))[0]}"
 
-    def lines(self, rows: Sequence[int]) -> list[int]:
+    def lines(self, rows: Sequence[int]) -> str:
         """The lines of some rows."""
         wanted = set(rows)
-        return [line for row, (line, _) in enumerate(self._rows()) if row in wanted]
+        lines = [str(line) for row, (line, _) in enumerate(self._rows()) if row in wanted]
+        return f"lines {', '.join(lines)}"
+
+    def how_taken_apart(self) -> str:
+        """The delimiter, and what to do where the first line is not a header."""
+        return f", taken apart at {self.delimiter!r},"
+
+    def require(self, column: str, remedy: str = "") -> None:
+        """Check that a column is there exactly once; suspects a file without a header."""
+        if self.has_header and column not in self.header and _looks_like_image(self.header[0]):
+            names = ", ".join(["path", *(f"class{n}" for n in range(1, self.width))][:4])
+            dots = ", ..." if self.width > 4 else ""
+            remedy = (
+                "; does the file have no header? Then name its columns: columns: "
+                f"[{names}{dots}], or set header: false, which calls them 1, 2, ..."
+            )
+        super().require(column, remedy)
+
+    def _find_delimiter(self) -> str:
+        by_ending = _DELIMITERS.get(Path(self.file.name.removesuffix(".gz")).suffix.lower(), ",")
+        others = (*_OTHER_DELIMITERS, " ") if not self.has_header else _OTHER_DELIMITERS
+        for delimiter in (by_ending, *others):
+            # A table of labels has two columns at least.
+            if len(self._first_row(delimiter)) > 1:
+                return delimiter
+        return by_ending
+
+    def _first_row(self, delimiter: str) -> list[str]:
+        return next(csv_rows(self.file, delimiter, self.encoding), (0, []))[1]
 
     def _arrow_columns(self, positions: Sequence[int]) -> list[pa.Array]:
         # Columns by number, because headers may repeat; the header is then a row.
         names = [f"f{at}" for at in positions]
+        encoding = self.encoding or _encoding_by_mark(self.file)
         read = arrow_csv.read_csv(
             self.file,
-            read_options=arrow_csv.ReadOptions(autogenerate_column_names=True),
+            read_options=arrow_csv.ReadOptions(
+                autogenerate_column_names=True,
+                encoding="utf8" if encoding == "utf-8-sig" else encoding,
+            ),
             parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, quote_char=False),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=list(dict.fromkeys(names)),
                 column_types=dict.fromkeys(names, pa.large_string()),
             ),
         )
-        return [read.column(name).combine_chunks()[1:] for name in names]
+        return [read.column(name).combine_chunks()[int(self.has_header) :] for name in names]
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        rows = csv_rows(self.file, self.delimiter)
-        next(rows)
-        width = len(self.header)
+        rows = csv_rows(self.file, self.delimiter, self.encoding)
+        if self.has_header:
+            next(rows)
         for line, row in rows:
-            if len(row) != width:
+            if len(row) != self.width:
+                first = "header" if self.has_header else "first line"
                 raise DataError(
-                    f"{self.file}, line {line}: {len(row)} columns, but the header has {width}"
+                    f"{self.file}, line {line}: {len(row)} columns, but the {first} has "
+                    f"{self.width}"
                 )
             yield line, row
 
 
+def _open(file: Path, mode: str, **how: Any) -> IO[Any]:
+    if file.suffix.lower() == ".gz":
+        return gzip.open(file, mode, **how)
+    return file.open(mode, **how)
+
+
+def _encoding_by_mark(file: Path) -> str:
+    """The encoding by the byte order mark; UTF-8, whose own mark is dropped, without."""
+    try:
+        with _open(file, "rb") as stream:
+            start = stream.read(4)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{file} cannot be unpacked: {error}") from None
+    marks = (encoding for mark, encoding in _MARKS.items() if start.startswith(mark))
+    return next(marks, "utf-8-sig")
+
+
+def _refuse_text(file: Path, encoding: str, error: UnicodeError) -> NoReturn:
+    """Say in which line the text is not what it should be, and what it may be."""
+    name = "UTF-8" if encoding == "utf-8-sig" else encoding
+    place = f"{file} is not {name} ({error.reason if hasattr(error, 'reason') else error})"
+    if name == "UTF-8":
+        with _open(file, "rb") as stream:
+            number, line = next((n, text) for n, text in enumerate(stream, 1) if not _is_utf8(text))
+        text = line.strip()[:60].decode("cp1252", "replace")
+        place = f"{file}, line {number} is not UTF-8; as cp1252 it would be {text!r}"
+    raise DataError(
+        f"{place}. Save the file as UTF-8, or name its encoding: encoding: cp1252 (Excel and "
+        "Windows), latin-1, mac-roman or utf-16"
+    ) from None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _has_quotes(file: Path) -> bool:
-    with file.open("rb") as stream:
+    with _open(file, "rb") as stream:
         return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))
+
+
+def _looks_like_image(cell: str) -> bool:
+    return cell.lower().endswith((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"))

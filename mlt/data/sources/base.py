@@ -5,27 +5,59 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from mlt.errors import DataError
+from mlt.errors import ConfigError, DataError
 from mlt.settings import Settings, UserPath
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mlt.data.labels import LabelTable
     from mlt.data.split import Split
 
-__all__ = ["DataSettings", "DataSource", "LongTailConfig", "OwnDataSettings", "Part"]
+__all__ = [
+    "DataSettings",
+    "DataSource",
+    "Fraction",
+    "LongTailConfig",
+    "OwnDataSettings",
+    "Part",
+    "files_or_fraction",
+]
 
 Part: TypeAlias = Literal["train", "validation", "test"]
+
+
+class Fraction(Settings):
+    """Cut this part out of the training images, every class by its share."""
+
+    fraction: float = Field(gt=0, lt=1)
+    """Share of all images that `train` names; validation 0.1 and test 0.2 leave 0.7."""
+    seed: int = Field(0, ge=0)
+    """Another seed is another cut."""
+    order: Literal[1, 2] = 1
+    """1 balances classes, 2 also pairs of classes that occur together."""
+
+
+def files_or_fraction(value: Any) -> str:
+    """The tag of what names a part: ``"fraction"`` or ``"files"``, for pydantic's Discriminator.
+
+    Files are a string, or a section that says where annotations and images are.
+    """
+    if isinstance(value, Mapping):
+        return "files" if {"annotations", "images"} & value.keys() else "fraction"
+    return "fraction" if isinstance(value, Fraction) else "files"
 
 
 class LongTailConfig(Settings):
     """Cut a long-tailed training split with the Pareto recipe."""
 
-    b: float = Field(6.0, gt=0)
+    b: float = Field(6.0, ge=0.01)
     """Shape of the Pareto distribution; larger is a steeper tail."""
     max: int = Field(800, ge=1)
     """Images the most frequent class aims at."""
@@ -48,13 +80,18 @@ class DataSettings(Settings):
     """Folder that holds the data. Annotations and images are relative to it; `split` and
     `image_ids` are not."""
     split: UserPath | None = None
-    """Split file (JSON) made by tools/build_split.py; without it the split is built when needed."""
+    """Split file (JSON): the parts or folds that `mlt split` wrote, or a training split of
+    `mlt build-split`; without it the training split is built when needed."""
     on_image_error: Literal["raise", "skip"] = "raise"
     """An image that cannot be decoded stops the run, or is skipped and counted."""
 
     @property
     def has_validation(self) -> bool:
         """Whether validation images are named."""
+        return False
+
+    def cuts(self, part: Part) -> bool:
+        """Whether a part is cut out of the training images, rather than read from its own files."""
         return False
 
     def source(self, cache: Path | None = None) -> DataSource[Any]:
@@ -73,7 +110,64 @@ class OwnDataSettings(DataSettings):
     """The classes and their order; others are left out, and counted. Null takes those of the
     training data."""
     longtail: LongTailConfig | None = None
-    """Cut a long-tailed subset out of the training images; null keeps them all."""
+    """Cut a long-tailed subset out of the training images, after the other parts have been cut;
+    null keeps them all."""
+    fold: int | None = Field(None, ge=0)
+    """The fold to test on, where `split` is a file with folds; the others are trained on."""
+
+    @property
+    def fractions(self) -> dict[str, Fraction]:
+        """The parts that are cut out of the training images."""
+        given = {part: getattr(self, part, None) for part in ("validation", "test")}
+        return {part: value for part, value in given.items() if isinstance(value, Fraction)}
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether validation images are named, here or in the split."""
+        return bool(self.keys_of("validation")) or self.cuts("validation")
+
+    def cuts(self, part: Part) -> bool:
+        """Whether a part is cut out of the training images, rather than read from its own files."""
+        from mlt.data.partition import saved_parts
+
+        return part in self.fractions or part in saved_parts(self.split)
+
+    def keys_of(self, part: str) -> list[str]:
+        """The keys that say which images a part has, of those that are not null."""
+        keys = (part, f"{part}_set", f"{part}_list")
+        return [key for key in keys if getattr(self, key, None) is not None]
+
+    @model_validator(mode="after")
+    def _check_saved_parts(self) -> OwnDataSettings:
+        from mlt.data.partition import saved_parts
+
+        for part in {"validation", "test"}.intersection(saved_parts(self.split)):
+            if given := self.model_fields_set.intersection(self.keys_of(part)):
+                key = min(given)
+                raise ValueError(
+                    f"{key}: {self.split} has the {part} images already; set {key} to null, or "
+                    "leave out split"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> OwnDataSettings:
+        fractions = self.fractions
+        for part in fractions:
+            if more := [key for key in self.keys_of(part) if key in self.model_fields_set][1:]:
+                raise ValueError(f"give one of {part} and {more[0]}")
+        if sum(part.fraction for part in fractions.values()) > 1 - 1e-9:
+            raise ValueError("the fractions of validation and test leave nothing to train on")
+        if len({(part.seed, part.order) for part in fractions.values()}) > 1:
+            raise ValueError(
+                "validation and test are cut in one go: give both the same seed and order"
+            )
+        if not self.keys_of("test") and self.split is None:
+            raise ValueError(
+                "test is missing: name the test images, or cut them out of the training images "
+                "with test: {fraction: 0.2}, or give a split made by `mlt split`"
+            )
+        return self
 
 
 S = TypeVar("S", bound=DataSettings)
@@ -118,8 +212,8 @@ class DataSource(ABC, Generic[S]):
         """The classes, for formats whose test files do not name them all; None for the others."""
         return None
 
-    def train(self) -> LabelTable:
-        """Read the labels of all images that the training split may be cut from.
+    def read_all(self) -> LabelTable:
+        """Read the labels of all images that the settings name for training, in parts or not.
 
         Raises:
             MissingFileError: If they are absent; says what to put where.
@@ -130,6 +224,45 @@ class DataSource(ABC, Generic[S]):
         from mlt.data.class_alignment import with_classes
 
         return with_classes(table, class_names)
+
+    def part_rows(self, table: LabelTable) -> tuple[dict[str, np.ndarray], str] | None:
+        """Which rows of a table are in which part; None where each part has files of its own.
+
+        Args:
+            table: What :meth:`read_all` read.
+
+        Returns:
+            The rows of ``train`` and of the other parts that are cut out of this table, and a
+            sentence on how they were cut.
+
+        Raises:
+            ConfigError: If a part is named twice, or none is left.
+            DataError: If the saved split does not fit the table.
+        """
+        settings = self.settings
+        if not isinstance(settings, OwnDataSettings):
+            return None
+        from mlt.data.parts import part_rows
+
+        how = next(iter(settings.fractions.values()), Fraction(fraction=0.5))
+        fractions = {part: cut.fraction for part, cut in settings.fractions.items()}
+        cut = part_rows(
+            table, settings.split, settings.fold, fractions, order=how.order, seed=how.seed
+        )
+        if cut is not None and "test" not in cut[0] and not settings.keys_of("test"):
+            raise ConfigError(
+                f"data.test is missing: {settings.split} has no test images; name them, or cut "
+                "them out of the training images with test: {fraction: 0.2}"
+            )
+        return cut
+
+    def train(self) -> LabelTable:
+        """Read the labels of all images that the training split may be cut from.
+
+        Raises:
+            MissingFileError: If they are absent; says what to put where.
+        """
+        return self._cut["train"]
 
     def validation(self, class_names: Sequence[str] | None = None) -> LabelTable | None:
         """Read the labels of the validation images; None where the settings name none.
@@ -188,15 +321,30 @@ class DataSource(ABC, Generic[S]):
         from mlt.data.image_files import check_images
 
         if not len(table):
-            file = self.part_file("train" if part == "training" else part)  # type: ignore[arg-type]
+            name: Part = "train" if part == "training" else part  # type: ignore[assignment]
+            file = self.part_file("train" if self.settings.cuts(name) else name)
             raise DataError(f"data: there is no {part} image: {file} lists none. Is it complete?")
         check_images(table, part)
+
+    @cached_property
+    def _cut(self) -> dict[str, LabelTable]:
+        """The parts that the training images are cut into: ``train``, and others if there are."""
+        table = self.read_all()
+        cut = self.part_rows(table)
+        if cut is None:
+            return {"train": table}
+        from mlt.data.parts import tables_of_parts
+
+        return tables_of_parts(table, *cut)
 
     def _with_classes_of_training(
         self, part: Part, class_names: Sequence[str] | None
     ) -> LabelTable:
-        class_names = class_names or self.declared_classes()
-        table = self.read(part, class_names)
+        if self.settings.cuts(part):
+            table = self._cut[part]
+        else:
+            class_names = class_names or self.declared_classes()
+            table = self.read(part, class_names)
         if class_names is None:
             return table
         from mlt.data.class_alignment import with_classes
@@ -212,6 +360,7 @@ class DataSource(ABC, Generic[S]):
         sources: Sequence[Path],
         arguments: Mapping[str, Any],
         read: Callable[[], LabelTable],
+        digest: Callable[[Path], str] | None = None,
     ) -> LabelTable:
         """Read, or take what the cache has of the same sources and arguments.
 
@@ -220,11 +369,14 @@ class DataSource(ABC, Generic[S]):
             sources: What is read.
             arguments: What else the table depends on; ``root`` is the folder of the images.
             read: Reads it.
+            digest: Fingerprint of a source; None: its SHA-256.
         """
         if self.cache is None:
             return read()
         from mlt.data.cache import cached_table
+        from mlt.data.digests import source_digest
 
         key = hashlib.sha256(arguments["root"].encode()).hexdigest()[:8]
-        table, _ = cached_table(self.cache / f"{name}-{key}.npz", sources, arguments, read)
+        file = self.cache / f"{name}-{key}.npz"
+        table, _ = cached_table(file, sources, arguments, read, digest or source_digest)
         return table

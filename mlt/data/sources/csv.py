@@ -1,56 +1,117 @@
-"""Data of one's own in CSV tables."""
+"""Data of one's own in tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Discriminator, Tag, model_validator
 
-from mlt.data.sources.base import DataSource, OwnDataSettings, Part
+from mlt.data.formats.table_format import TableFormat
+from mlt.data.sources.base import (
+    DataSource,
+    Fraction,
+    OwnDataSettings,
+    Part,
+    files_or_fraction,
+)
 from mlt.errors import MissingFileError
+from mlt.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from mlt.data.columns import StringColumn
     from mlt.data.labels import LabelTable
 
-__all__ = ["CsvData", "CsvSource"]
+__all__ = ["CsvData", "CsvSource", "SplitValues"]
 
-LabelValue = Literal["unknown", "negative", "positive"]
+Files: TypeAlias = str | tuple[str, ...]
+"""A file, or several that are read as one."""
+
+FilesOrFraction: TypeAlias = Annotated[
+    Annotated[Files, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(files_or_fraction),
+]
+
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
-class CsvData(OwnDataSettings):
-    """Your own data in CSV tables: `path,labels`, or a path and one column per class."""
+class SplitValues(Settings):
+    """Which values of the split column are which part."""
+
+    train: tuple[str | int, ...] | None = None
+    """Values of the training images; null: those of no other part."""
+    validation: tuple[str | int, ...] = ()
+    """Values of the validation images."""
+    test: tuple[str | int, ...] = ()
+    """Values of the test images."""
+
+
+class CsvData(OwnDataSettings, TableFormat):
+    """Your own data in tables (.csv, .csv.gz, .tsv, .jsonl, .parquet): `path,labels`, a path and
+    one column per class, or a line per image and class.
+    """
 
     name: Literal["csv"]
-    train: str
-    """Table of the training images."""
-    test: str
-    """Table of the test images."""
-    validation: str | None = None
-    """Table of images to watch training on and to choose the best epoch by; null watches the test
-    images."""
-    images: str = "."
-    """Folder the image paths start from."""
-    path_column: str = "path"
-    """Column with the image paths."""
-    id_column: str | None = None
-    """Column with the image ids; null takes the paths as ids."""
-    labels_column: str | None = "labels"
-    """Column that lists an image's class names; null: every class has a column of its own."""
-    separator: str = Field("|", min_length=1)
-    """What separates the class names in the labels column."""
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    """What separates the columns."""
-    blank: LabelValue = "negative"
-    """What an empty cell of a class column means."""
-    uncertain: LabelValue = "unknown"
-    """What -1 in a class column means."""
+    train: Files
+    """Table of the training images, or a list of tables."""
+    test: FilesOrFraction | None = None
+    """Table of the test images, or a list of tables, or the fraction of the training images to cut
+    out for them; null with `test_list` or `split_column`, which choose them from the training
+    table."""
+    validation: FilesOrFraction | None = None
+    """Table of images to watch training on and to choose the best epoch by, or a list of tables, or
+    the fraction to cut out for them; null without `validation_list` and `split_column` watches the
+    test images."""
+    train_list: str | None = None
+    """File with a training image per line: its id, path, file name, or that without extension;
+    null takes what the lists of other parts of the same table leave."""
+    validation_list: str | None = None
+    """File with a validation image per line."""
+    test_list: str | None = None
+    """File with a test image per line."""
+    split_column: str | None = None
+    """Column that says which part an image belongs to."""
+    split_values: SplitValues | None = None
+    """Which values of the split column are which part; null takes the usual names (train, val,
+    test)."""
+    images: Files = "."
+    """Folder the image paths start from, or a list of folders in which they are looked for."""
+    extension: str | None = None
+    """What is appended to image names without extension, such as .jpg, or a pattern such as
+    `{id}_rgb.png`; null finds them by name."""
+
+    @model_validator(mode="after")
+    def _check_columns_and_lists(self) -> CsvData:
+        lists = [key for part in PARTS if getattr(self, key := f"{part}_list") is not None]
+        if self.split_column is not None and lists:
+            raise ValueError(f"give split_column or {' and '.join(lists)}, not both")
+        if self.split_values is not None and self.split_column is None:
+            raise ValueError("split_values need split_column")
+        if both := set(self.negatives) & set(self.class_names or ()):
+            raise ValueError(
+                f"{min(both)!r} is in class_names and in negatives; it can be only one"
+            )
+        return self
+
+    def files_of(self, part: Part) -> tuple[str, ...]:
+        """The tables of a part; those of the training part where it names none of its own."""
+        given = getattr(self, part)
+        files: Files = self.train if given is None or isinstance(given, Fraction) else given
+        return (files,) if isinstance(files, str) else files
+
+    def keys_of(self, part: str) -> list[str]:
+        """The keys that say which images a part has, of those that are not null."""
+        keys = super().keys_of(part)
+        return keys or (["split_column"] if part == "test" and self.split_column else [])
 
     @property
     def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation is not None
+        """Whether validation images are named; looks into the split column if there is one."""
+        return super().has_validation or self.source().has_part("validation")
 
     def source(self, cache: Path | None = None) -> CsvSource:
         """What reads this data."""
@@ -61,39 +122,111 @@ class CsvSource(DataSource[CsvData]):
     """Reads the tables that a configuration names."""
 
     def part_file(self, part: Part) -> Path:
-        """The table of a part."""
-        return self.root / getattr(self.settings, part)
+        """The first table of a part."""
+        return self.root / self.settings.files_of(part)[0]
 
     def files(self) -> list[Path]:
-        """The table of the training part."""
-        return [self.part_file("train")]
+        """The tables of the training part."""
+        return self._files("train")
 
     def declared_classes(self) -> Sequence[str]:
         """Those of the configuration, or those of the training images."""
         return self.settings.class_names or self.train().class_names
 
-    def train(self) -> LabelTable:
-        """Read the labels of all training images."""
-        return self.read("train", self.settings.class_names)
+    def read_all(self) -> LabelTable:
+        """Read the labels of all images that the settings name for training, in parts or not."""
+        from mlt.data.class_alignment import with_classes
+
+        names = self.settings.class_names
+        table = self.read("train", names)
+        return table if names is None else with_classes(table, names)
 
     def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
         """Read a part; without class names the columns, or the names that occur."""
-        from mlt.data.formats.csv import read_csv
+        from mlt.data.formats.csv import read_class_labels, read_tables
 
-        settings, file = self.settings, self.part_file(part)
-        if not file.is_file():
-            raise MissingFileError(
-                f"data.{part}: there is no table {file} (data.root: {self.root})"
-            )
-        return read_csv(
-            file,
-            self.root / settings.images,
-            path_column=settings.path_column,
-            labels_column=settings.labels_column,
-            separator=settings.separator,
-            id_column=settings.id_column,
+        settings, files = self.settings, self._files(part)
+        labels = settings.class_labels
+        table, values = read_tables(
+            files,
+            self.root,
+            settings,
             class_names=class_names,
-            blank=settings.blank,
-            uncertain=settings.uncertain,
-            delimiter=settings.delimiter,
+            names_of=read_class_labels(self.root / labels) if labels else None,
+            may_lack=part != "train",
+            part_column=self._split_column(part),
         )
+        rows, notes = self._rows(part, table, values)
+        if rows is not None:
+            whole = (f"in all of {files[0].name}, {note}" for note in table.notes)
+            table = replace(table.take(rows), notes=(*whole, *notes))
+        return self._with_images(table)
+
+    def has_part(self, part: Part) -> bool:
+        """Whether the split column has a value for a part."""
+        from mlt.data.formats.open_table import open_tables
+        from mlt.data.part_selection import values_of_part
+
+        column = self._split_column(part)
+        if column is None:
+            return False
+        [cells] = open_tables(self._files(part), self.settings).columns([column])
+        return bool(values_of_part(cells.unique().to_pylist(), part, self._split_values()))
+
+    def _files(self, part: Part) -> list[Path]:
+        files = [self.root / name for name in self.settings.files_of(part)]
+        for file in files:
+            if not file.is_file():
+                raise MissingFileError(
+                    f"data.{part}: there is no table {file} (data.root: {self.root})"
+                )
+        return files
+
+    def _split_column(self, part: Part) -> str | None:
+        """The column that chooses the images of a part; None where it has a table of its own."""
+        own = part != "train" and getattr(self.settings, part) is not None
+        return None if own else self.settings.split_column
+
+    def _split_values(self) -> dict[str, tuple[str, ...]]:
+        values = self.settings.split_values
+        given = values.model_dump(exclude_none=True) if values else {}
+        return {part: tuple(map(str, listed)) for part, listed in given.items()}
+
+    def _rows(
+        self, part: Part, table: LabelTable, values: StringColumn | None
+    ) -> tuple[np.ndarray | None, tuple[str, ...]]:
+        """The rows of a part, None for all, and notes on them."""
+        import numpy as np
+
+        from mlt.data.part_selection import read_image_list, rows_listed, rows_of_part
+
+        if values is not None:
+            column = self.settings.split_column or ""
+            return rows_of_part(values.tolist(), part, self._split_values(), column)
+
+        def listed(key: str) -> tuple[np.ndarray, tuple[str, ...]]:
+            file = self.root / getattr(self.settings, key)
+            return rows_listed(table, read_image_list(file), file)
+
+        if getattr(self.settings, f"{part}_list") is not None:
+            return listed(f"{part}_list")
+        others = [
+            f"{other}_list"
+            for other in PARTS
+            if getattr(self.settings, f"{other}_list") is not None
+            and self.settings.files_of(other) == self.settings.files_of(part)
+        ]
+        if part != "train" or not others:
+            return None, ()
+        taken = np.concatenate([listed(key)[0] for key in others])
+        return np.setdiff1d(np.arange(len(table)), taken), ()
+
+    def _with_images(self, table: LabelTable) -> LabelTable:
+        """The table with the files that its paths stand for."""
+        from mlt.data.image_search import find_images
+
+        images = self.settings.images
+        folders = (images,) if isinstance(images, str) else images
+        assert table.paths is not None
+        paths = find_images(table.paths, self.root, folders, self.settings.extension)
+        return replace(table, paths=paths)

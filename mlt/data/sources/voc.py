@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from mlt.data.sources.base import DataSettings, DataSource, OwnDataSettings, Part
+from mlt.data.sources.base import DataSettings, DataSource, Fraction, OwnDataSettings, Part
 
 if TYPE_CHECKING:
     from mlt.data.labels import LabelTable
@@ -32,11 +32,10 @@ class VocData(OwnDataSettings):
     validation_set: str | None = None
     """Image set to watch training on and to choose the best epoch by; null watches the test
     images."""
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation_set is not None
+    test: Fraction | None = None
+    """The fraction of the training images to cut out for testing, in place of a test set."""
+    validation: Fraction | None = None
+    """The fraction to cut out for validation, in place of a validation set."""
 
     def source(self, cache: Path | None = None) -> VocSource:
         """What reads this data."""
@@ -92,6 +91,6 @@ class VocSource(ImageSetSource[VocData]):
         """Those of the configuration, or those of the training images."""
         return self.settings.class_names or self.train().class_names
 
-    def train(self) -> LabelTable:
-        """Read the labels of all training images."""
+    def read_all(self) -> LabelTable:
+        """Read the labels of all images that the settings name for training, in parts or not."""
         return self.read("train", self.settings.class_names)

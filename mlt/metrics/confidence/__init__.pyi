@@ -1,8 +1,9 @@
-from .ap_intervals import (
-    AveragePrecisionIntervals as AveragePrecisionIntervals,
+from .interval import Interval as Interval
+from .metric_intervals import (
+    MetricIntervals as MetricIntervals,
+    auroc_intervals as auroc_intervals,
     average_precision_intervals as average_precision_intervals,
 )
-from .interval import Interval as Interval
 from .multi_seed import (
     SeedMean as SeedMean,
     aggregate_seeds as aggregate_seeds,

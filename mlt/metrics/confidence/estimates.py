@@ -1,4 +1,4 @@
-"""Average precision of classes and groups of classes with its variance, in one pass."""
+"""Average precision or AUROC of classes and their means with its variance, in one pass."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mlt.metrics.confidence.influence import (
     class_influence,
 )
 from mlt.metrics.confidence.rank_groups import class_groups
-from mlt.metrics.inputs import check_scores
+from mlt.metrics.inputs import ScoredLabels, check_scores
 
-__all__ = ["Combine", "Estimates", "Groups", "estimate"]
+__all__ = ["Combine", "Estimates", "Groups", "InfluenceOf", "ap_influence", "estimate"]
 
 Groups = Mapping[str, Sequence[int] | NDArray[np.intp]]
 """Class indices of named groups."""
@@ -25,13 +25,28 @@ Groups = Mapping[str, Sequence[int] | NDArray[np.intp]]
 Combine = Callable[[Sequence[ClassInfluence]], ClassInfluence]
 """What is made of several models on one class: their mean, a difference of means."""
 
+InfluenceOf = Callable[[ScoredLabels, int], ClassInfluence | None]
+"""The metric of one class (by its column) and its influences; None where it is undefined."""
+
+
+def ap_influence(labels: ScoredLabels, k: int) -> ClassInfluence | None:
+    """Average precision of column ``k`` and its influences; None without a known positive.
+
+    Example:
+        >>> found = ap_influence(check_scores([[1], [0], [1]], [[3], [2], [1]]), 0)
+        >>> round(found.value, 4)
+        0.8333
+    """
+    groups = class_groups(labels, k)
+    return None if groups is None else class_influence(groups)
+
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
     """What :func:`estimate` found.
 
     Attributes:
-        values: (S, C) average precision of each model, NaN where undefined.
+        values: (S, C) average precision (or AUROC) of each model, NaN where undefined.
         per_class: The combination of the models for each class, in column order.
         means: The mean of these over "total" and over each named group.
         columns: The classes in each mean: those of the group that are defined.
@@ -43,7 +58,7 @@ class Estimates:
     columns: dict[str, list[int]]
 
     def model_means(self, name: str) -> NDArray[np.float64]:
-        """(S,) mean average precision of each model over a group; NaN if it has no class."""
+        """(S,) mean of each model over a group; NaN if it has no class."""
         columns = self.columns[name]
         if not columns:
             return np.full(len(self.values), np.nan)
@@ -56,6 +71,7 @@ def estimate(
     known: ArrayLike | None,
     groups: Groups | None,
     combine: Combine,
+    influence_of: InfluenceOf = ap_influence,
 ) -> Estimates:
     """Estimate each class and each mean, holding the influences of one class at a time.
 
@@ -63,8 +79,9 @@ def estimate(
         targets: (N, C) array of 0 and 1 or booleans.
         models: S times (N, C) scores.
         known: (N, C) booleans. None: all are known.
-        groups: Class indices of each group. A class without a positive is left out of the means.
+        groups: Class indices of each group. A class that is undefined is left out of the means.
         combine: What is made of the S models of a class.
+        influence_of: The metric.
 
     Raises:
         DataError: As for :func:`mlt.metrics.average_precision`.
@@ -85,8 +102,8 @@ def estimate(
     sums = {name: MeanInfluence() for name in members}
     columns: dict[str, list[int]] = {name: [] for name in members}
     for k in range(c):
-        cuts = [class_groups(of_model, k) for of_model in labels]
-        influences = [class_influence(cut) for cut in cuts if cut is not None]
+        found = [influence_of(of_model, k) for of_model in labels]
+        influences = [influence for influence in found if influence is not None]
         if not influences:
             per_class.append(MeanInfluence().estimate())
             continue

@@ -1,4 +1,4 @@
-"""The influence of each image on an average precision, and how much chance raises the value.
+"""The influence of each image on an average precision or AUROC, and how much chance raises it.
 
 Both come from one look at the ranking, without resampling. See ``docs/intervals.md``.
 """
@@ -20,6 +20,8 @@ __all__ = ["ClassInfluence", "Estimate", "MeanInfluence", "class_influence", "me
 class ClassInfluence:
     """Average precision of one class as a function of the weights of the N images, near weight 1.
 
+    Or its AUROC, which has no bias: see ``auroc_influence``.
+
     Attributes:
         value: The average precision.
         unbiased: The same with each positive image left out of the precision at its own rank. A
@@ -30,13 +32,15 @@ class ClassInfluence:
         influence: (N,) derivative of the value by the weight of each image; their sum is 0 and the
             sum of their squares is the variance of the value over test sets (the infinitesimal
             jackknife).
-        positives: n, the positive images.
+        positives: n, the positive images; of an AUROC the negative ones if these are fewer.
+        steps: In how many steps the value goes from 0 to 1; None: in n.
     """
 
     value: float
     unbiased: float
     influence: NDArray[np.float64]
     positives: int
+    steps: int | None = None
 
     def minus(self, other: ClassInfluence) -> ClassInfluence:
         """The difference of two models on one class of the same images."""
@@ -45,6 +49,7 @@ class ClassInfluence:
             self.unbiased - other.unbiased,
             self.influence - other.influence,
             self.positives,
+            self.steps,
         )
 
 
@@ -61,6 +66,7 @@ def mean_over_models(models: Sequence[ClassInfluence]) -> ClassInfluence:
         float(np.mean([m.unbiased for m in models])),
         np.mean([m.influence for m in models], axis=0),
         models[0].positives,
+        models[0].steps,
     )
 
 
@@ -74,6 +80,7 @@ class Estimate:
         variance: Of the mean over test sets; NaN if no class has several positives.
         freedom: Degrees of freedom of the variance.
         positives: Positives that one class would need for the same spread of its average precision.
+        steps: In how many steps the mean goes from 0 to 1, roughly.
         images: N.
     """
 
@@ -82,6 +89,7 @@ class Estimate:
     variance: float
     freedom: float
     positives: float
+    steps: float
     images: int
 
 
@@ -93,6 +101,7 @@ class MeanInfluence:
         values: The value of each class.
         unbiased: The same without self-counting.
         positives: Positive images of each class.
+        steps: Steps of the value of each class.
         squares: Sum of the squared influences of each class.
         influence: (N,) sum over the classes of several positives; None before the first.
     """
@@ -100,6 +109,7 @@ class MeanInfluence:
     values: list[float] = field(default_factory=list)
     unbiased: list[float] = field(default_factory=list)
     positives: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
     squares: list[float] = field(default_factory=list)
     influence: NDArray[np.float64] | None = None
 
@@ -119,6 +129,7 @@ class MeanInfluence:
         self.values.append(expansion.value)
         self.unbiased.append(expansion.unbiased)
         self.positives.append(expansion.positives)
+        self.steps.append(expansion.steps or expansion.positives)
         self.squares.append(float(np.sum(expansion.influence**2)))
         if self.influence is None:
             self.influence = np.zeros(len(expansion.influence))
@@ -128,7 +139,7 @@ class MeanInfluence:
     def estimate(self) -> Estimate:
         """The mean and its variance, which need no array of the images."""
         if self.influence is None:
-            return Estimate(np.nan, np.nan, np.nan, np.nan, 0.0, 0)
+            return Estimate(np.nan, np.nan, np.nan, np.nan, 0.0, 0.0, 0)
         variance, freedom = self.variance()
         return Estimate(
             value=float(np.mean(self.values)),
@@ -136,6 +147,7 @@ class MeanInfluence:
             variance=variance,
             freedom=freedom,
             positives=float(len(self) ** 2 / np.sum(1 / np.array(self.positives))),
+            steps=float(len(self) ** 2 / np.sum(1 / np.array(self.steps))),
             images=len(self.influence),
         )
 

@@ -1,4 +1,4 @@
-"""The confidence interval of an average precision, from its variance over test sets.
+"""The confidence interval of an average precision or AUROC, from its variance over test sets.
 
 What it covers in fact was measured by ``benchmarks/interval_coverage.py`` and stands in
 ``docs/intervals.md``.
@@ -7,7 +7,7 @@ What it covers in fact was measured by ``benchmarks/interval_coverage.py`` and s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import expit, stdtrit
 
@@ -24,10 +24,13 @@ class Interval:
     Attributes:
         low: Lower bound.
         high: Upper bound.
+        centre: The estimate that it is around and contains: an average precision (or a mean of
+            them) without its upward bias, an AUROC as it is. NaN if undefined.
     """
 
     low: float
     high: float
+    centre: float = math.nan
 
     @property
     def defined(self) -> bool:
@@ -50,11 +53,12 @@ def analytic_interval(
     extra_variance: float = 0.0,
     extra_freedom: float = math.inf,
 ) -> Interval:
-    """Interval of the mean average precision of some classes, without resampling.
+    """Interval of the mean average precision or AUROC of some classes, without resampling.
 
-    The centre is the mean without self-counting, the variance the infinitesimal jackknife, the
-    scale logit, the quantile that of Student's t. The lower bound is at most the share of positives
-    that must be ranked well for n positives to show no bad one: (tail probability) ** (1 / n).
+    The centre is the mean without self-counting, which the interval contains. The variance is the
+    infinitesimal jackknife, the scale logit, the quantile that of Student's t. The lower bound is
+    at most the share of positives that must be ranked well for n positives to show no bad one:
+    (tail probability) ** (1 / n).
 
     Args:
         mean: Of one class or more.
@@ -63,7 +67,7 @@ def analytic_interval(
         extra_freedom: Degrees of freedom of that variance.
 
     Returns:
-        The interval; undefined if no class has two positives.
+        The interval; without bounds if no class has two positives.
 
     Raises:
         ConfigError: If the level is not between 0 and 1.
@@ -85,14 +89,15 @@ def analytic_interval(
         (mean.variance, mean.freedom), (extra_variance, extra_freedom)
     )
     if math.isnan(variance):
-        return UNDEFINED
-    # Away from 0 and 1, where the scale ends; a quarter of an image is still below all rounding.
-    lowest, highest = 1 / (4 * mean.images), 1 - 1 / (4 * mean.positives)
+        return replace(UNDEFINED, centre=mean.unbiased)
+    # Away from 0 and 1, where the scale ends; a quarter of a step is still below all rounding.
+    lowest, highest = 1 / (4 * mean.images), 1 - 1 / (4 * mean.steps)
     centre = min(max(mean.unbiased, lowest), highest)
     middle = math.log(centre / (1 - centre))
     half = float(stdtrit(freedom, 1 - tail)) * math.sqrt(variance) / (centre * (1 - centre))
     low, high = expit([middle - half, middle + half])
-    return Interval(float(min(low, tail ** (1 / mean.positives))), float(high))
+    low = min(low, tail ** (1 / mean.positives), mean.unbiased)
+    return Interval(float(low), float(max(high, mean.unbiased)), mean.unbiased)
 
 
 def add_variances(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:

@@ -5,30 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlt.class_groups import GroupLimits
 from mlt.errors import DataError
-from mlt.metrics.confidence.estimates import Combine, Estimates, Groups, estimate
+from mlt.metrics.confidence.auroc_influence import auroc_influence
+from mlt.metrics.confidence.estimates import Combine, Estimates, Groups, ap_influence, estimate
 from mlt.metrics.confidence.influence import ClassInfluence, mean_over_models
 from mlt.metrics.confidence.interval import Interval, add_variances, analytic_interval
 from mlt.metrics.confidence.significance import Difference, t_test
 from mlt.predictions import Predictions, align
 
-__all__ = ["SeedMean", "aggregate_seeds", "compare_seeds"]
+__all__ = ["Metric", "SeedMean", "aggregate_seeds", "compare_seeds"]
+
+Metric = Literal["AP", "AUROC"]
+"""What is averaged over classes."""
 
 
 @dataclass(frozen=True)
 class SeedMean:
-    """The mAP of a method over its seeds; NaN where undefined.
+    """The mAP (or mean AUROC) of a method over its seeds; NaN where undefined.
 
     Attributes:
         mean: Mean over the seeds.
         sd: Standard deviation over the seeds (of a single run, so with S - 1); NaN for one seed.
-        interval: For other seeds and other test images. Of one seed: for other images alone.
+        interval: For other seeds and other test images. Of one seed: for other images alone. Its
+            ``centre`` is the mean without the upward bias of average precision.
         seeds: S, the number of seeds.
     """
 
@@ -41,6 +46,7 @@ class SeedMean:
         """Plain values, None where undefined."""
         return {
             "mean": None if math.isnan(self.mean) else self.mean,
+            "corrected": None if math.isnan(self.interval.centre) else self.interval.centre,
             "sd": None if math.isnan(self.sd) else self.sd,
             "interval": self.interval.to_json(),
             "seeds": self.seeds,
@@ -53,8 +59,9 @@ def aggregate_seeds(
     *,
     groups: Groups | None = None,
     level: float = 0.95,
+    metric: Metric = "AP",
 ) -> dict[str, SeedMean]:
-    """Mean, spread and interval of the mAP of one method over its seeds.
+    """Mean, spread and interval of the mAP (or mean AUROC) of one method over its seeds.
 
     The interval carries two sources of chance: which images were tested, by the influence of each
     image on the mean over the seeds, and which seeds were drawn, by their variance over S. Their
@@ -70,6 +77,7 @@ def aggregate_seeds(
         groups: Class indices of named groups, to be averaged in place of head, medium and tail:
             single classes, for example.
         level: Confidence.
+        metric: "AP" (the mean is mAP) or "AUROC".
 
     Returns:
         One for "total", "head", "medium" and "tail", or "total" and those groups. Without training
@@ -91,7 +99,7 @@ def aggregate_seeds(
     """
     if not runs:
         raise DataError("there is no run to aggregate")
-    found = _estimate(runs, groups or _groups(runs[0], limits), mean_over_models)
+    found = _estimate(runs, groups or _groups(runs[0], limits), mean_over_models, metric)
     result = {}
     for name, mean in found.means.items():
         of_runs = found.model_means(name)
@@ -109,8 +117,9 @@ def compare_seeds(
     *,
     groups: Groups | None = None,
     level: float = 0.95,
+    metric: Metric = "AP",
 ) -> dict[str, Difference]:
-    """The difference in mAP of two methods, each over its own seeds, on the same images.
+    """The difference in mAP (or mean AUROC) of two methods over their seeds, on the same images.
 
     The test-set part of the variance is paired: what makes an image hard for both methods cancels.
     The seeds are not, since seed 1 of one method has nothing in common with seed 1 of another.
@@ -125,6 +134,7 @@ def compare_seeds(
         groups: Class indices of named groups, to be compared in place of head, medium and tail:
             single classes, for example.
         level: Confidence.
+        metric: "AP" (the mean is mAP) or "AUROC".
 
     Returns:
         First minus second for "total", "head", "medium" and "tail", or "total" and those groups.
@@ -149,7 +159,8 @@ def compare_seeds(
     def difference(runs: Sequence[ClassInfluence]) -> ClassInfluence:
         return mean_over_models(runs[:count]).minus(mean_over_models(runs[count:]))
 
-    found = _estimate([*first, *second], groups or _groups(first[0], limits), difference)
+    groups = groups or _groups(first[0], limits)
+    found = _estimate([*first, *second], groups, difference, metric)
     result = {}
     for name, mean in found.means.items():
         a, b = np.split(found.model_means(name), [count])
@@ -166,10 +177,13 @@ def _groups(predictions: Predictions, limits: GroupLimits | None) -> Groups:
     return predictions.training_counts(limits).groups
 
 
-def _estimate(runs: Sequence[Predictions], groups: Groups, combine: Combine) -> Estimates:
+def _estimate(
+    runs: Sequence[Predictions], groups: Groups, combine: Combine, metric: Metric
+) -> Estimates:
     first = runs[0]
     aligned = [first.logits, *(align(first, run).logits for run in runs[1:])]
-    return estimate(first.targets, aligned, first.known, groups, combine)
+    influence_of = {"AP": ap_influence, "AUROC": auroc_influence}[metric]
+    return estimate(first.targets, aligned, first.known, groups, combine, influence_of)
 
 
 def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:

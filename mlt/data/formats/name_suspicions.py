@@ -1,0 +1,72 @@
+"""Class names that look as if a table was taken apart in the wrong way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+__all__ = ["other_separator", "suspicious_names"]
+
+_SEPARATORS = (";", ",", "|", "/", "+", "&", "\t", " ")
+_QUOTES = "\"'`"
+_PAIRS = ("[]", "{}", "()")
+_LOOKED_AT = 10_000
+_SHOWN = 5
+
+
+def other_separator(names: Sequence[str]) -> str | None:
+    """A separator by which names are lists: their parts are fewer than they are, or names too.
+
+    Args:
+        names: The different cells of a column that its own separator does not take apart.
+
+    Example:
+        >>> other_separator(["road water", "road", "clear road", "clear water", "clear"])
+        ' '
+        >>> other_separator(["nodule", "pleural effusion", "cardiac effusion"]) is None
+        True
+    """
+    names = [name for name in names[:_LOOKED_AT] if name]
+    for separator in _SEPARATORS:
+        parts = [[p.strip() for p in name.split(separator) if p.strip()] for name in names]
+        lists = [listed for listed in parts if len(listed) > 1]
+        if lists and len({part for listed in parts for part in listed}) < len(names):
+            return separator
+        if separator != " " and any(set(listed) & set(names) for listed in lists):
+            return separator
+    return None
+
+
+def suspicious_names(class_names: Sequence[str]) -> list[str]:
+    """Notes on names with a loose bracket or quote, and on names that are nearly the same.
+
+    Example:
+        >>> suspicious_names(["['cat'", "Dog", "dog", "mass (benign)"])[0]
+        'do these class names belong to lists that were taken apart wrongly? "[\\'cat\\'"'
+        >>> suspicious_names(["Dog", "dog"])
+        ["are the classes 'Dog' and 'dog' one class?"]
+    """
+    notes = []
+    if loose := [name for name in class_names if _has_loose_end(name)]:
+        more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
+        notes.append(
+            "do these class names belong to lists that were taken apart wrongly? "
+            f"{', '.join(map(repr, loose[:_SHOWN]))}{more}"
+        )
+    alike: dict[str, list[str]] = {}
+    for name in class_names:
+        alike.setdefault(re.sub(r"[\s_-]+", "", name).casefold(), []).append(name)
+    same = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
+    return notes + [f"are the classes {group} one class?" for group in same]
+
+
+def _has_loose_end(name: str) -> bool:
+    """Whether a name begins or ends with a quote, or with a bracket that is not paired within."""
+    if name[0] in _QUOTES or name[-1] in _QUOTES:
+        return True
+    if name[0] in "[{" or name[-1] in "]}":
+        return True
+    return any(
+        (name[0] in pair or name[-1] in pair) and name.count(pair[0]) != name.count(pair[1])
+        for pair in _PAIRS
+    )

@@ -1,0 +1,192 @@
+"""Cut the parts of a run out of one table, and say what came out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlt.data.columns import StringColumn
+from mlt.data.labels import LabelTable
+from mlt.data.partition import Partition, saved_parts
+from mlt.data.sparse import column_counts
+from mlt.data.stratification import stratify
+from mlt.errors import ConfigError
+
+__all__ = ["cut_rows", "group_codes", "part_notes", "part_rows", "tables_of_parts"]
+
+_SHOWN = 10
+
+
+def part_rows(
+    table: LabelTable,
+    split: str | None,
+    fold: int | None,
+    fractions: Mapping[str, float],
+    order: int = 1,
+    seed: int = 0,
+) -> tuple[dict[str, np.ndarray], str] | None:
+    """The rows of each part that is cut out of the training images, and how it was.
+
+    Args:
+        table: The images.
+        split: A file; its parts are taken where `mlt split` wrote it.
+        fold: The fold of the split to test on.
+        fractions: Part to its share of all images; cut out of what the split has for training.
+        order: See :func:`cut_rows`.
+        seed: See :func:`cut_rows`.
+
+    Returns:
+        Part to rows, with ``train``, and a sentence; None where nothing is cut.
+
+    Raises:
+        ConfigError: If there is no such fold, or a part would have no image.
+        DataError: If the split does not fit the table.
+    """
+    rows, how = {"train": np.arange(len(table))}, []
+    if split is not None and saved_parts(split):
+        rows = Partition.load(split).rows(table, fold)
+        how.append(f"split by {split}" + ("" if fold is None else f", fold {fold} for testing"))
+    elif fold is not None:
+        raise ConfigError("data.fold: there is no split with folds; `mlt split --folds` makes one")
+    if fractions:
+        rows |= cut_rows(table, fractions, within=rows["train"], order=order, seed=seed)
+        shares = ", ".join(f"{part} {share:g}" for part, share in fractions.items())
+        by = "pairs of classes" if order == 2 else "classes"
+        how.append(f"{shares} cut out of the training images by {by}, seed {seed}")
+    return (rows, "; ".join(how)) if how else None
+
+
+def cut_rows(
+    table: LabelTable,
+    fractions: Mapping[str, float],
+    *,
+    rest: str = "train",
+    within: np.ndarray | None = None,
+    order: int = 1,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Cut parts out of a table by iterative stratification; groups of the table stay together.
+
+    The same images are in the same parts whatever the order of the rows.
+
+    Args:
+        table: The images.
+        fractions: Part to its share of all images of the table.
+        rest: What the part of all other images is called; it comes first.
+        within: The rows to cut from; None: all.
+        order: See :func:`mlt.data.stratification.stratify`.
+        seed: Another seed is another cut.
+
+    Returns:
+        Part to its rows, ascending.
+
+    Raises:
+        ConfigError: If the fractions leave nothing, or a part would have no image.
+
+    Example:
+        >>> lists = [[0]] * 6 + [[]] * 4
+        >>> table = LabelTable.from_lists(range(10), map(str, range(10)), ["cat"], lists)
+        >>> rows = cut_rows(table, {"test": 0.2})
+        >>> {part: len(of_part) for part, of_part in rows.items()}
+        {'train': 8, 'test': 2}
+    """
+    rows = np.arange(len(table)) if within is None else within
+    ids = table.image_ids[rows]
+    arrow = ids.array if isinstance(ids, StringColumn) else pa.array(ids)
+    rows = rows[pc.sort_indices(arrow).to_numpy()]
+    names = [rest, *fractions]
+    shares = np.array(list(fractions.values())) * len(table) / max(len(rows), 1)
+    if (remaining := 1 - float(shares.sum())) < 1e-9:
+        raise ConfigError(
+            f"data: {' and '.join(fractions)} take all {len(rows)} images and leave none for {rest}"
+        )
+    groups = None if table.groups is None else group_codes(table.groups[rows])
+    part = stratify(
+        table.labels[rows], [remaining, *shares.tolist()], groups=groups, order=order, seed=seed
+    )
+    cut = {name: np.sort(rows[part == number]) for number, name in enumerate(names)}
+    for name, of_part in cut.items():
+        if not len(of_part):
+            share = fractions.get(name, remaining)
+            what = "images" if groups is None else f"images in {groups.max(initial=-1) + 1} groups"
+            raise ConfigError(
+                f"data.{name}: {share:g} of {len(table)} {what} leaves the part without an image"
+            )
+    return cut
+
+
+def group_codes(groups: StringColumn) -> np.ndarray:
+    """A number for each group: (N,) int64. An image without a group is one of its own.
+
+    Example:
+        >>> group_codes(StringColumn.from_iterable(["p1", "", "p1", ""])).tolist()
+        [0, 2, 0, 3]
+    """
+    codes = pc.dictionary_encode(groups.array).indices.to_numpy(zero_copy_only=False)
+    codes = codes.astype(np.int64)
+    blank = pc.equal(groups.array, "").to_numpy(zero_copy_only=False)
+    return np.where(blank, codes.max(initial=-1) + np.cumsum(blank), codes)
+
+
+def tables_of_parts(
+    table: LabelTable, rows: Mapping[str, np.ndarray], how: str
+) -> dict[str, LabelTable]:
+    """The table of each part; the notes on the cut, and on the table, are those of ``train``.
+
+    Args:
+        table: All images.
+        rows: Part to its rows.
+        how: How they were cut, for the notes.
+    """
+    unused = len(table) - sum(map(len, rows.values()))
+    notes = [how, *part_notes(table, rows)]
+    if unused:
+        notes.append(f"{unused} of {len(table)} images are in no part")
+    parts = {name: replace(table.take(of_part), notes=()) for name, of_part in rows.items()}
+    parts["train"] = replace(parts["train"], notes=(*table.notes, *notes))
+    return parts
+
+
+def part_notes(table: LabelTable, rows: Mapping[str, np.ndarray]) -> list[str]:
+    """What a user should know of the parts: sizes, classes that one lacks, groups.
+
+    Args:
+        table: All images.
+        rows: Part to its rows.
+    """
+    counts = {name: column_counts(table.labels[of_part]) for name, of_part in rows.items()}
+    sizes = (
+        f"{name} {len(of_part)} images with {counts[name].sum()} labels"
+        for name, of_part in rows.items()
+    )
+    notes = [", ".join(sizes)]
+    total = np.sum(list(counts.values()), axis=0)
+    for name in rows:
+        if len(missing := np.flatnonzero((counts[name] == 0) & (total > 0))):
+            listed = _listed([f"{table.class_names[c]!r} (of {total[c]})" for c in missing])
+            notes.append(f"classes without an image in {name}: {listed}")
+    if len(single := np.flatnonzero(total == 1)):
+        where = {c: next(name for name in rows if counts[name][c]) for c in single.tolist()}
+        listed = _listed([f"{table.class_names[c]!r} in {part}" for c, part in where.items()])
+        notes.append(f"classes with one image: {listed}")
+    if table.groups is not None:
+        notes.append(_group_note(table, rows))
+    return notes
+
+
+def _group_note(table: LabelTable, rows: Mapping[str, np.ndarray]) -> str:
+    assert table.groups is not None
+    codes = group_codes(table.groups)
+    owners = np.stack([np.bincount(codes[r], minlength=codes.max() + 1) > 0 for r in rows.values()])
+    if torn := int((owners.sum(axis=0) > 1).sum()):
+        return f"warning: {torn} of {owners.shape[1]} groups are in more than one part"
+    return f"{owners.shape[1]} groups, each in one part"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

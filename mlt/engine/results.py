@@ -1,0 +1,32 @@
+"""What an evaluation leaves in a folder. Importing this does not import PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlt.errors import OutputExistsError
+from mlt.files import write_json_atomic
+from mlt.metrics import Summary
+from mlt.predictions import Predictions
+
+__all__ = ["check_free", "write_results"]
+
+
+def check_free(folder: str | Path, overwrite: bool) -> None:
+    """Refuse to write results over earlier ones unless told to.
+
+    Raises:
+        OutputExistsError: If the folder has results already.
+    """
+    taken = [n for n in ("metrics.json", "predictions.npz") if (Path(folder) / n).exists()]
+    if taken and not overwrite:
+        raise OutputExistsError(
+            f"--output {folder} has {' and '.join(taken)} already; --overwrite replaces them"
+        )
+
+
+def write_results(folder: str | Path, summary: Summary, predictions: Predictions | None) -> None:
+    """Write ``metrics.json``, and ``predictions.npz`` if predictions are given, to a folder."""
+    if predictions is not None:
+        predictions.save(Path(folder) / "predictions.npz")
+    write_json_atomic(Path(folder) / "metrics.json", summary.to_json())

@@ -1,0 +1,148 @@
+"""A table of scores: an image per row, its id in one column, one column per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from mlt.errors import ConfigError, DataError
+from mlt.prediction_tables.open_table import find_id_column, open_table
+
+__all__ = ["CERTAIN", "Kind", "Scores", "read_scores"]
+
+Kind = Literal["logits", "probabilities"]
+"""What the scores are; a table does not say, and a guess could be wrong."""
+
+CERTAIN = 745.0
+"""The logit that a probability of 1 becomes, and with a minus one of 0: beyond that of every other
+float64, the smallest of which, 5e-324, has -744.4."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Logits as a table has them.
+
+    Attributes:
+        source: What the table is called in messages.
+        id_column: The column of the ids.
+        image_ids: (N,) distinct ids as text.
+        class_names: (C,) names in the order of the columns.
+        logits: (N, C) float32.
+    """
+
+    source: str
+    id_column: str
+    image_ids: tuple[str, ...]
+    class_names: tuple[str, ...]
+    logits: NDArray[np.float32]
+
+
+def read_scores(
+    file: str | Path,
+    kind: Kind,
+    *,
+    id_column: str | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Scores:
+    """Read a table of scores.
+
+    Probabilities become logits in float64 and are then rounded to float32, which ties what differs
+    by less than about 1e-7 of itself. 0 and 1 are allowed and become :data:`CERTAIN` with its sign,
+    which is below and above all others.
+
+    Args:
+        file: CSV or Parquet with a header.
+        kind: "logits" or "probabilities".
+        id_column: Column of the image ids; None is the first.
+        class_names: Columns of the classes; None is all but the ids and those without a name.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        ConfigError: If the kind is neither.
+        DataError: If a column is absent, an id is there twice, or a score is not a number or, as a
+            probability, not between 0 and 1; the message gives the line.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "scores.csv"
+        >>> _ = file.write_text("image,cat,dog\\na.jpg,0.5,0\\nb.jpg,1,0.25\\n")
+        >>> read_scores(file, "probabilities").logits.round(2).tolist()
+        [[0.0, -745.0], [745.0, -1.100000023841858]]
+    """
+    if kind not in get_args(Kind):
+        raise ConfigError(f"scores are of the kind 'logits' or 'probabilities', not {kind!r}")
+    table = open_table(Path(file))
+    id_column = find_id_column(table, id_column)
+    if class_names is None:
+        class_names = [name for name in table.header if name and name != id_column]
+    if not class_names:
+        raise DataError(f"{table.source} has no column of scores beside the ids in {id_column!r}")
+    ids, *columns = table.columns([id_column, *class_names])
+    image_ids = tuple(ids.to_pylist())
+    _check_ids(table, image_ids)
+    scores = np.empty((len(image_ids), len(class_names)))
+    for c, (name, cells) in enumerate(zip(class_names, columns, strict=True)):
+        scores[:, c] = _numbers(table, name, cells)
+    if kind == "probabilities":
+        scores = _logits(table, scores, class_names)
+    return Scores(table.source, id_column, image_ids, tuple(class_names), scores.astype(np.float32))
+
+
+def _check_ids(table: Any, ids: Sequence[str]) -> None:
+    if not ids:
+        raise DataError(f"{table.source} has no row below its header")
+    first: dict[str, int] = {}
+    for row, name in enumerate(ids):
+        if not name:
+            raise DataError(f"{table.line(row)}: the image id is empty")
+        if first.setdefault(name, row) != row:
+            raise DataError(
+                f"{table.line(row)}: image {name!r} is there twice, first in "
+                f"{table.line(first[name])}; is this the column of the ids? Another is named with "
+                "--id-column"
+            )
+
+
+def _numbers(table: Any, name: str, cells: pa.Array) -> NDArray[np.float64]:
+    try:
+        values = pc.cast(pc.utf8_trim_whitespace(cells), pa.float64())
+        numbers = values.to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        numbers = np.array([_number(cell) for cell in cells.to_pylist()])
+    wrong = np.flatnonzero(np.isnan(numbers))
+    if len(wrong):
+        raise DataError(
+            f"{table.line(wrong[0])}, column {name!r}: {cells[int(wrong[0])].as_py()!r} is not a "
+            f"score ({len(wrong)} such cells); if the column is not a class, name those that are "
+            "with --class-names, and the column of the ids with --id-column"
+        )
+    return numbers
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
+
+
+def _logits(
+    table: Any, scores: NDArray[np.float64], class_names: Sequence[str]
+) -> NDArray[np.float64]:
+    wrong = np.argwhere((scores < 0) | (scores > 1))
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"{table.line(row)}, column {class_names[column]!r}: {scores[row, column]:g} is not a "
+            f"probability ({len(wrong)} scores are not between 0 and 1); give --logits if these "
+            "are logits, and --class-names if the column is not a class"
+        )
+    return np.clip(logit(scores), -CERTAIN, CERTAIN)

@@ -1,0 +1,201 @@
+"""Files as columns of text: encodings, compression, delimiters, headers, JSON lines, Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from mlt.data import read_csv
+from mlt.data.formats import csv_table
+from mlt.data.formats.csv_table import CsvTable
+from mlt.errors import ConfigError, DataError, MissingFileError
+
+TEXT = "path,labels\na.jpg,hélice|perro\nb.jpg,perro\n"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("ab|,;\n\r é1", max_size=40), st.sampled_from([",", ";"]))
+def test_arrow_reads_what_python_reads(text: str, delimiter: str) -> None:
+    """The fast way and the strict way give the same columns, or the same message."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "table.csv")
+        file.write_text(f"x{delimiter}y\n{text}", encoding="utf-8", newline="")
+        answers = []
+        for quotes in (True, False):
+            with mock.patch.object(csv_table, "_has_quotes", lambda _, quotes=quotes: quotes):
+                try:
+                    columns = CsvTable(file, delimiter).columns(["y", "x", "y"])
+                    answers.append([column.to_pylist() for column in columns])
+                except DataError as error:
+                    answers.append(str(error))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("quotes", [True, False])
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("utf-8", None),
+        ("utf-8-sig", None),
+        ("utf-16", None),
+        ("utf-32", None),
+        ("latin-1", "latin-1"),
+        ("cp1252", "cp1252"),
+        ("mac-roman", "mac-roman"),
+        ("utf-16-le", "utf-16-le"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_encodings(
+    tmp_path: Path, written: str, named: str | None, ending: str, quotes: bool
+) -> None:
+    file = tmp_path / f"table.{ending}"
+    data = (TEXT.replace("b.jpg", '"b.jpg"') if quotes else TEXT).encode(written)
+    file.write_bytes(gzip.compress(data) if ending == "csv.gz" else data)
+    table = read_csv(file, ".", encoding=named)
+    assert table.class_names == ("hélice", "perro")
+    assert table.targets([0, 1]).tolist() == [[1, 1], [0, 1]]
+
+
+def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes(b"path,labels\nb.jpg,perro\n" + "a.jpg,hélice\n".encode("latin-1"))
+    message = r"table\.csv, line 3 is not UTF-8; as cp1252 it would be 'a.jpg,hélice'.* encoding: "
+    with pytest.raises(DataError, match=message):
+        read_csv(file, ".")
+    file.write_bytes("path,käse\na,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"line 1 is not UTF-8"):
+        read_csv(file, ".", labels_column=None)
+    file.write_bytes(b"path,labels\nb.jpg,\x81\n")
+    with pytest.raises(DataError, match=r"table\.csv is not cp1252"):
+        read_csv(file, ".", encoding="cp1252")
+    with pytest.raises(ConfigError, match="no encoding 'utf-9'"):
+        read_csv(file, ".", encoding="utf-9")
+
+
+def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv.gz"
+    file.write_bytes(gzip.compress(TEXT.encode() * 50)[:-20])
+    with pytest.raises(DataError, match=r"table\.csv\.gz cannot be unpacked"):
+        read_csv(file, ".")
+    file.write_bytes(TEXT.encode())
+    with pytest.raises(DataError, match=r"table\.csv\.gz cannot be unpacked"):
+        read_csv(file, ".")
+    file = tmp_path / "table.csv.zip"
+    file.touch()
+    with pytest.raises(DataError, match=r"unpack it, or save it as \.csv"):
+        read_csv(file, ".")
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"),
+    [("t.csv", ","), ("t.csv", ";"), ("t.csv", "\t"), ("t.tsv", "\t"), ("t.tsv", ","), ("t", ",")],
+)
+def test_delimiters_are_found(tmp_path: Path, name: str, delimiter: str) -> None:
+    file = tmp_path / name
+    file.write_text(f"path{delimiter}labels\na.jpg{delimiter}cat|dog\n")
+    assert read_csv(file, ".").class_names == ("cat", "dog")
+
+
+def test_tables_without_a_header(tmp_path: Path) -> None:
+    file = tmp_path / "train.txt"
+    file.write_text("001.jpg 0 1\n002.jpg  1 0 \n003.jpg 1 1\n")
+    form: dict[str, Any] = {"labels_column": None, "columns": ["path", "cat", "dog"]}
+    table = read_csv(file, ".", **form)
+    assert table.class_names == ("cat", "dog")
+    assert table.targets(range(3)).tolist() == [[0, 1], [1, 0], [1, 1]]
+    numbered = read_csv(file, ".", labels_column=None, header=False, path_column="1")
+    assert numbered.class_names == ("2", "3") and numbered.labels.nnz == 4
+    with pytest.raises(DataError, match=r"has 3 columns, .* but 2 names are given"):
+        read_csv(file, ".", columns=["path", "labels"])
+    file = tmp_path / "train.csv"
+    file.write_text("001.jpg,cat\n002.jpg,dog\n")
+    message = r"no column 'path'.*no header\? .* columns: \[path, class1\], or set header: false"
+    with pytest.raises(DataError, match=message):
+        read_csv(file, ".")
+    assert read_csv(file, ".", columns=["path", "labels"]).class_names == ("cat", "dog")
+    file.write_text("001.jpg,cat\n002.jpg,dog,cat\n")
+    with pytest.raises(DataError, match="line 2: 3 columns, but the first line has 2"):
+        read_csv(file, ".", columns=["path", "labels"])
+
+
+def test_header_cells_are_trimmed(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("path, labels\na.jpg, cat | dog \n")
+    assert read_csv(file, ".").class_names == ("cat", "dog")
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    file = tmp_path / "table.jsonl"
+    rows: list[dict[str, Any]] = [
+        {"path": "a.jpg", "labels": ["cat", "dog"], "n": 1},
+        {"path": "2017-01-01", "labels": []},
+        {"path": "c.jpg", "labels": None},
+        {"path": "d.jpg", "labels": "dog", "extra": {"of": "nothing"}},
+    ]
+    file.write_text("\n\n".join(map(json.dumps, rows)))
+    table = read_csv(file, ".")
+    assert list(table.paths) == ["a.jpg", "2017-01-01", "c.jpg", "d.jpg"]
+    assert table.targets(range(4)).tolist() == [[1, 1], [0, 0], [0, 0], [0, 1]]
+    file.write_text('{"path": "a", "cat": true, "dog": 0.0}\n{"path": "b", "cat": false}\n')
+    assert read_csv(file, ".", labels_column=None).targets([0, 1]).tolist() == [[1, 0], [0, 0]]
+    file.write_text('{"path": "a", "labels": "cat"}\n{"path": "b", "labels": {"cat": 1}}\n')
+    with pytest.raises(DataError, match=r"table\.jsonl, line 2: 'labels' holds an object"):
+        read_csv(file, ".")
+    file.write_text('{"path": "a", "labels": "cat"}\n\n{"path": "b"\n')
+    with pytest.raises(DataError, match=r"table\.jsonl, line 3 is not a JSON object"):
+        read_csv(file, ".")
+    file.write_text('{"path": "a", "labels": "cat"}\n{"path": "a", "labels": "cat"}\n')
+    with pytest.raises(DataError, match=r"'a' in .*line 1; .*line 2"):
+        read_csv(file, ".")
+
+
+def test_parquet(tmp_path: Path) -> None:
+    file = tmp_path / "table.parquet"
+    columns = {
+        "path": ["a.jpg", "b.jpg", "c.jpg"],
+        "labels": [["cat", "dog"], None, [" dog", "dog", None]],
+        "cat": [True, None, False],
+        "dog": [1.0, float("nan"), 0.0],
+        "place": [{"x": 1}] * 3,
+    }
+    parquet.write_table(pa.table(columns), file)
+    assert read_csv(file, ".").targets(range(3)).tolist() == [[1, 1], [0, 0], [0, 1]]
+    form: dict[str, Any] = {"labels_column": None, "class_names": ["cat", "dog"]}
+    table = read_csv(file, ".", blank="unknown", **form)
+    assert table.targets(range(3)).tolist() == [[1, 1], [0, 0], [0, 0]]
+    assert table.known_mask(range(3)).tolist() == [[True, True], [False, False], [True, True]]
+    with pytest.raises(DataError, match=r"column 'place' holds struct<x: int64>"):
+        read_csv(file, ".", labels_column="place")
+    with pytest.raises(DataError, match=r"column 'labels' holds lists; .* labels_column: labels"):
+        read_csv(file, ".", labels_column=None, class_names=["labels"])
+    file.write_text("path,labels")
+    with pytest.raises(DataError, match="is not a Parquet file"):
+        read_csv(file, ".")
+    with pytest.raises(MissingFileError, match="no Parquet file"):
+        read_csv(tmp_path / "absent.parquet", ".")
+
+
+def test_several_tables_as_one(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("path,labels\na.jpg,cat\nb.jpg,dog\n")
+    (tmp_path / "b.tsv").write_text("labels\tpath\nox|cat\tc.jpg\n")
+    files = [tmp_path / "a.csv", tmp_path / "b.tsv"]
+    table = read_csv(files, ".")
+    assert list(table.paths) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert table.targets(range(3)).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
+    (tmp_path / "b.tsv").write_text("labels\tpath\nox|cat\ta.jpg\n")
+    with pytest.raises(DataError, match=r"'a.jpg' in .*a\.csv, line 2; .*b\.tsv, line 2"):
+        read_csv(files, ".")
+    (tmp_path / "b.tsv").write_text("tags\tpath\nox|cat\ta.jpg\n")
+    with pytest.raises(DataError, match=r"b\.tsv has no column 'labels'"):
+        read_csv(files, ".")
