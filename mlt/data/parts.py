@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn
+from mlt.data.digests import source_digest
 from mlt.data.labels import LabelTable
-from mlt.data.partition import Partition, saved_parts
+from mlt.data.partition import FOLD, Partition, saved_parts
 from mlt.data.sparse import column_counts
 from mlt.data.stratification import stratify
 from mlt.errors import ConfigError
 
-__all__ = ["cut_rows", "group_codes", "part_notes", "part_rows", "tables_of_parts"]
+__all__ = [
+    "cut_partition",
+    "cut_rows",
+    "fold_fractions",
+    "group_codes",
+    "part_notes",
+    "part_rows",
+    "tables_of_parts",
+]
 
 _SHOWN = 10
 
@@ -117,6 +128,46 @@ def cut_rows(
                 f"data.{name}: {share:g} of {len(table)} {what} leaves the part without an image"
             )
     return cut
+
+
+def fold_fractions(count: int) -> dict[str, float]:
+    """The share of each of some folds, by the names that a partition has for them.
+
+    Example:
+        >>> fold_fractions(2)
+        {'fold_0': 0.5, 'fold_1': 0.5}
+    """
+    return {f"{FOLD}{fold}": 1 / count for fold in range(count)}
+
+
+def cut_partition(
+    name: str,
+    table: LabelTable,
+    fractions: Mapping[str, float],
+    *,
+    order: int = 1,
+    seed: int = 0,
+    files: Iterable[Path] = (),
+    **recipe: Any,
+) -> Partition:
+    """Cut all images of a table into parts or folds, to be saved.
+
+    Args:
+        name: What to call the partition.
+        table: The images.
+        fractions: Part to its share; they add up to 1.
+        order: See :func:`cut_rows`.
+        seed: See :func:`cut_rows`.
+        files: Annotations that the table was read from, noted with their SHA-256.
+        **recipe: What else to note.
+    """
+    rest, *others = fractions
+    cut = {part: fractions[part] for part in others}
+    rows = cut_rows(table, cut, rest=rest, order=order, seed=seed)
+    how = {"name": "iterative stratification", "fractions": dict(fractions)}
+    sources = tuple({"file": file.name, "sha256": source_digest(file)} for file in files)
+    recipe = {**how, "order": order, "seed": seed, **recipe}
+    return Partition.of_rows(name, table, rows, recipe, sources)
 
 
 def group_codes(groups: StringColumn) -> np.ndarray:
