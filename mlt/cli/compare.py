@@ -66,9 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _compare_predictions(arguments)
     refuse_table_arguments(arguments, "CONFIG says where the labels are")
     if arguments.folds is not None and arguments.seeds is not None:
-        raise ConfigError(
-            "--folds trains once for each fold, with the seed of CONFIG: no --seeds"
-        )
+        raise ConfigError("--folds trains once for each fold, with the seed of CONFIG: no --seeds")
     seeds = 3 if arguments.seeds is None else arguments.seeds
     if seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {seeds}")

@@ -76,7 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from mlt.cli.part_tables import class_counts_of_parts, parts_table
-    from mlt.data.part_balance import largest_deviation
     from mlt.data.parts import cut_partition, part_notes
     from mlt.errors import OutputExistsError
 
@@ -103,15 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(note)
     print(parts_table(table, rows))
     print(class_counts_of_parts(table, rows))
-    for note in part_notes(table, rows)[1:]:
+    for note in part_notes(table, rows, fractions)[1:]:
         print(note)
-    if table.groups is not None:
-        worst = largest_deviation(table, rows, fractions)
-        what = "images" if worst.name is None else f"images of {worst.name!r}"
-        print(
-            f"largest deviation: {worst.images} {what} in {worst.part}, where its share would be "
-            f"{worst.wanted:.1f}"
-        )
     use = f"mlt compare CONFIG --folds {arguments.output}" if arguments.folds else "data.split"
     print(f"written to {arguments.output}, for {use}")
     return 0
