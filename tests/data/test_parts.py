@@ -116,7 +116,7 @@ def test_the_cut_does_not_depend_on_the_order_of_the_rows(images: Path, tmp_path
 
 
 def test_a_run_on_fractions_is_evaluated_on_the_images_it_was_not_trained_on(
-    images: Path, tiny_values: dict[str, Any]
+    images: Path, tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     config = parse_config({**tiny_values, "data": {**sources(images)["csv"], **CUT}})
     train(config)
@@ -127,6 +127,11 @@ def test_a_run_on_fractions_is_evaluated_on_the_images_it_was_not_trained_on(
     again = evaluate_checkpoint(config, folder / "last.safetensors", "validation")
     assert data.validation is not None
     assert again.image_ids.tolist() == list(data.validation.image_ids)
+    assert "were trained on" not in caplog.text
+    other = {"validation": {"fraction": 0.1, "seed": 1}, "test": {"fraction": 0.2, "seed": 1}}
+    changed = parse_config({**tiny_values, "data": {**sources(images)["csv"], **other}})
+    evaluate_checkpoint(changed, folder / "last.safetensors")
+    assert "of 8 test images were trained on" in caplog.text
 
 
 def test_fractions_are_cut_before_the_long_tail(images: Path) -> None:
