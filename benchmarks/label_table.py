@@ -138,7 +138,7 @@ def read_csv_table(path: Path) -> None:
     table = read_csv(path, path.parent)
     print(f"| read_csv, {table} | {passed(start)}, peak {peak_mb() - idle:,.0f} MB more |")
     # Nine million files would take longer to make than to check; their names are in the table.
-    image_files._names_in = lambda folder: (path.rpartition("/")[2] for path in table.paths)
+    image_files.file_names = lambda folder: (path.rpartition("/")[2] for path in table.paths)
     start = time.process_time()
     image_files.check_images(table, "training")
     print(f"| check of the image files | {passed(start)}, peak {peak_mb() - idle:,.0f} MB more |")
