@@ -22,7 +22,7 @@ class _Csv:
         self.source, self.header = str(file), self._table.header
 
     def columns(self, names: Sequence[str]) -> list[pa.Array]:
-        return self._table.columns([self._table.position(name) for name in names])
+        return self._table.columns(names)
 
     def line(self, row: int) -> str:
         return self._table.line(row)
