@@ -210,7 +210,7 @@ class CsvTable(Table):
         if self.has_header:
             next(rows)
         for line, row in rows:
-            if self.last_has_rest:
+            if self.last_has_rest and (len(row) > self.width or self.width == 2):  # none listed
                 row[self.width - 1 :] = [" ".join(row[self.width - 1 :])]
             if len(row) != self.width:
                 expected = "the header has" if self.has_header else "there should be"
