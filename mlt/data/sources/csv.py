@@ -50,7 +50,7 @@ class SplitValues(Settings):
     """Values of the test images."""
 
 
-class CsvData(OwnDataSettings, TableFormat):
+class CsvData(TableFormat, OwnDataSettings):
     """Your own data in tables (.csv, .csv.gz, .tsv, .jsonl, .parquet): `path,labels`, a path and
     one column per class, or a line per image and class.
     """
