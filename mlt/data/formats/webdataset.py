@@ -16,9 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from mlt.data.columns import StringColumn
+from mlt.data.formats.label_values import labels_of_lists
+from mlt.data.formats.table_format import LabelValue
 from mlt.data.formats.tar_shards import Member, ShardImages, list_members
 from mlt.data.images import IMAGE_SUFFIXES
-from mlt.data.label_values import LabelValue, labels_of_lists
 from mlt.data.labels import LabelTable
 from mlt.errors import DataError
 

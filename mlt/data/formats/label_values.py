@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array, vstack
 
+from mlt.data.formats.table_format import LabelValue
 from mlt.data.sparse import csr_from_pairs
 from mlt.errors import DataError
 
-__all__ = ["LabelValue", "Labels", "labels_of_columns", "labels_of_lists"]
-
-LabelValue: TypeAlias = Literal["unknown", "negative", "positive"]
+__all__ = ["Labels", "labels_of_columns", "labels_of_lists"]
 
 _ROWS_AT_ONCE = 1 << 16
 
