@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 
 from mlt.data.columns import Column, StringColumn, integer_column
 from mlt.data.formats.label_values import labels_of_columns, labels_of_lists
-from mlt.data.formats.table_format import LabelValue
 from mlt.data.labels import LabelTable
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from mlt.data.formats.table_format import LabelValue
 
 __all__ = ["RowImages", "load_splits", "read_hf"]
 

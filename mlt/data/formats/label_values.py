@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array, vstack
 
-from mlt.data.formats.table_format import LabelValue
 from mlt.data.sparse import csr_from_pairs
 from mlt.errors import DataError
+
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import LabelValue
 
 __all__ = ["Labels", "labels_of_columns", "labels_of_lists"]
 
