@@ -26,15 +26,19 @@ _TRIED = 100
 
 
 def count_shared(a: LabelTable, b: LabelTable) -> int:
-    """How many files of ``b`` are files of ``a`` too; 0 if one of them has no files.
+    """How many images of ``b`` are images of ``a`` too, by their files.
+
+    Images that are not files are the same where a data set has them in the same place.
 
     Example:
         >>> tables = [LabelTable.from_lists([1], [p], ["x"], [[]]) for p in ("a.jpg", "./a.jpg")]
         >>> count_shared(*tables)
         1
     """
-    if a.paths is None or b.paths is None:
+    if a.paths is None or b.paths is None or (a.images is None) != (b.images is None):
         return 0
+    if a.images is not None:
+        return int((positions(a.paths, b.paths) >= 0).sum()) if a.root == b.root else 0
     first, second = _real_files(a), _real_files(b)
     shared = positions(first.paths, second.paths) >= 0
     rows = positions(first.inodes, second.inodes)

@@ -10,6 +10,8 @@ from itertools import combinations
 from pathlib import Path
 
 from mlt.data.labels import LabelTable
+from mlt.data.row_images import row_bytes
+from mlt.errors import UserError
 
 __all__ = ["Place", "SharedGroups", "same_pictures", "shared_groups"]
 
@@ -49,8 +51,8 @@ class SharedGroups:
 def same_pictures(tables: Mapping[str, LabelTable]) -> tuple[tuple[Place, ...], ...]:
     """Find the images whose files have the same content, byte by byte, in whatever part they are.
 
-    Files are read only where another has the same size. A file that is not there is compared by its
-    path.
+    Files are read only where another has the same size; images that are not files, all of them.
+    What is not there is compared by its path.
 
     Args:
         tables: The parts.
@@ -58,19 +60,18 @@ def same_pictures(tables: Mapping[str, LabelTable]) -> tuple[tuple[Place, ...], 
     Returns:
         Groups of two images or more.
     """
-    of_size: dict[int | Path, list[tuple[Place, Path]]] = defaultdict(list)
+    of_size: dict[int | Path, list[tuple[Place, Path | str]]] = defaultdict(list)
     for part, table in tables.items():
         for row, file in enumerate(table.paths or ()):
-            path = table.root / file
-            size = path.stat().st_size if path.is_file() else path
-            of_size[size].append((Place(part, row, file), path))
+            size, content = _size_and_content(table, row)
+            of_size[size].append((Place(part, row, file), content))
     groups: list[tuple[Place, ...]] = []
     for size, members in of_size.items():
         if len(members) == 1 or size == 0:
             continue
         of_content: dict[str, list[Place]] = defaultdict(list)
-        for place, path in members:
-            of_content[_digest(path) if isinstance(size, int) else ""].append(place)
+        for place, content in members:
+            of_content[_digest(content) if isinstance(size, int) else ""].append(place)
         groups += [tuple(places) for places in of_content.values() if len(places) > 1]
     return tuple(groups)
 
@@ -93,9 +94,24 @@ def shared_groups(tables: Mapping[str, LabelTable]) -> tuple[SharedGroups, ...]:
     return tuple(found)
 
 
-def _digest(path: Path) -> str:
+def _size_and_content(table: LabelTable, row: int) -> tuple[int | Path, Path | str]:
+    """The size in bytes, and the file or the digest; the path twice where there is nothing."""
+    path = table.image_path(row)
+    if table.images is None:
+        return path.stat().st_size if path.is_file() else path, path
+    try:
+        content = row_bytes(table, row)
+    except UserError:
+        return path, path
+    return len(content), hashlib.blake2b(content).hexdigest()
+
+
+def _digest(content: Path | str) -> str:
+    """The digest of a file; one that is known already as it is."""
+    if isinstance(content, str):
+        return content
     digest = hashlib.blake2b()
-    with path.open("rb") as file:
+    with content.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

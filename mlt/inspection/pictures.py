@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
-from mlt.data.images import load_image
 from mlt.data.labels import LabelTable
+from mlt.data.row_images import row_file, row_image
 from mlt.errors import UserError
 
 __all__ = ["Pictures", "look_at_pictures", "sampled_rows"]
@@ -81,11 +81,12 @@ def look_at_pictures(table: LabelTable, limit: int | None) -> Pictures | None:
     if table.paths is None:
         return None
     paths = table.paths.tolist()
-    there = [row for row, path in enumerate(paths) if (table.root / path).is_file()]
+    inside = table.images is not None  # of a data set or an archive: none is missing
+    there = [row for row, path in enumerate(paths) if inside or (table.root / path).is_file()]
     absent = sorted(set(range(len(paths))) - set(there))
     rows = [there[i] for i in sampled_rows(len(there), limit)]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        looks = dict(zip(rows, pool.map(_look_at, (table.root / paths[row] for row in rows))))
+        looks = dict(zip(rows, pool.map(partial(_look_at, table), rows)))
     good = {row: look for row, look in looks.items() if not look.reason}
     sides = sorted(min(look.width, look.height) for look in good.values())
     modes = [look.mode for look in good.values()]
@@ -127,9 +128,9 @@ def sampled_rows(count: int, limit: int | None) -> list[int]:
     return np.linspace(0, count - 1, limit).round().astype(int).tolist()
 
 
-def _look_at(path: Path) -> _Look:
+def _look_at(table: LabelTable, row: int) -> _Look:
     try:
-        with Image.open(path) as image:
+        with Image.open(row_file(table, row)) as image:
             look = _Look(image.width, image.height, image.mode)
             image.draft("RGB", (64, 64))  # a JPEG is read whole, but scaled down while it is
             image.load()
@@ -137,12 +138,13 @@ def _look_at(path: Path) -> _Look:
     except MemoryError:
         raise
     except Exception:  # damaged files raise nearly everything; whether training can read it decides
-        return _look_again(path)
+        return _look_again(table, row)
 
 
-def _look_again(path: Path) -> _Look:
+def _look_again(table: LabelTable, row: int) -> _Look:
     try:
-        image = load_image(path)
+        image = row_image(table, row)
     except UserError as error:
-        return _Look(reason=str(error).removeprefix(f"The image {path} ").split(". ")[0])
+        name = f"The image {table.image_path(row)} "
+        return _Look(reason=str(error).removeprefix(name).split(". ")[0])
     return _Look(image.width, image.height, image.mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from mlt.data.images import load_image
 from mlt.data.labels import LabelTable
-from mlt.errors import UserError
+from mlt.errors import DataError, UserError
 from mlt.inspection import inspect_data
 from mlt.inspection.duplicates import same_pictures
 from mlt.inspection.pictures import look_at_pictures
@@ -144,3 +145,35 @@ def test_what_nobody_said_contradicts_nothing(folder: Path) -> None:
         range(2), ["good.jpg", "copy.jpg"], ["cat", "dog"], [[0], [0, 1]], folder, [[0], [0, 1]]
     )
     assert inspect_data({"train": table}).suspects == ()
+
+
+class Stored:
+    """Pictures that are not files, by their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.content = {path.name: path.read_bytes() for path in folder.glob("*.*g")}
+
+    def read(self, path: str) -> bytes:
+        if path == "lost.png":
+            raise DataError("The image lost.png cannot be read: gone.")
+        return self.content[path]
+
+
+def test_pictures_that_are_not_files(folder: Path) -> None:
+    (folder / "folder.jpg").rmdir()
+    reader = Stored(folder)
+    files = [*sorted(reader.content), "lost.png"]
+    of_files = look_at_pictures(table_of(folder, files[:-1]), None)
+    table = replace(table_of(Path("away"), files), images=reader)
+    found = look_at_pictures(table, None)
+    assert found is not None and of_files is not None
+    assert (found.missing, found.decoded) == (0, len(files))
+    assert set(found.broken) == {*of_files.broken, "lost.png"}
+    assert (found.tiny, found.extreme) == (of_files.tiny, of_files.extreme)
+    assert (found.odd_modes, found.modes) == (of_files.odd_modes, of_files.modes)
+    twice = {"train": table, "test": replace(table.take([0]), root=Path("elsewhere"))}
+    (group,) = same_pictures(twice)
+    assert [(place.part, place.file) for place in group] == [
+        ("train", files[0]),
+        ("test", files[0]),
+    ]
