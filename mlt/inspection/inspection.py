@@ -148,7 +148,7 @@ def _about_files(
         if (found := look_at_pictures(table, limit)) is not None:
             logger.info("%s: looked at %d of %d pictures", name, found.decoded, found.images)
             looked[name] = found
-    same = same_pictures(tables)
+    same = same_pictures(tables, limit)
     return looked, same, contradictions(tables, same)
 
 

@@ -109,6 +109,36 @@ def test_data_that_loads_its_own_images_has_no_files() -> None:
     assert (found.pictures, found.same_pictures) == ({}, ())
 
 
+class Archive:
+    """Pictures that are not files: a row is read by its name."""
+
+    def __init__(self, content: dict[str, bytes]) -> None:
+        self.content = content
+
+    def read(self, path: str) -> bytes:
+        """The picture of a row."""
+        return self.content[path]
+
+
+def test_pictures_that_are_not_files(folder: Path) -> None:
+    names = ("good.jpg", "cut.jpg", "tiny.png")
+    archive = Archive({name: (folder / name).read_bytes() for name in names})
+    archive.content["again"] = archive.content["good.jpg"]
+    files = [*names, "again"]
+    table = LabelTable.from_lists(range(4), files, ["cat"], [[0], [0], [0], []], images=archive)
+    found = inspect_data({"train": table})
+    looked = found.pictures["train"]
+    assert (looked.missing, list(looked.broken), list(looked.tiny)) == (
+        0,
+        ["cut.jpg"],
+        ["tiny.png"],
+    )
+    assert [[place.file for place in places] for places in found.same_pictures or ()] == [
+        ["good.jpg", "again"]
+    ]
+    assert [suspect.disagreed for suspect in found.suspects] == [("cat",)]
+
+
 def test_the_same_content_within_and_between_parts(folder: Path) -> None:
     (folder / "copy.jpg").write_bytes((folder / "good.jpg").read_bytes())
     same_size = bytearray((folder / "good.jpg").read_bytes())
