@@ -50,6 +50,7 @@ def advise(
     suspects: Sequence[Suspect],
     hidden: Sequence[Hidden],
     evaluation: Evaluation | None,
+    takes_validation: bool,
 ) -> tuple[Advice, ...]:
     """Apply all rules, what must be fixed first.
 
@@ -62,6 +63,7 @@ def advise(
         suspects: Equal pictures with other labels.
         hidden: Rare classes behind frequent ones.
         evaluation: What the test images can say.
+        takes_validation: Whether the data may have a validation part.
     """
     found = [
         *(Advice("fix", f"The {PART_NAMES[part]} part cannot be read.") for part in errors),
@@ -70,6 +72,7 @@ def advise(
         *_about_leaks(same, groups, parts),
         *_about_labels(suspects, hidden, parts),
         *_about_classes(parts, evaluation),
+        *_about_the_run(parts, takes_validation),
     ]
     return tuple(sorted(found, key=lambda advice: ("fix", "check", "do").index(advice.kind)))
 
@@ -173,14 +176,13 @@ def _about_labels(
             "`mlt report` shows it.",
         )
     train = parts.get("train")
-    if train and train.images and train.without_label >= MANY_UNLABELLED * train.images:
+    unknown = sum(train.unknown.values()) if train else 0
+    if train and not unknown and 0 < MANY_UNLABELLED * train.images <= train.without_label:
         yield Advice(
             "check",
             f"{train.without_label} of {train.images} training images have no label. They are "
-            "learned as showing none of the classes, where labels are not marked as unknown: is "
-            "that what is meant?",
+            "learned as showing none of the classes: is that what is meant?",
         )
-    unknown = sum(train.unknown.values()) if train else 0
     if train and unknown:
         entries = train.images * len(train.class_counts)
         yield Advice(
@@ -202,12 +204,17 @@ def _about_classes(
         )
     if evaluation is not None:
         yield from _about_intervals(evaluation)
-    if "validation" not in parts and parts:
+
+
+def _about_the_run(parts: Mapping[str, PartLabels], takes_validation: bool) -> Iterator[Advice]:
+    if takes_validation and "train" in parts and "validation" not in parts:
         yield Advice(
             "do",
             "There is no validation part, so the best epoch and thresholds would be chosen on the "
-            "test images. Name one in data.validation.",
+            "test images. Name one in data.validation, or cut one out of the training images: "
+            "--set 'data.validation={fraction: 0.1}'",
         )
+    counts = parts["train"].class_counts if "train" in parts else {}
     trained = [n for n in counts.values() if n]
     if trained and max(trained) >= LONG_TAILED * min(trained):
         yield Advice(

@@ -75,13 +75,13 @@ def same_pictures(
             place = Place(part, row, table.paths[row])
             path = table.image_path(row)
             if table.images is not None:
-                if content := _read(table, row):
-                    digests[place] = _digest(content)
-                    alike[len(content)].append(place)
+                if stored := _read(table, row):
+                    digests[place] = _digest(stored)
+                    alike[len(stored)].append(place)
             elif not path.is_file():
                 alike[path].append(place)
-            elif size := path.stat().st_size:
-                alike[size].append(place)
+            elif path.stat().st_size:
+                alike[path.stat().st_size].append(place)
     groups: list[tuple[Place, ...]] = []
     for size, places in alike.items():
         if len(places) == 1:

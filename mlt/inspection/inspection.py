@@ -133,7 +133,17 @@ def inspect_data(
         same_pictures=same,
         shared_groups=shared,
         suspects=suspects,
-        advice=advise(parts, errors, looked, same or (), shared, suspects, hidden, evaluation),
+        advice=advise(
+            parts,
+            errors,
+            looked,
+            same or (),
+            shared,
+            suspects,
+            hidden,
+            evaluation,
+            takes_validation=isinstance(data, Mapping) or "validation" in type(data).model_fields,
+        ),
         tables=tables,
     )
 
