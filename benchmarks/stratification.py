@@ -76,7 +76,7 @@ def multilearn(order: int) -> Method:
             "order": order,
             "sample_distribution_per_fold": list(fractions),
         }
-        np.random.seed(seed)  # it draws from the global generator
+        np.random.seed(seed)  # noqa: NPY002 - it draws from the global generator
         splitter = IterativeStratification(**options)
         parts = np.empty(len(labels), np.int64)
         for number, (_, rows) in enumerate(splitter.split(np.zeros(len(labels)), labels)):

@@ -234,3 +234,15 @@ def test_a_long_tail_is_cut_out_of_the_training_part_of_a_saved_split(
     loaded = load_data(parse_config({**tiny_values, "data": data}).data)
     assert loaded.split.recipe["name"] == "pareto"
     assert set(loaded.train.image_ids) < {f"{n:02}.png" for n in range(30)}
+
+
+def test_fractions_of_a_folder_per_class(images: Path, tmp_path: Path) -> None:
+    for n in range(40):
+        folder = tmp_path / "all" / ("dog" if n % 2 else "cat")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}.png").write_bytes((images / f"{n:02}.png").read_bytes())
+    config = data_config(name="image_folder", root=str(tmp_path), train="all", **CUT)
+    data = load_data(config)
+    assert data.validation is not None
+    assert [len(t) for t in (data.train, data.validation, data.test)] == [28, 4, 8]
+    assert data.test.class_counts().counts.tolist() == [4, 4]
