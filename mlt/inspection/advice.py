@@ -46,6 +46,7 @@ def advise(
     errors: Mapping[str, str],
     pictures: Mapping[str, Pictures],
     same: Sequence[Sequence[Place]],
+    similar: Sequence[Sequence[Place]],
     groups: Sequence[SharedGroups],
     suspects: Sequence[Suspect],
     hidden: Sequence[Hidden],
@@ -59,6 +60,7 @@ def advise(
         errors: Parts that could not be read.
         pictures: What the image files are like.
         same: Groups of equal pictures.
+        similar: Groups of pictures that look the same.
         groups: Patients and the like in two parts.
         suspects: Equal pictures with other labels.
         hidden: Rare classes behind frequent ones.
@@ -70,6 +72,7 @@ def advise(
         *(Advice("fix", f"There is no {PART_NAMES[part]} image.") for part in _empty(parts)),
         *_about_files(pictures),
         *_about_leaks(same, groups, parts),
+        *_about_looks(similar),
         *_about_labels(suspects, hidden, parts),
         *_about_classes(parts, evaluation),
         *_about_the_run(parts, takes_validation),
@@ -150,6 +153,18 @@ def _about_leaks(
             f"{shared.groups} groups (patients, videos), first {shared.first}, have images in "
             f"{earlier} and {later}; {shared.images} {later} images are concerned. Results on them "
             "look better than they are: split by group.",
+        )
+
+
+def _about_looks(similar: Sequence[Sequence[Place]]) -> Iterator[Advice]:
+    across = [places for places in similar if len({place.part for place in places}) > 1]
+    if similar:
+        yield Advice(
+            "check",
+            f"{len(similar)} groups of pictures look the same though their files differ, "
+            f"{len(across)} of them across parts; first "
+            f"{some([place.file for place in (across or similar)[0]])}. Where they are copies, "
+            "keep them in one part: mlt split --check-duplicates near",
         )
 
 

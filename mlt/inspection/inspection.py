@@ -15,7 +15,13 @@ from mlt.data.samplers.settings import SamplerConfig
 from mlt.data.settings import DataConfig
 from mlt.inspection.advice import Advice, advise
 from mlt.inspection.cooccurrence import Hidden, hidden_classes
-from mlt.inspection.duplicates import Place, SharedGroups, same_pictures, shared_groups
+from mlt.inspection.duplicates import (
+    Place,
+    SharedGroups,
+    same_pictures,
+    shared_groups,
+    similar_pictures,
+)
 from mlt.inspection.evaluation import Evaluation, expected_intervals
 from mlt.inspection.labels import PartLabels, count_labels
 from mlt.inspection.noise import Suspect, contradictions
@@ -48,6 +54,8 @@ class Inspection:
         pictures: What the image files are like; empty if they were not looked at.
         same_pictures: Images of the same content, within a part and between parts; None if the
             files were not looked at.
+        similar_pictures: Images that look the same though their files differ; None if that was not
+            asked for.
         shared_groups: Patients, videos and the like with images in two parts.
         suspects: Images of the same content with labels that contradict each other.
         advice: What to do next.
@@ -64,6 +72,7 @@ class Inspection:
     rebalancing: Rebalancing | None
     pictures: Mapping[str, Pictures]
     same_pictures: tuple[tuple[Place, ...], ...] | None
+    similar_pictures: tuple[tuple[Place, ...], ...] | None
     shared_groups: tuple[SharedGroups, ...]
     suspects: tuple[Suspect, ...]
     advice: tuple[Advice, ...]
@@ -81,6 +90,7 @@ def inspect_data(
     sampler: SamplerConfig | None = None,
     limits: GroupLimits | None = None,
     pictures: int | None = PICTURES,
+    near: bool = False,
     cache: Path | None = None,
 ) -> Inspection:
     """Look at the data of a run, and report all that is wrong with it rather than the first.
@@ -92,6 +102,8 @@ def inspect_data(
         limits: Where head, medium and tail begin; the published 100 and 20 if None.
         pictures: Decode at most so many pictures of a part, evenly spaced; None decodes all, 0
             looks at no file at all.
+        near: Also look for pictures that look the same though their files differ, for which all
+            are decoded.
         cache: Folder for label tables; None: no cache.
 
     Example:
@@ -111,6 +123,7 @@ def inspect_data(
     parts = {name: count_labels(table) for name, table in tables.items()}
     filled = {name: table for name, table in tables.items() if len(table) and table.num_classes}
     looked, same, suspects = _about_files(filled, pictures)
+    similar = similar_pictures(filled, same or ()) if near else None
     train, test = filled.get("train"), filled.get("test")
     counts = None if train is None else train.class_counts(limits)
     evaluation = None if test is None else expected_intervals(test.class_counts(limits), counts)
@@ -131,6 +144,7 @@ def inspect_data(
         else rebalancing(train, counts, loss, sampler),
         pictures=looked,
         same_pictures=same,
+        similar_pictures=similar,
         shared_groups=shared,
         suspects=suspects,
         advice=advise(
@@ -138,6 +152,7 @@ def inspect_data(
             errors,
             looked,
             same or (),
+            similar or (),
             shared,
             suspects,
             hidden,

@@ -42,6 +42,7 @@ def inspection_text(inspection: Inspection) -> str:
         ("Behind a more frequent class", _hidden(inspection)),
         ("Pictures", _pictures(inspection)),
         ("The same picture more than once", _places(inspection.same_pictures or ())),
+        ("Pictures that look the same", _places(inspection.similar_pictures or ())),
         ("The same group in two parts", _groups(inspection)),
         (
             "The same picture with other labels",

@@ -153,6 +153,23 @@ def test_the_same_content_within_and_between_parts(folder: Path) -> None:
     ]
 
 
+def test_pictures_that_look_the_same(folder: Path) -> None:
+    smooth = Image.fromarray(NOISE[:6, :6]).resize((200, 200), Image.Resampling.BICUBIC)
+    smooth.save(folder / "large.png")
+    smooth.resize((90, 90)).save(folder / "small.jpg")
+    (folder / "copy.png").write_bytes((folder / "large.png").read_bytes())
+    train = table_of(folder, ["large.png", "copy.png", "good.jpg", "empty.jpg"])
+    test = table_of(folder, ["small.jpg", "absent.jpg"])
+    found = inspect_data({"train": train, "test": test}, near=True)
+    assert [[place.file for place in places] for places in found.similar_pictures or ()] == [
+        ["large.png", "copy.png", "small.jpg"]
+    ]
+    assert any("1 groups of pictures look the same" in advice.text for advice in found.advice)
+    # The two that are equal are said to be so, and not again.
+    assert inspect_data({"train": train}, near=True).similar_pictures == ()
+    assert inspect_data({"train": train}).similar_pictures is None
+
+
 def test_empty_files_are_broken_and_not_equal(folder: Path) -> None:
     (folder / "empty2.jpg").write_bytes(b"")
     assert same_pictures({"train": table_of(folder, ["empty.jpg", "empty2.jpg"])}) == ()
