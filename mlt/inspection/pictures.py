@@ -156,6 +156,6 @@ def _look_again(table: LabelTable, row: int) -> _Look:
     try:
         image = row_image(table, row)
     except UserError as error:
-        name = f"The image {table.image_path(row)} "
+        name = f"The image {table.image_path(row)} cannot be read: "
         return _Look(reason=str(error).removeprefix(name).split(". ")[0])
     return _Look(image.width, image.height, image.mode)

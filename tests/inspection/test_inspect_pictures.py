@@ -97,7 +97,7 @@ def test_missing_pictures_do_not_stop_the_counting(folder: Path) -> None:
     assert found.parts["train"].class_counts == {"cat": 2, "dog": 0}
     assert found.pictures["train"].missing == 2
     texts = [advice.text for advice in found.advice if advice.kind == "fix"]
-    assert any(text.startswith("2 of 2 training pictures are not there") for text in texts)
+    assert any(text.startswith("Of 2 training pictures, 2 are not there") for text in texts)
     # They are the same files, which can be known without them.
     assert any(text.startswith("2 pictures are in more than one of the parts") for text in texts)
 
@@ -164,7 +164,8 @@ def test_pictures_that_look_the_same(folder: Path) -> None:
     assert [[place.file for place in places] for places in found.similar_pictures or ()] == [
         ["large.png", "copy.png", "small.jpg"]
     ]
-    assert any("1 groups of pictures look the same" in advice.text for advice in found.advice)
+    said = "look the same though their files differ: 1 times, 1 of them across parts"
+    assert any(said in advice.text for advice in found.advice)
     # The two that are equal are said to be so, and not again.
     assert inspect_data({"train": train}, near=True).similar_pictures == ()
     assert inspect_data({"train": train}).similar_pictures is None
