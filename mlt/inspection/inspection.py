@@ -15,13 +15,7 @@ from mlt.data.samplers.settings import SamplerConfig
 from mlt.data.settings import DataConfig
 from mlt.inspection.advice import Advice, advise
 from mlt.inspection.cooccurrence import Hidden, hidden_classes
-from mlt.inspection.duplicates import (
-    Place,
-    SharedGroups,
-    same_pictures,
-    shared_groups,
-    similar_pictures,
-)
+from mlt.inspection.duplicates import Place, SharedGroups, same_pictures, shared_groups
 from mlt.inspection.evaluation import Evaluation, expected_intervals
 from mlt.inspection.labels import PartLabels, count_labels
 from mlt.inspection.noise import Suspect, contradictions
@@ -123,7 +117,7 @@ def inspect_data(
     parts = {name: count_labels(table) for name, table in tables.items()}
     filled = {name: table for name, table in tables.items() if len(table) and table.num_classes}
     looked, same, suspects = _about_files(filled, pictures)
-    similar = similar_pictures(filled, same or ()) if near else None
+    similar = _similar(filled, same or ()) if near else None
     train, test = filled.get("train"), filled.get("test")
     counts = None if train is None else train.class_counts(limits)
     evaluation = None if test is None else expected_intervals(test.class_counts(limits), counts)
@@ -175,6 +169,14 @@ def _about_files(
             looked[name] = found
     same = same_pictures(tables, limit)
     return looked, same, contradictions(tables, same)
+
+
+def _similar(
+    tables: Mapping[str, LabelTable], same: Sequence[Sequence[Place]]
+) -> tuple[tuple[Place, ...], ...]:
+    from mlt.inspection.similar import similar_pictures  # its libraries take a second to load
+
+    return similar_pictures(tables, same)
 
 
 def _plain(value: Any) -> Any:

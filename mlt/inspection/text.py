@@ -37,7 +37,7 @@ def inspection_text(inspection: Inspection) -> str:
     sections = [
         ("", _parts(inspection)),
         ("Cannot be read", _indented(f"{k}: {e}" for k, e in inspection.errors.items())),
-        ("Notes", _indented(inspection.notes)),
+        ("Notes", _indented(line for note in inspection.notes for line in _wrapped(note))),
         ("Classes, the rarest first", _classes(inspection)),
         ("Behind a more frequent class", _hidden(inspection)),
         ("Pictures", _pictures(inspection)),
