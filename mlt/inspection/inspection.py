@@ -13,7 +13,8 @@ from mlt.class_groups import GroupLimits
 from mlt.data.labels import LabelTable
 from mlt.data.samplers.settings import SamplerConfig
 from mlt.data.settings import DataConfig
-from mlt.inspection.advice import Advice, advise
+from mlt.errors import ConfigError
+from mlt.inspection.advice import PART_NAMES, Advice, advise
 from mlt.inspection.cooccurrence import Hidden, hidden_classes
 from mlt.inspection.duplicates import Place, SharedGroups, same_pictures, shared_groups
 from mlt.inspection.evaluation import Evaluation, expected_intervals
@@ -32,7 +33,7 @@ PICTURES = 2000
 """Pictures of a part that are decoded, if not said otherwise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inspection:
     """What was found. ``"train"``, ``"validation"`` and ``"test"`` are the names of parts.
 
@@ -100,6 +101,9 @@ def inspect_data(
             are decoded.
         cache: Folder for label tables; None: no cache.
 
+    Raises:
+        ConfigError: If a part has another name than train, validation or test.
+
     Example:
         >>> table = LabelTable.from_lists([1, 2], ["a", "b"], ["cat", "dog"], [[0], [0, 1]])
         >>> found = inspect_data({"train": table}, pictures=0)
@@ -109,6 +113,10 @@ def inspect_data(
     errors: Mapping[str, str] = {}
     notes: Sequence[str] = ()
     if isinstance(data, Mapping):
+        if wrong := [name for name in data if name not in PART_NAMES]:
+            raise ConfigError(
+                f"data: there is no part {wrong[0]!r}; the parts are {', '.join(PART_NAMES)}"
+            )
         tables = dict(data)
         notes = [f"{name}: {note}" for name, table in tables.items() for note in table.notes]
     else:
@@ -119,23 +127,24 @@ def inspect_data(
     looked, same, suspects = _about_files(filled, pictures)
     similar = _similar(filled, same or ()) if near else None
     train, test = filled.get("train"), filled.get("test")
-    counts = None if train is None else train.class_counts(limits)
+    counts, groups, weights = None, {}, None
+    hidden: tuple[Hidden, ...] = ()
+    if train is not None:
+        counts = train.class_counts(limits)
+        groups = {name: counts.group_of(c) for c, name in enumerate(counts.names)}
+        hidden = hidden_classes(train)
+        weights = rebalancing(train, counts, loss, sampler)
     evaluation = None if test is None else expected_intervals(test.class_counts(limits), counts)
-    hidden = () if train is None else hidden_classes(train)
     shared = shared_groups(filled)
     return Inspection(
         parts=parts,
         errors=errors,
         notes=tuple(notes),
-        groups={}
-        if counts is None
-        else {n: counts.group_of(c) for c, n in enumerate(counts.names)},
+        groups=groups,
         group_rules=(limits or GroupLimits()).describe(),
         hidden=hidden,
         evaluation=evaluation,
-        rebalancing=None
-        if train is None or counts is None
-        else rebalancing(train, counts, loss, sampler),
+        rebalancing=weights,
         pictures=looked,
         same_pictures=same,
         similar_pictures=similar,
