@@ -76,10 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from mlt.cli.part_tables import class_counts_of_parts, parts_table
-    from mlt.data.digests import source_digest
-    from mlt.data.part_balance import largest_deviation
-    from mlt.data.partition import FOLD, Partition
-    from mlt.data.parts import cut_rows, part_notes
+    from mlt.data.parts import cut_partition, part_notes
     from mlt.errors import OutputExistsError
 
     fractions = _fractions(arguments)
@@ -89,45 +86,32 @@ def run(arguments: argparse.Namespace) -> int:
     table = _grouped(source.read_all(), arguments)
     if arguments.check_duplicates:
         table = _without_torn_duplicates(table, arguments.check_duplicates)
-    rest, cut = next(iter(fractions)), dict(list(fractions.items())[1:])
-    rows = cut_rows(table, cut, rest=rest, order=arguments.order, seed=arguments.seed)
-    partition = Partition.of_rows(
+    partition = cut_partition(
         Path(arguments.output).stem,
         table,
-        rows,
-        {
-            "name": "iterative stratification",
-            "fractions": fractions,
-            "order": arguments.order,
-            "seed": arguments.seed,
-            "group": arguments.group,
-            "duplicates": arguments.check_duplicates,
-        },
-        tuple({"file": f.name, "sha256": source_digest(f)} for f in source.files()),
+        fractions,
+        order=arguments.order,
+        seed=arguments.seed,
+        files=source.files(),
+        group=arguments.group,
+        duplicates=arguments.check_duplicates,
     )
+    rows = {part: table.find(images.image_ids) for part, images in partition.parts.items()}
     partition.save(arguments.output)
     for note in table.notes:
         print(note)
     print(parts_table(table, rows))
     print(class_counts_of_parts(table, rows))
-    for note in part_notes(table, rows)[1:]:
+    for note in part_notes(table, rows, fractions)[1:]:
         print(note)
-    if table.groups is not None:
-        worst = largest_deviation(table, rows, fractions)
-        what = "images" if worst.name is None else f"images of {worst.name!r}"
-        print(
-            f"largest deviation: {worst.images} {what} in {worst.part}, where its share would be "
-            f"{worst.wanted:.1f}"
-        )
-    folds = any(name.startswith(FOLD) for name in rows)
-    use = f"mlt compare CONFIG --folds {arguments.output}" if folds else "data.split"
+    use = f"mlt compare CONFIG --folds {arguments.output}" if arguments.folds else "data.split"
     print(f"written to {arguments.output}, for {use}")
     return 0
 
 
 def _fractions(arguments: argparse.Namespace) -> dict[str, float]:
     """Part to its share; the first is what the others leave."""
-    from mlt.data.partition import FOLD
+    from mlt.data.parts import fold_fractions
     from mlt.errors import ConfigError
 
     given = {
@@ -140,7 +124,7 @@ def _fractions(arguments: argparse.Namespace) -> dict[str, float]:
             raise ConfigError("--folds cuts all images: give it without --test/--validation")
         if arguments.folds < 2:
             raise ConfigError(f"--folds must be at least 2, got {arguments.folds}")
-        return {f"{FOLD}{k}": 1 / arguments.folds for k in range(arguments.folds)}
+        return fold_fractions(arguments.folds)
     if not given:
         raise ConfigError("say what to cut: --test SHARE, --validation SHARE, or --folds K")
     for part, share in given.items():

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mlt.data.image_files import count_shared
 from mlt.data.labels import LabelTable
+from mlt.data.same_files import count_shared
 from mlt.data.settings import DataConfig
 from mlt.data.sources.base import DataSource
 from mlt.data.split import Split

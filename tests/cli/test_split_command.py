@@ -68,7 +68,7 @@ def test_groups_stay_together(
     patients = [{int(i[:2]) // 3 for i in part} for part in parts_of(output).values()]
     assert not patients[0] & patients[1]
     assert "30 groups, each in one part" in printed
-    assert "largest deviation: " in printed
+    assert "furthest from its share: " in printed
     assert main(["split", str(table), *options[:3], "pat", *options[4:], "--overwrite"]) == 2
     assert "no column 'pat'" in capsys.readouterr().err
 
