@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlt.errors import DataError
 
-__all__ = ["as_array", "as_counts", "as_image_ids", "as_logits", "check_targets"]
+__all__ = [
+    "as_array",
+    "as_counts",
+    "as_image_ids",
+    "as_logits",
+    "check_no_nul",
+    "check_targets",
+]
 
 _ROWS = 4096  # images looked at together, so that a check needs no second array of (N, C)
 
@@ -137,7 +145,7 @@ def as_image_ids(image_ids: ArrayLike) -> NDArray[np.generic]:
     """Integers or strings that a file without pickle can hold.
 
     Raises:
-        DataError: If they are of another type, or of both.
+        DataError: If they are of another type, or of both, or one holds a NUL character.
 
     Example:
         >>> as_image_ids(["a.jpg", "b.jpg"]).tolist()
@@ -148,6 +156,7 @@ def as_image_ids(image_ids: ArrayLike) -> NDArray[np.generic]:
     if ids.dtype.kind in "iuUS":
         return ids
     if ids.dtype.kind == "T" or all(isinstance(value, str) for value in ids.flat):
+        check_no_nul(ids.flat, "image id")
         return ids.astype(np.str_)
     if ids.dtype == object and all(
         isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in ids.flat
@@ -158,3 +167,27 @@ def as_image_ids(image_ids: ArrayLike) -> NDArray[np.generic]:
         f"{', '.join(repr(value) for value in ids[:3])}. Convert them, for example with "
         "image_ids.astype(str)"
     )
+
+
+def check_no_nul(strings: Iterable[str], what: str) -> None:
+    """Refuse strings that hold a NUL character.
+
+    A NumPy file drops it at the end, and two names become one. It belongs into no name: it is there
+    where text of UTF-16 was read as another encoding, or a string of C was read past its end.
+
+    Args:
+        strings: The strings.
+        what: What one of them is called in the message.
+
+    Raises:
+        DataError: Naming the first.
+
+    Example:
+        >>> check_no_nul(["cat", "dog"], "class name")
+    """
+    for string in strings:
+        if "\0" in string:
+            raise DataError(
+                f"the {what} {string!r} holds a NUL character, which files of arrays cannot keep; "
+                "was its source read in the wrong encoding?"
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.arrays import as_array, as_counts, as_image_ids, as_logits, check_targets
+from mlt.arrays import (
+    as_array,
+    as_counts,
+    as_image_ids,
+    as_logits,
+    check_no_nul,
+    check_targets,
+)
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.errors import DataError, MissingFileError
-from mlt.files import atomic_write
+from mlt.files import atomic_write, read_npz
 
 __all__ = ["Predictions", "align"]
 
@@ -42,8 +48,8 @@ class Predictions:
         model: Digest of the weights they come from; empty if not known.
 
     Raises:
-        DataError: If shapes differ, an id is there twice, a logit is NaN or of half precision, or
-            a known target is neither 0 nor 1.
+        DataError: If shapes differ, an id is there twice, an id or name holds a NUL character, a
+            logit is NaN or of half precision, or a known target is neither 0 nor 1.
     """
 
     image_ids: NDArray[np.generic]
@@ -94,6 +100,7 @@ class Predictions:
         self._check_values()
 
     def _check_values(self) -> None:
+        check_no_nul(self.class_names, "class name")
         ids, places = np.unique(self.image_ids, return_index=True)
         if len(ids) < len(self):
             twice = self.image_ids[np.setdiff1d(np.arange(len(self)), places)[0]]
@@ -101,11 +108,13 @@ class Predictions:
                 f"image {twice} is there twice; a distributed sampler pads its last batch with "
                 f"images that it has given already, and these must be dropped"
             )
-        if np.isnan(self.logits).any():
-            row, column = np.argwhere(np.isnan(self.logits))[0]
+        finite = np.isfinite(self.logits)
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            value = "NaN" if np.isnan(self.logits[row, column]) else self.logits[row, column]
             raise DataError(
                 f"the logit of image {self.image_ids[row]}, class "
-                f"{self.class_names[column]!r} is NaN: the model has diverged"
+                f"{self.class_names[column]!r} is {value}: the model has diverged"
             )
 
     @classmethod
@@ -230,26 +239,26 @@ class Predictions:
         path = Path(path)
         if not path.is_file():
             raise MissingFileError(f"no predictions file {path}; a run writes predictions.npz")
+        arrays = read_npz(path)
+        missing = [key for key in _REQUIRED if key not in arrays]
+        if missing:
+            raise DataError(
+                f"{path} is not a predictions file: it lacks {', '.join(missing)} "
+                f"(it has: {', '.join(arrays)})"
+            )
+        counts, images = arrays.get("class_counts"), arrays.get("num_train_images")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                missing = [key for key in _REQUIRED if key not in arrays]
-                if missing:
-                    raise DataError(
-                        f"{path} is not a predictions file: it lacks {', '.join(missing)} "
-                        f"(it has: {', '.join(arrays)})"
-                    )
-                counts, images = arrays.get("class_counts"), arrays.get("num_train_images")
-                return cls(
-                    image_ids=arrays["image_ids"],
-                    logits=arrays["logits"],
-                    targets=arrays["targets"],
-                    class_names=tuple(str(name) for name in arrays["class_names"]),
-                    class_counts=None if counts is None else counts.astype(np.int64),
-                    num_train_images=None if images is None else int(images),
-                    known=arrays["known"].astype(bool) if "known" in arrays else None,
-                    model=str(arrays["model"]) if "model" in arrays else "",
-                )
-        except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
+            return cls(
+                image_ids=arrays["image_ids"],
+                logits=arrays["logits"],
+                targets=arrays["targets"],
+                class_names=tuple(str(name) for name in arrays["class_names"]),
+                class_counts=None if counts is None else counts.astype(np.int64),
+                num_train_images=None if images is None else int(images),
+                known=arrays["known"].astype(bool) if "known" in arrays else None,
+                model=str(arrays["model"]) if "model" in arrays else "",
+            )
+        except (TypeError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{path} is not a predictions file: {error}") from error

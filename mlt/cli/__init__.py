@@ -12,13 +12,20 @@ import warnings
 from collections.abc import Sequence
 
 from mlt import __version__
-from mlt.cli.process import escape_unprintable, tune_process
+from mlt.cli.process import (
+    PrintableFormatter,
+    escape_unprintable,
+    printable,
+    printable_output,
+    tune_process,
+)
 from mlt.errors import UserError
 
 __all__ = ["main"]
 
 # The module of each command has `DESCRIPTION`, `add_arguments(parser)` and `run(arguments) -> int`.
 COMMANDS = {
+    "inspect": "look at the data of a configuration before training",
     "train": "train and evaluate a model from a configuration",
     "evaluate": "evaluate a checkpoint, or predictions that were saved",
     "compare": "train several configurations over several seeds and report what differs",
@@ -69,10 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parsed, unknown = parser.parse_known_args(rest)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{_missing_set(parsed, unknown)}")
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("mlt").setLevel(logging.INFO)  # other packages keep to warnings
     # A warning is for the user here, who has no use for the line of code that gave it.
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: printable(f"warning: {message}\n")
     tune_process()
     return _guarded(module.run, parsed)
 
@@ -86,11 +95,12 @@ def _missing_set(parsed: argparse.Namespace, unknown: Sequence[str]) -> str:
 def _guarded(run, arguments: argparse.Namespace) -> int:  # type: ignore[no-untyped-def]
     """Turn what a user can fix into one message and exit code 2; let bugs keep their traceback."""
     try:
-        return int(run(arguments))
+        with printable_output():
+            return int(run(arguments))
     except UserError as error:
         if arguments.debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         if arguments.debug:
@@ -105,11 +115,12 @@ def _guarded(run, arguments: argparse.Namespace) -> int:  # type: ignore[no-unty
         if arguments.debug or error.errno not in _ENVIRONMENT:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        print(f"error: {_ENVIRONMENT[error.errno]}{where}", file=sys.stderr)
+        print(printable(f"error: {_ENVIRONMENT[error.errno]}{where}"), file=sys.stderr)
         return EXIT_USER_ERROR
 
 
 _ENVIRONMENT = {
+    errno.ENOENT: "a file or folder is gone that was there when the command began",
     errno.ENOSPC: "no space left on the disk; what was finished before is untouched",
     getattr(errno, "EDQUOT", -1): "the disk quota is used up; what was finished is untouched",
     errno.EACCES: "no permission to read or write",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mlt.cli.split_tables import class_bars
 from mlt.config import Config, dump_config
-from mlt.engine.setup import prepare
+from mlt.engine.setup import Setup, prepare
+from mlt.inspection import inspect_data, short_text
 from mlt.run_folder import RunFolder
 
 __all__ = ["describe"]
@@ -20,7 +21,8 @@ def describe(config: Config) -> str:
         config: The run.
 
     Returns:
-        The resolved configuration, the data, the parameters and the steps.
+        What was found in the data, the resolved configuration, the classes, the parameters and the
+        steps.
 
     Raises:
         UserError: For what a run would stop at before its first step.
@@ -33,6 +35,8 @@ def describe(config: Config) -> str:
     validation = setup.data.validation
     epochs, updates = config.training.epochs, setup.updates_per_epoch
     lines = [
+        _found(setup),
+        "",
         dump_config(config).rstrip(),
         "",
         class_bars(setup.data.split.name, setup.class_counts),
@@ -52,6 +56,18 @@ def describe(config: Config) -> str:
         "dry run: nothing was trained",
     ]
     return "\n".join(lines)
+
+
+def _found(setup: Setup) -> str:
+    """What the labels alone say of the data; that the images are there was checked before."""
+    data = setup.data
+    tables = {"train": data.train, "validation": data.validation, "test": data.test}
+    found = inspect_data(
+        {name: table for name, table in tables.items() if table is not None},
+        limits=setup.class_counts.limits,
+        pictures=0,
+    )
+    return short_text(found)
 
 
 def _earlier_run(config: Config) -> str:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlt.inference.predictor import NoPrediction, Prediction
 
 DESCRIPTION = """\
 Predict the labels of image files with a checkpoint, which is all that is needed.
 
   mlt predict runs/mine/last.safetensors photographs/ more/*.jpg
-  mlt predict last.safetensors list.csv --format csv --output labels.csv
+  mlt predict last.safetensors list.csv --images photographs/ --format csv --output labels.csv
   mlt predict last.safetensors photographs/ --format jsonl | jq .labels
 
-Exit code 1 says that some images could not be read; the others were predicted."""
+Exit code 1 says that some images have no prediction, mostly because they could not be read. Each
+has a line of its own with the error; the others were predicted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--path-column", default="path", metavar="NAME", help="of a table (default: path)"
     )
+    parser.add_argument(
+        "--images",
+        metavar="FOLDER",
+        help="where the paths of a table start (default: the table's own folder)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,17 +73,16 @@ def run(arguments: argparse.Namespace) -> int:
     from mlt.inference.paths import find_images
     from mlt.inference.predictor import Predictor
 
-    paths = find_images(arguments.paths, arguments.path_column)
+    paths = find_images(arguments.paths, arguments.path_column, arguments.images)
     if not paths:
         raise DataError(f"there is no image in {', '.join(arguments.paths)}")
     predictor = Predictor.from_checkpoint(arguments.checkpoint, arguments.device)
-    problems: dict[Path, str] = {}
-    predictions = predictor.predict(
+    problems: list[str] = []
+    predictions = predictor.predict_each(
         paths,
         batch_size=arguments.batch_size,
         workers=arguments.workers,
         mirror=arguments.mirror,
-        problems=problems,
         # On a terminal the lines themselves show how far it is.
         progress=output is not None or not sys.stdout.isatty(),
     )
@@ -86,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         count = write_predictions(
             file,
-            predictions,
+            _note_problems(predictions, problems),
             predictor.class_names,
             arguments.format,
             top=arguments.top,
@@ -95,7 +105,18 @@ def run(arguments: argparse.Namespace) -> int:
     if output is not None:
         print(f"{count} images in {output}", file=sys.stderr)
     if problems:
-        print(f"{len(problems)} of {len(paths)} images could not be read:", file=sys.stderr)
-        for problem in problems.values():
+        print(f"{len(problems)} of {len(paths)} images have no prediction:", file=sys.stderr)
+        for problem in problems:
             print(f"  {problem}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _note_problems(
+    predictions: Iterable[Prediction | NoPrediction], problems: list[str]
+) -> Iterator[Prediction | NoPrediction]:
+    """Pass predictions on, and keep the errors for the end."""
+    for prediction in predictions:
+        error = getattr(prediction, "error", None)
+        if error is not None:
+            problems.append(error)
+        yield prediction

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import io
+import logging
 import os
 import sys
+from contextlib import AbstractContextManager, redirect_stdout
+from typing import TextIO
 
-__all__ = ["escape_unprintable", "tune_process"]
+__all__ = [
+    "PrintableFormatter",
+    "escape_unprintable",
+    "printable",
+    "printable_output",
+    "tune_process",
+]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
@@ -30,6 +39,54 @@ def tune_process() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+# The control characters but tabs and line ends: they can move a cursor or set a window's title.
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
+}
+
+
+def printable(text: str) -> str:
+    r"""The text with control characters as escapes, so that a name cannot command a terminal.
+
+    Example:
+        >>> print(printable("cat\x1b[2J"))
+        cat\x1b[2J
+    """
+    return text.translate(_CONTROLS)
+
+
+class _Printable(io.TextIOBase):
+    """Passes text on to a stream, see :func:`printable`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(printable(text))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
+def printable_output() -> AbstractContextManager[object]:
+    """Let nothing but :func:`printable` text reach the standard output inside the block."""
+    return redirect_stdout(_Printable(sys.stdout))
+
+
+class PrintableFormatter(logging.Formatter):
+    """Log lines as :func:`printable` text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        return printable(super().format(record))
 
 
 def escape_unprintable() -> None:

@@ -43,17 +43,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         )
     file = _find(Path(path))
     try:
-        values = parse_yaml(file.read_text(encoding="utf-8"))
+        values = parse_yaml(file.read_text(encoding="utf-8-sig"))
     except (ConfigError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: the file must hold sections such as data, model and loss")
     for override in sorted(overrides, key=_depth):
         _override(values, override)
-    try:
-        return parse_config(values, source=str(file))
-    except RecursionError:
-        raise ConfigError(f"{file}: an anchor refers to itself") from None
+    return parse_config(values, source=str(file))
 
 
 def parse_config(values: dict[str, Any], source: str = "configuration") -> Config:
@@ -171,6 +168,8 @@ def _not_json(values: Any, path: str = "") -> list[tuple[str, Any]]:
         ]
     if isinstance(values, float) and not math.isfinite(values):
         return [(path, values)]
+    if isinstance(values, int) and abs(values) > 1 << 53:  # what JSON's numbers are sure to hold
+        return [(path, values)]
     return [] if isinstance(values, str | int | float | None) else [(path, values)]
 
 
@@ -181,7 +180,11 @@ def _without(values: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
         *sections, key = path.split(".")
         section: Any = copy
         for name in sections:
-            section = section.get(name) if isinstance(section, dict) else None
+            below = section.get(name) if isinstance(section, dict) else None
+            if isinstance(below, list):  # which cannot lose one of its items: it goes as a whole
+                key = name
+                break
+            section = below
         if isinstance(section, dict):
             section.pop(key, None)
     return copy

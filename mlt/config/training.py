@@ -59,6 +59,21 @@ class ScheduleConfig(Settings):
         return self
 
 
+class SaveEvery(Settings):
+    """How often training saves the state that it can be resumed from."""
+
+    updates: int | None = Field(None, ge=1)
+    """Save after every so many updates."""
+    minutes: float | None = Field(None, gt=0)
+    """Save after the first update when so many minutes have passed."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SaveEvery:
+        if (self.updates is None) == (self.minutes is None):
+            raise ValueError("give either updates or minutes")
+        return self
+
+
 class TrainingConfig(Settings):
     """The loop."""
 
@@ -76,8 +91,11 @@ class TrainingConfig(Settings):
     """First epochs in which only the head learns and the backbone stays as it is."""
     ema_decay: float | None = Field(None, gt=0, lt=1)
     """Evaluate and save an exponential moving average of the weights; null: the weights."""
-    workers: int | None = Field(None, ge=0)
+    workers: int | None = Field(None, ge=0, le=1024)
     """Processes that load images; 0 loads in the main process, null decides by cores and images."""
+    save_every: SaveEvery = SaveEvery(minutes=10)
+    """How often to save the state within an epoch; it is saved after each epoch, too. What was
+    trained since then is what a kill loses."""
     channels_last: bool = True
     """Memory layout of images and weights; convolutions are faster with true."""
 

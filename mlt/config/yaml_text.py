@@ -12,19 +12,12 @@ from mlt.errors import ConfigError
 __all__ = ["dump_yaml", "parse_yaml"]
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with YAML 1.2's floats and without silent duplicate keys."""
+_LARGEST = 200_000
+"""Values that a document may have, each as often as aliases repeat it."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if not isinstance(key, str) and key != "<<":
-                line = node.start_mark.line + 1
-                raise ConfigError(f"line {line}: the key {key!r} is not a string; put it in quotes")
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise ConfigError(f"line {line}: the key {key!r} is given twice in one section")
-        return super().construct_mapping(node, deep=deep)
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2's floats."""
 
 
 # PyYAML follows YAML 1.1, where a float needs a dot and a signed exponent: 1e-4 is a string there.
@@ -59,14 +52,20 @@ def parse_yaml(text: str) -> Any:
         Plain Python values.
 
     Raises:
-        ConfigError: If the text is not YAML, or gives a key twice; names the line.
+        ConfigError: If the text is not YAML, gives a key twice, or has an anchor that refers to
+            itself or is repeated without end; names the line.
 
     Example:
         >>> parse_yaml("lr: 1e-4")
         {'lr': 0.0001}
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _size(node, {})
+        return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -75,6 +74,39 @@ def parse_yaml(text: str) -> Any:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"not valid YAML: {error}") from error
+
+
+def _size(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
+    """Count the values below a node, each as often as aliases repeat it, and check its keys."""
+    line = f"line {node.start_mark.line + 1}"
+    if node in sizes:
+        if not sizes[node]:
+            raise ConfigError(f"{line}: an anchor refers to itself")
+        return sizes[node]
+    sizes[node] = 0  # until it is known
+    below: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        _check_keys([key for key, _ in node.value], line)
+        below = [value for _, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        below = node.value
+    size = 1 + sum(_size(one, sizes) for one in below)
+    if size > _LARGEST:
+        raise ConfigError(f"{line}: more than {_LARGEST:,} values; aliases repeat them too often")
+    sizes[node] = size
+    return size
+
+
+def _check_keys(nodes: list[yaml.Node], line: str) -> None:
+    keys = []
+    for node in nodes:
+        merges = node.tag == "tag:yaml.org,2002:merge"
+        if not merges and node.tag != "tag:yaml.org,2002:str":
+            shown = node.value if isinstance(node, yaml.ScalarNode) else "of several values"
+            raise ConfigError(f"{line}: the key {shown} is not a string; put it in quotes")
+        if not merges and node.value in keys:
+            raise ConfigError(f"{line}: the key {node.value!r} is given twice in one section")
+        keys.append(node.value)
 
 
 def dump_yaml(value: Any) -> str:

@@ -24,6 +24,7 @@ def cached_table(
     sources: Iterable[str | Path],
     arguments: Mapping[str, Any],
     build: Callable[[], LabelTable],
+    digest: Callable[[Path], str] = source_digest,
 ) -> tuple[LabelTable, bool]:
     """Load a table from ``cache_file`` if it is still right, else build it and write it there.
 
@@ -36,6 +37,7 @@ def cached_table(
         sources: Annotation files, or folders of them, that ``build`` reads.
         arguments: What else the result depends on, as values that JSON can hold.
         build: Reads the sources.
+        digest: Fingerprint of a source; its SHA-256 by default.
 
     Returns:
         The table, and whether it came from the cache.
@@ -62,7 +64,7 @@ def cached_table(
     record = _read_record(record_file)
     if record is not None and record["about"] == about and len(record["sources"]) == len(states):
         pairs = list(zip(paths, states, record["sources"]))
-        if all(_same(path, now, then) for path, now, then in pairs):
+        if all(_same(*pair, digest) for pair in pairs):
             table = _load(cache_file, record["table"])
             if table is not None:
                 if any(now["mtime_ns"] != then["mtime_ns"] for _, now, then in pairs):
@@ -71,7 +73,7 @@ def cached_table(
                     write_json_atomic(record_file, {**record, "sources": current})
                 return table, True
 
-    digests = [source_digest(path) for path in paths]
+    digests = [digest(path) for path in paths]
     table = build()
     described = [{**state, "sha256": digest} for state, digest in zip(states, digests)]
     record = {"about": about, "sources": described, "table": table.digest()}
@@ -97,10 +99,12 @@ def _state(source: Path) -> dict[str, Any]:
     }
 
 
-def _same(source: Path, now: dict[str, Any], then: dict[str, Any]) -> bool:
+def _same(
+    source: Path, now: dict[str, Any], then: dict[str, Any], digest: Callable[[Path], str]
+) -> bool:
     if any(now[key] != then[key] for key in ("path", "files", "size")):
         return False
-    return now["mtime_ns"] == then["mtime_ns"] or source_digest(source) == then["sha256"]
+    return now["mtime_ns"] == then["mtime_ns"] or digest(source) == then["sha256"]
 
 
 def _read_record(file: Path) -> dict[str, Any] | None:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mlt.data.images import load_image
 from mlt.data.items import check_item
 from mlt.data.labels import LabelTable
+from mlt.data.row_images import row_image
 from mlt.data.transforms import Transform
 from mlt.errors import ConfigError, DataError, UserError
 
@@ -95,7 +95,7 @@ class SampleDataset(Dataset[Sample]):
 
 
 class ImageDataset(SampleDataset):
-    """The image files of a label table, transformed.
+    """The images of a label table, transformed.
 
     Args:
         table: Images and labels.
@@ -128,7 +128,7 @@ class ImageDataset(SampleDataset):
         """Load the image of a row, augmented by the generators as they stand."""
         labels = self.labels_of(row)
         try:
-            image = load_image(self.table.image_path(row))
+            image = row_image(self.table, row)
         except UserError as error:
             return Sample(row, None, *labels, str(error))
         return Sample(row, self.transform(image), *labels)
@@ -170,6 +170,11 @@ class ItemDataset(SampleDataset):
         except (OSError, UserError) as error:
             return Sample(row, None, *labels, f"{where} cannot be read: {error}")
         image, target, known = check_item(item, self.table.class_names, where)
+        if not isinstance(image, torch.Tensor):
+            raise DataError(
+                f"{where}: the image is Pillow's, but that of an earlier item is a tensor; they "
+                "must all be the same"
+            )
         if known is not None and known.all() and self.table.known is None:
             known = None
         if known is not None and self.table.known is None:

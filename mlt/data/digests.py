@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlt.errors import MissingFileError
 
-__all__ = ["ids_digest", "source_digest", "source_files"]
+__all__ = ["ids_digest", "source_digest", "source_files", "source_stamp"]
 
 
 def ids_digest(image_ids: Iterable[int | str]) -> str:
@@ -59,3 +59,16 @@ def source_digest(source: str | Path) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def source_stamp(source: str | Path) -> str:
+    """Size and modification time of a file that is too large to be read for a digest.
+
+    Raises:
+        MissingFileError: If it does not exist.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise MissingFileError(f"there is no {source}")
+    stat = source.stat()
+    return f"{stat.st_size} bytes of {stat.st_mtime_ns}"

@@ -12,6 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,17 +81,26 @@ def write_digits(
         for part, (name, scenes) in enumerate((("train", train_scenes), ("test", test_scenes))):
             _write_part(new, name, scenes, _glyphs(seed, part), (seed, part))
         write_json_atomic(new / _MARKER, made)
-        if root.exists():
-            root.rename(temporary / "old")
-        try:
-            new.rename(root)
-        except OSError:
-            # Another process may have finished the same work first.
-            if not _is_there(root, made):
-                raise
+        _put(new, root, made, temporary / "old")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return root
+
+
+def _put(new: Path, root: Path, made: dict[str, int], old: Path) -> None:
+    """Rename ``new`` to ``root``, whatever other processes do there in the meantime."""
+    with suppress(OSError):  # an older version, or what another process has made
+        new.rename(root)  # over nothing, or an empty folder
+        return
+    if _is_there(root, made):
+        return
+    with suppress(FileNotFoundError):
+        root.rename(old)
+    try:
+        new.rename(root)
+    except OSError:
+        if not _is_there(root, made):
+            raise
 
 
 def _is_there(root: Path, made: dict[str, int]) -> bool:
@@ -103,8 +113,8 @@ def _is_there(root: Path, made: dict[str, int]) -> bool:
             f"{root} exists and is not the digits data set; give another folder or remove it"
         )
     try:
-        return bool(json.loads(marker.read_text(encoding="utf-8")) == made)
-    except ValueError:
+        return bool(json.loads(marker.read_bytes()) == made)
+    except (OSError, ValueError):
         return False
 
 

@@ -1,77 +1,71 @@
-"""Whether the image files of a label table are there, and which files two tables share."""
+"""Whether the image files of a label table are there."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import unicodedata
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn, positions
+from mlt.data.image_search import file_names
 from mlt.data.labels import LabelTable
+from mlt.data.same_files import count_shared
 from mlt.errors import MissingFileError
 
-__all__ = ["check_images", "count_shared"]
+__all__ = ["absent_rows", "check_images", "count_shared"]
+
+_FOLDERS = 1000
+"""How many folders are looked through for a file that is not where it should be."""
 
 
 def check_images(table: LabelTable, part: str) -> None:
     """Refuse a table whose image files are not all there, before hours of training find out.
 
     Args:
-        table: The images. Nothing is checked of a data set of one's own, which has no paths.
+        table: The images. Nothing is checked of those that are not files.
         part: What they are, for the message.
 
     Raises:
-        MissingFileError: Naming how many are absent, the first, and the folder.
+        MissingFileError: Naming how many are absent, the first, the folder, and a file that may be
+            meant.
     """
-    if table.paths is None:
-        return
-    folders = {path[: path.rfind("/") + 1] for path in table.paths}
-    present = StringColumn.from_iterable(
-        folder + name for folder in folders for name in _names_in(table.root / folder)
-    )
-    absent = np.flatnonzero(positions(present, table.paths) < 0)
+    absent = absent_rows(table)
     if len(absent):
+        first = table.image_path(absent[0])
         raise MissingFileError(
             f"data: {len(absent)} of {len(table)} {part} images are listed in the annotations but "
-            f"absent from {table.root}, first {table.image_path(absent[0])}"
+            f"absent from {table.root}, first {first}{_what_may_be_meant(table.root, first)}"
         )
 
 
-def count_shared(a: LabelTable, b: LabelTable) -> int:
-    """How many files of ``b`` are files of ``a`` too; 0 if one of them has no files.
-
-    Example:
-        >>> tables = [LabelTable.from_lists([1], [p], ["x"], [[]]) for p in ("a.jpg", "./a.jpg")]
-        >>> count_shared(*tables)
-        1
-    """
-    if a.paths is None or b.paths is None:
-        return 0
-    with_root = a.root != b.root
-    return int((positions(_files(a, with_root), _files(b, with_root)) >= 0).sum())
+def absent_rows(table: LabelTable) -> np.ndarray:
+    """The rows whose image file does not exist, int64; none where images are not files."""
+    if table.paths is None or table.images is not None:
+        return np.empty(0, np.int64)
+    folders = {path[: path.rfind("/") + 1] for path in table.paths}
+    present = StringColumn.from_iterable(
+        folder + name for folder in folders for name in file_names(table.root / folder)
+    )
+    return np.flatnonzero(positions(present, table.paths) < 0)
 
 
-def _names_in(folder: Path) -> Iterator[str]:
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            yield from (entry.name for entry in entries)
+def _what_may_be_meant(root: Path, absent: Path) -> str:
+    """The end of a sentence that names a file like an absent one; empty if there is none."""
+    for name in file_names(absent.parent):
+        if _folded(name) == _folded(absent.name):
+            return f"; there is {name!r}, which is spelt otherwise"
+        if Path(name).stem in (absent.stem, absent.name):
+            return f"; there is {name!r}, with another extension"
+    for folder, _, names in islice(os.walk(root), _FOLDERS):
+        for name in names:
+            if absent.name in (name, Path(name).stem):
+                where = Path(folder, name).relative_to(root).as_posix()
+                return f"; there is {where!r} in {root}: do the paths start in another folder?"
+    return ""
 
 
-def _files(table: LabelTable, with_root: bool) -> StringColumn:
-    """The paths, each in the one spelling that Path gives it."""
-    assert table.paths is not None
-    paths, text = table.paths.array, pa.large_string()
-    if with_root:
-        root = pa.scalar(str(table.root), text)
-        paths = pc.binary_join_element_wise(root, paths, pa.scalar("/", text))
-    odd = pc.match_substring_regex(paths, r"//|(^|/)\./")
-    if pc.any(odd).as_py():
-        prefix = table.root if with_root else Path()
-        rows = np.flatnonzero(odd.to_numpy(zero_copy_only=False))
-        spelt = [str(prefix / table.paths[row]) for row in rows]
-        paths = pc.replace_with_mask(paths, odd, pa.array(spelt, text))
-    return StringColumn(paths)
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -17,18 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn
+from mlt.data.images import IMAGE_SUFFIXES
 from mlt.errors import ConfigError, DataError
 
-__all__ = ["IMAGE_SUFFIXES", "file_names", "find_images"]
-
-IMAGE_SUFFIXES = frozenset(
-    f".{name}"
-    for name in "avif bmp gif jp2 jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
-)
-"""What is taken for an image inside a folder; a file that is named itself may have any suffix."""
+__all__ = ["file_names", "find_images"]
 
 _IS_IMAGE = rf"(?i)\.({'|'.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})$"
-_ABSOLUTE = r"^(/|[A-Za-z]:/)"
+_ELSEWHERE = re.compile(r"/|\.\./|[A-Za-z]:/|[A-Za-z][\w+.-]*://")
 _TEXT = pa.large_string()
 _COMPARED = 20
 """Names of two files whose content is compared; of the others it is the size."""
@@ -46,8 +41,8 @@ def find_images(
     extension, then in the folders below where a folder has no image itself.
 
     Args:
-        names: N names. Backslashes count as slashes; of an absolute path whose folder does not
-            exist, as one from another machine, only the last part is used.
+        names: N names. Backslashes count as slashes. Of an absolute path, a path that begins with
+            ``../`` and an address only the last part is used if their folder is not here.
         root: The folder that ``folders`` and the result start from.
         folders: Folders, or patterns of folders such as ``images_*/images``, in the order in which
             they are tried.
@@ -73,8 +68,9 @@ def find_images(
         ['images_2/b.JPG', 'images_1/a.png', 'images_1/c']
     """
     root = Path(root)
-    wanted = _apply(pattern, _without_foreign_folders(pc.replace_substring(names.array, "\\", "/")))
     places = list(dict.fromkeys(place for folder in folders for place in _expand(root, folder)))
+    own = _without_foreign_folders(pc.replace_substring(names.array, "\\", "/"), root, places)
+    wanted = _apply(pattern, own)
     first = pc.if_else(pc.starts_with(wanted, "/"), wanted, _join(_prefix(places[0]), wanted))
     paths = pa.nulls(len(wanted), _TEXT)
     for files in _stages(root, places, wanted, without_suffix=pattern is None):
@@ -99,11 +95,12 @@ class _Files(NamedTuple):
     paths: pa.Array
 
 
-def _without_foreign_folders(names: pa.Array) -> pa.Array:
-    """Only the last part of absolute paths whose folder is not on this machine."""
+def _without_foreign_folders(names: pa.Array, root: Path, places: Sequence[str]) -> pa.Array:
+    """Only the last part of names whose folder is that of another machine, or an address."""
     folders = pc.replace_substring_regex(names, r"[^/]+$", "").dictionary_encode()
     foreign = [
-        re.match(_ABSOLUTE, folder) is not None and not Path(folder).is_dir()
+        _ELSEWHERE.match(folder) is not None
+        and not any((root / place / folder).is_dir() for place in places)
         for folder in folders.dictionary.to_pylist()
     ]
     rows = pa.array(foreign, pa.bool_()).take(folders.indices)
@@ -234,5 +231,5 @@ def _refuse_different(files: _Files, names: pa.Array) -> None:
             if not same:
                 raise DataError(
                     f"the image {name!r} may be {first} or {other}, which are not the same; name "
-                    "it with its folder or extension, or give fewer folders"
+                    "it with its folder or extension, or say with `images` which folder is meant"
                 )

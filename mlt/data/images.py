@@ -1,18 +1,46 @@
-"""Image files of every kind, read as 8-bit RGB."""
+"""Images of every kind, read as 8-bit RGB."""
 
 from __future__ import annotations
 
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from mlt.errors import DataError, MissingFileError
+from mlt.errors import DataError, MissingFileError, UserError
 
-__all__ = ["load_image"]
+__all__ = ["IMAGE_SUFFIXES", "ImageReader", "decode_image", "load_image"]
+
+IMAGE_SUFFIXES = frozenset(
+    f".{name}"
+    for name in "avif bmp gif jp2 jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
+)
+"""What is taken for an image inside a folder or an archive, in lower case."""
+
+_REMEDY = "Fetch it again, or leave it out."
 
 # Pillow's names of one-channel modes that hold more than 8 bits.
 _DEEP_GREY = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+
+
+class ImageReader(Protocol):
+    """Reads images that are not files of their own: rows of a data set, members of an archive.
+
+    It goes to the loader's workers, so it can be pickled, and opens what it reads only when asked.
+    """
+
+    def read(self, path: str) -> bytes | Image.Image:
+        """The image of a path of the label table: an encoded file, or decoded.
+
+        Raises:
+            UserError: If it cannot be read; names it.
+        """
+        ...
 
 
 def load_image(path: str | Path) -> Image.Image:
@@ -48,39 +76,86 @@ def load_image(path: str | Path) -> Image.Image:
         ('RGB', (3, 2), (255, 255, 255))
     """
     path = Path(path)
+    with (
+        _named(str(path), path),
+        open(path, "rb", opener=_without_waiting) as file,
+        Image.open(file) as image,
+    ):
+        return _as_rgb(image)
+
+
+def decode_image(content: bytes | Image.Image, name: str) -> Image.Image:
+    """Read an image as :func:`load_image` does, from the bytes of a file or from Pillow.
+
+    Args:
+        content: What an :class:`ImageReader` read.
+        name: What the image is, for messages.
+
+    Raises:
+        DataError: As :func:`load_image`.
+
+    Example:
+        >>> decode_image(Image.new("L", (3, 2)), "a picture").mode
+        'RGB'
+        >>> decode_image(b"not an image", "row 3")
+        Traceback (most recent call last):
+        ...
+        mlt.errors.DataError: The image row 3 cannot be read: it is not an image of a known format. Fetch it again, or leave it out.
+    """  # noqa: E501
+    with _named(name):
+        if isinstance(content, Image.Image):
+            return _as_rgb(content)
+        if not content:
+            raise DataError(f"The image {name} cannot be read: it is empty. {_REMEDY}")
+        with Image.open(io.BytesIO(content)) as image:
+            return _as_rgb(image)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    image.load()
+    return _to_rgb(_upright(image))
+
+
+@contextmanager
+def _named(name: str, path: Path | None = None) -> Iterator[None]:
+    """Turn what decoding raises into errors that name the image."""
     try:
-        with path.open("rb") as file, Image.open(file) as image:
-            image.load()
-            return _to_rgb(_upright(image))
+        yield
+    except (MemoryError, UserError):
+        raise
     except FileNotFoundError as error:
         raise MissingFileError(
-            f"The image {path} is listed but does not exist. Check the image root of the data, "
+            f"The image {name} is listed but does not exist. Check the image root of the data, "
             "and that every archive was unpacked there."
         ) from error
     except Image.DecompressionBombError as error:
         raise DataError(
-            f"The image {path} has too many pixels to be decoded safely ({error}). Store a "
+            f"The image {name} has too many pixels to be decoded safely ({error}). Store a "
             "smaller copy, or take the image out of the annotations."
         ) from error
-    except MemoryError:
-        raise
     # Damaged files make Pillow's decoders raise nearly everything: OSError, SyntaxError,
     # ValueError, struct.error, IndexError, ...
     except Exception as error:
-        raise DataError(f"The image {path} cannot be read: {_reason(path, error)}") from error
+        raise DataError(f"The image {name} cannot be read: {_reason(path, error)}") from error
 
 
-def _reason(path: Path, error: Exception) -> str:
-    remedy = "Fetch it again, or leave it out."
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, or a named pipe that nobody writes to, without waiting for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _reason(path: Path | None, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "permission denied. Make the file readable for this user."
-    if path.is_dir():
+    if path is not None and path.is_dir():
         return "it is a folder. Check the paths in the annotations."
-    if path.is_file() and path.stat().st_size == 0:
-        return f"the file is empty. {remedy}"
+    if path is not None and path.exists() and not path.is_file():
+        return f"it is not a file but a pipe or a device. {_REMEDY}"
+    if path is not None and path.is_file() and path.stat().st_size == 0:
+        return f"the file is empty. {_REMEDY}"
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"it is not an image of a known format. {remedy}"
-    return f"{str(error) or type(error).__name__}. {remedy}"
+        return f"it is not an image of a known format. {_REMEDY}"
+    return f"{str(error) or type(error).__name__}. {_REMEDY}"
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +12,7 @@ import numpy as np
 from mlt.data.columns import StringColumn
 from mlt.data.sparse import csr_from_runs
 from mlt.errors import DataError, MissingFileError
-from mlt.files import atomic_write
+from mlt.files import atomic_write, read_npz
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -85,8 +84,7 @@ def read_label_file(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFileError(f"no label table at {path}")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_npz(path)
         if str(arrays["format"]) != _FORMAT:
             raise DataError(f"its format is {arrays['format']}, this version reads {_FORMAT}")
         names = tuple(json.loads(arrays["class_names"].tobytes()))
@@ -102,7 +100,7 @@ def read_label_file(path: str | Path) -> dict[str, Any]:
             "groups": _column(arrays, "groups"),
             "notes": tuple(json.loads(arrays["notes"].tobytes())) if "notes" in arrays else (),
         }
-    except (DataError, KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (DataError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} is damaged or not a label table ({error}); delete it and build it again"
         ) from error

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from mlt.arrays import check_no_nul
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.data.columns import (
@@ -29,6 +31,9 @@ from mlt.data.sparse import (
     dense_values,
 )
 from mlt.errors import DataError
+
+if TYPE_CHECKING:
+    from mlt.data.images import ImageReader
 
 __all__ = ["LabelTable"]
 
@@ -55,6 +60,9 @@ class LabelTable:
         groups: N names of what images belong to that must not be torn apart by a split, such as
             their patient or video; None where every image stands for itself.
         notes: What a user should know about how the table was read, in sentences.
+        images: What reads the images where ``paths`` are not files, but for example rows of a data
+            set or members of an archive; None for files. It is not saved. Images are loaded by
+            :func:`mlt.data.row_images.row_image`, whatever they are.
 
     Raises:
         DataError: If the parts contradict each other; the message says which and where.
@@ -76,6 +84,7 @@ class LabelTable:
     soft: csr_array | None = None
     groups: StringColumn | None = None
     notes: tuple[str, ...] = ()
+    images: ImageReader | None = None
 
     def __post_init__(self) -> None:
         ids = self.image_ids
@@ -84,11 +93,15 @@ class LabelTable:
         names = tuple(self.class_names)
         shape = (len(ids), len(names))
         _check_names(names)
+        if isinstance(ids, StringColumn) and not ids.to_bytes()[0].all():
+            check_no_nul(ids, "image id")
         if twice := duplicates(ids):
             shown = ", ".join(map(repr, twice[:5]))
             raise DataError(f"{len(twice)} image ids occur more than once: {shown}")
         if self.paths is not None:
             _check_paths(self.paths, ids)
+        elif self.images is not None:
+            raise DataError("what reads the images needs paths to know them by")
         labels = canonical(self.labels, shape, "labels")
         known = None if self.known is None else canonical(self.known, shape, "known")
         if known is not None and labels.multiply(known).nnz != labels.nnz:
@@ -121,6 +134,7 @@ class LabelTable:
         label_indices: Iterable[Sequence[int]],
         root: str | Path = ".",
         known_indices: Iterable[Sequence[int]] | None = None,
+        images: ImageReader | None = None,
     ) -> LabelTable:
         """Build a table from plain lists.
 
@@ -133,6 +147,7 @@ class LabelTable:
             root: The folder of the images.
             known_indices: For each image the indices of the classes that were annotated, or None
                 if all were.
+            images: What reads the images where the paths are not files.
 
         Raises:
             DataError: If lengths differ, an index is out of range or ids are of mixed types.
@@ -147,6 +162,7 @@ class LabelTable:
             labels=csr_from_lists(label_indices, shape),
             known=None if known_indices is None else csr_from_lists(known_indices, shape),
             root=Path(root),
+            images=images,
         )
 
     def __len__(self) -> int:
@@ -170,7 +186,7 @@ class LabelTable:
         return isinstance(self.image_ids, StringColumn)
 
     def image_path(self, row: int) -> Path:
-        """The file of the image in this row.
+        """The file of the image in this row; its name where ``images`` reads it.
 
         Raises:
             DataError: If the images do not come from files.
@@ -288,6 +304,7 @@ def _check_paths(paths: StringColumn, ids: Column) -> None:
 def _check_names(names: tuple[str, ...]) -> None:
     if wrong := [n for n in names if not isinstance(n, str) or not n]:
         raise DataError(f"class names must be strings and not empty, got {wrong[0]!r}")
+    check_no_nul(names, "class name")
     if len(set(names)) != len(names):
         twice = sorted({n for n in names if names.count(n) > 1})
         raise DataError(f"class names occur more than once: {', '.join(twice[:5])}")

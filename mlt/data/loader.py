@@ -21,7 +21,7 @@ __all__ = [
     "Loader",
     "build_loader",
     "default_workers",
-    "leave_interrupts_to_the_main_process",
+    "leave_signals_to_the_main_process",
 ]
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ def build_loader(
         num_workers=workers,
         pin_memory=torch.device(device).type == "cuda",
         persistent_workers=workers > 0,
-        worker_init_fn=leave_interrupts_to_the_main_process,
+        worker_init_fn=leave_signals_to_the_main_process,
         # DataLoader would otherwise draw its workers' seeds from the generator of the model.
         generator=torch.Generator().manual_seed(seed),
     )
@@ -185,15 +185,18 @@ def default_workers(num_images: int, batch_size: int) -> int:
     return min(8, cores - 1)
 
 
-def leave_interrupts_to_the_main_process(worker: int) -> None:
-    """Start a worker that a Ctrl-C does not end.
+def leave_signals_to_the_main_process(worker: int) -> None:
+    """Start a worker that outlives a Ctrl-C, and a SIGTERM by a minute.
 
-    Ctrl-C reaches every process; the main one still needs its workers to end in good order.
+    Both reach every process of a group, and the main one still needs its workers to end its update
+    and to save; it ends them itself then.
 
     Args:
         worker: Its number, as torch's ``worker_init_fn`` gives it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, 60))
 
 
 class _EpochBatches(Sampler[list[Draw]]):

@@ -10,12 +10,23 @@ from mlt.data.sources.coco import CocoData
 from mlt.data.sources.coco_mlt import CocoMltData
 from mlt.data.sources.csv import CsvData
 from mlt.data.sources.digits_mlt import DigitsMltData
+from mlt.data.sources.hf import HfData
+from mlt.data.sources.image_folder import ImageFolderData
 from mlt.data.sources.voc import VocData
 from mlt.data.sources.voc_mlt import VocMltData
+from mlt.data.sources.webdataset import WebDatasetData
 
 __all__ = ["DataConfig"]
 
 DataConfig = Annotated[
-    CocoMltData | VocMltData | DigitsMltData | CocoData | VocData | CsvData,
+    CocoMltData
+    | VocMltData
+    | DigitsMltData
+    | CocoData
+    | VocData
+    | CsvData
+    | HfData
+    | WebDatasetData
+    | ImageFolderData,
     Field(discriminator="name"),
 ]

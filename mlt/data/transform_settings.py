@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from mlt.settings import Settings
 
 __all__ = [
+    "LARGEST_SIDE",
     "Interpolation",
     "ModernTransforms",
     "PlainTransforms",
@@ -17,6 +18,9 @@ __all__ = [
     "TransformsConfig",
 ]
 
+LARGEST_SIDE = 16_384
+"""Of an input, in pixels; as float32 it takes 3 GB."""
+
 ResizeMode = Literal["squash", "crop", "pad"]
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -24,7 +28,7 @@ Interpolation = Literal["bilinear", "bicubic"]
 class _Transforms(Settings):
     """What every preset shares."""
 
-    size: int = Field(224, ge=8)
+    size: int = Field(224, ge=8, le=LARGEST_SIDE)
     """Height and width of the network's input, in pixels."""
     interpolation: Interpolation = "bilinear"
     """How images are resized."""
@@ -78,7 +82,7 @@ class PlainTransforms(_Transforms):
     """Resize and a small shift: for small images where a flip or a colour change would lie."""
 
     name: Literal["plain"]
-    size: int = Field(64, ge=8)
+    size: int = Field(64, ge=8, le=LARGEST_SIDE)
     """Height and width of the network's input, in pixels."""
     shift: int = Field(4, ge=0)
     """Largest shift up, down, left or right, in pixels; the border is repeated outwards."""

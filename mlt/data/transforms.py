@@ -7,16 +7,19 @@ few plain values that travel in the checkpoint.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
+import msgspec
 import torch
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
 from mlt.data.distortion import PhotometricDistortion, RandomSideCrop
 from mlt.data.transform_settings import (
+    LARGEST_SIDE,
     Interpolation,
     ModernTransforms,
     PlainTransforms,
@@ -78,14 +81,18 @@ class Preprocessing:
                 f"The description of the preprocessing has unknown keys {unknown} and lacks "
                 f"{missing}; its keys are {names}. Was it written by another version of mlt?"
             )
-        made = cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        try:
+            made = msgspec.convert(dict(values), cls)
+        except msgspec.ValidationError as error:
+            raise CheckpointError(
+                f"The description of the preprocessing makes no sense: {error}"
+            ) from error
+        scale = *made.mean, *made.std
         if (
-            made.resize not in get_args(ResizeMode)
-            or made.interpolation not in get_args(Interpolation)
-            or not isinstance(made.size, int)
-            or made.size < 1
-            or len(made.mean) != 3
-            or len(made.std) != 3
+            not 1 <= made.size <= LARGEST_SIDE
+            or (len(made.mean), len(made.std)) != (3, 3)
+            or not all(map(math.isfinite, scale))
+            or min(made.std) <= 0
         ):
             raise CheckpointError(f"The description of the preprocessing makes no sense: {made}")
         return made

@@ -10,7 +10,8 @@ from pathlib import Path
 from mlt.config import Config, changed_keys, load_config
 from mlt.data import LabelTable
 from mlt.data.names import name_difference
-from mlt.engine.train import MAY_CHANGE, train
+from mlt.engine.resume import MAY_CHANGE
+from mlt.engine.train import train
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 from mlt.run_folder import RunFolder
 

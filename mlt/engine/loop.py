@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +44,11 @@ class Position:
     loss_sum: float = 0.0
     images: int = 0
     last_loss: float | None = None
+
+    def __post_init__(self) -> None:
+        counts = self.epoch, self.batch, self.updates, self.images
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
+            raise ValueError(f"a position cannot be {self}")
 
     @property
     def mean_loss(self) -> float:
@@ -117,6 +123,7 @@ def train_epoch(
     config: TrainingConfig,
     device: torch.device,
     stop: GracefulStop,
+    after_update: Callable[[], None] | None = None,
 ) -> None:
     """Train one epoch, or what an interruption left of it.
 
@@ -126,6 +133,7 @@ def train_epoch(
         config: Epochs, accumulation, clipping, precision.
         device: Where to compute.
         stop: Asked after every update; when a stop is requested, the epoch is left incomplete.
+        after_update: Called after every update but the last of the epoch.
 
     Raises:
         TrainingError: If the loss is not finite; names the batch and its images.
@@ -156,6 +164,8 @@ def train_epoch(
                 _update(training, config)
                 if stop.requested:
                     return
+                if after_update is not None and position.batch < batches:
+                    after_update()
     if position.images == 0:
         raise DataError("not one training image could be read; see the messages above")
     position.next_epoch()

@@ -11,8 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from mlt.config import Config, changed_keys, dump_config, load_config
-from mlt.data import Split
+from mlt.config import Config, dump_config, load_config
 from mlt.data.loader import Loader
 from mlt.data.own_data import Given
 from mlt.engine.evaluate import predict
@@ -20,30 +19,24 @@ from mlt.engine.loggers import check_loggers, open_loggers
 from mlt.engine.loop import train_epoch
 from mlt.engine.own import LossFunction, Own
 from mlt.engine.results import write_results
+from mlt.engine.resume import check_same_config, check_same_own, data_digests, go_on
+from mlt.engine.save_timer import SaveTimer
 from mlt.engine.setup import Setup, prepare
-from mlt.errors import ConfigError, DataError
+from mlt.engine.training_state import save_training_state
+from mlt.errors import ConfigError
 from mlt.files import write_json_atomic, write_text_atomic
 from mlt.metrics import Summary, summarize
-from mlt.models.checkpoint import (
-    OWN_MODEL,
-    CheckpointInfo,
-    load_training_state,
-    save_checkpoint,
-    save_training_state,
-)
+from mlt.models.checkpoint import OWN_MODEL, CheckpointInfo, save_checkpoint
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 from mlt.runtime.interrupt import GracefulStop
 
-__all__ = ["MAY_CHANGE", "OnEpoch", "train"]
+__all__ = ["OnEpoch", "train"]
 
 logger = logging.getLogger(__name__)
 
 OnEpoch = Callable[[dict[str, Any]], None]
 """Called after each epoch with the dictionary that is its line of ``metrics.jsonl``."""
-
-MAY_CHANGE = ("output", "device", "logging", "training.workers", "data.root", "data.on_image_error")
-"""Keys that may differ when a run goes on. That the images are the same is checked by itself."""
 
 
 def train(
@@ -111,23 +104,22 @@ def train(
     folder.recover()
     folder.check(resume, overwrite)
     if resume:
-        _check_same(config, folder)
+        check_same_config(config, folder)
     check_loggers(config.logging)
     own = Own.of(data, model, loss, config.training.workers)
     if resume:
-        _check_same_own(own, folder)
+        check_same_own(own, folder)
     setup = prepare(config, folder.cache, own)
     with folder.locked():
         folder.check(resume, overwrite)  # again: another process may have finished meanwhile
         with nullcontext() if resume else folder.replacing():
             if resume:
-                _check_same_split(setup, folder)
-                setup.training.load_state_dict(load_training_state(folder.state, setup.device))
-                _check_not_past_the_end(setup, folder)
+                go_on(setup, folder)
             write_text_atomic(folder.config, dump_config(config))
             if described := own.describe():
                 write_json_atomic(folder.handed_over, described)
             setup.data.split.save(folder.split)
+            write_json_atomic(folder.data, data_digests(setup.data))
             folder.write_environment(str(setup.device))
             with (
                 folder.logging(),
@@ -143,24 +135,12 @@ def train(
                 return _train(setup, folder, stop, [log_epoch, *([on_epoch] if on_epoch else [])])
 
 
-def _check_not_past_the_end(setup: Setup, folder: RunFolder) -> None:
-    """Refuse to call weights those of fewer epochs than they were trained for."""
-    trained, wanted = setup.training.position.epoch, setup.config.training.epochs
-    if trained > wanted:
-        raise ConfigError(
-            f"training.epochs is {wanted}, but the run in {folder.path} has trained {trained} "
-            "epochs; give as many or more, or another output"
-        )
-
-
 def _train(
     setup: Setup, folder: RunFolder, stop: GracefulStop, on_epoch: Sequence[OnEpoch]
 ) -> Summary:
     """The epochs that are left, each with its checkpoint and evaluation, then the results."""
     config, position = setup.config, setup.training.position
     folder.trim_history(position.epoch)
-    if position.epoch < config.training.epochs:
-        folder.forget_results()
     logger.info(
         "training on %s: %d images, %d classes, %d epochs of %d updates",
         setup.device,
@@ -169,12 +149,25 @@ def _train(
         config.training.epochs,
         setup.updates_per_epoch,
     )
+
+    def save() -> None:
+        save_training_state(folder.state, setup.training.state_dict())
+        folder.forget_earlier()
+        folder.forget_results()
+
+    timer = SaveTimer(config.training.save_every, save)
     watched: Predictions | None = None
     while position.epoch < config.training.epochs or folder.recorded_epochs() < position.epoch:
         if folder.recorded_epochs() == position.epoch:
-            train_epoch(setup.training, setup.train_loader, config.training, setup.device, stop)
-            save_training_state(folder.state, setup.training.state_dict())
-            folder.forget_previous()
+            train_epoch(
+                setup.training,
+                setup.train_loader,
+                config.training,
+                setup.device,
+                stop,
+                timer.after_update,
+            )
+            timer.save()
         if folder.recorded_epochs() < position.epoch:
             _save(setup, folder.last)
             watched, record = _record(setup, folder)
@@ -293,45 +286,3 @@ def _model_of(setup: Setup) -> dict[str, Any]:
     if setup.own.model is None:
         return setup.config.model.model_dump(mode="json")
     return {OWN_MODEL: setup.own.describe()["model"]}
-
-
-def _check_same(config: Config, folder: RunFolder) -> None:
-    """Refuse to resume under another configuration, but for a longer training or a new place."""
-    changed = changed_keys(load_config(folder.config), config)
-    allowed = (*MAY_CHANGE, "evaluation.", "training.epochs")
-    refused = [key for key in changed if not key.startswith(allowed)]
-    if refused:
-        raise ConfigError(
-            f"--resume: {', '.join(refused)} differ from the run in {folder.path} "
-            f"(see {folder.config}, with which `mlt train {folder.config} --resume` goes on as it "
-            "began); start a new run for a new configuration"
-        )
-
-
-def _check_same_own(own: Own, folder: RunFolder) -> None:
-    """Refuse to resume with other things handed over than the run began with."""
-    earlier, now = folder.read_handed_over(), own.describe()
-    for key in ("data", "model", "loss"):
-        if earlier.get(key) == now.get(key):
-            continue
-        then = (
-            f"was handed its {key} ({earlier.get(key)})" if key in earlier else f"built its {key}"
-        )
-        raise ConfigError(
-            f"resume: the run in {folder.path} {then} when it began, and is now "
-            f"{f'handed {now[key]}' if key in now else 'handed none'}; make the same call as then, "
-            f"mlt.train({', '.join(['config', *(f'{k}=...' for k in earlier)])}, resume=True)"
-        )
-
-
-def _check_same_split(setup: Setup, folder: RunFolder) -> None:
-    """Refuse to resume on other images or labels than the run began with."""
-    earlier, now = Split.load(folder.split), setup.data.split
-    same_images = earlier.sha256_sorted_ids == now.sha256_sorted_ids
-    if not same_images or earlier.class_counts != now.class_counts:
-        raise DataError(
-            f"--resume: the training data has changed since the run in {folder.path} began: "
-            f"{earlier.num_images} images then, {now.num_images} now"
-            f"{'' if same_images else ', not the same ones'}. Start a new run, or train on the "
-            f"earlier images with data.split={folder.split} if the annotations still have them"
-        )

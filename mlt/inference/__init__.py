@@ -1,6 +1,6 @@
 """Use of a trained model: prediction for image files, and export to other runtimes."""
 
 from mlt.inference.paths import find_images
-from mlt.inference.predictor import Prediction, Predictor
+from mlt.inference.predictor import NoPrediction, Prediction, Predictor
 
-__all__ = ["Prediction", "Predictor", "find_images"]
+__all__ = ["NoPrediction", "Prediction", "Predictor", "find_images"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
-from mlt.inference.predictor import Prediction
+from mlt.inference.predictor import NoPrediction, Prediction
 
 __all__ = ["Format", "write_predictions"]
 
@@ -16,7 +16,7 @@ Format = Literal["table", "csv", "jsonl"]
 
 def write_predictions(
     file: IO[str],
-    predictions: Iterable[Prediction],
+    predictions: Iterable[Prediction | NoPrediction],
     class_names: Sequence[str],
     form: Format = "table",
     *,
@@ -26,8 +26,11 @@ def write_predictions(
     """Write predictions to an open text file.
 
     - ``"table"``: a line per image: its path and its labels with their probabilities in percent.
-    - ``"csv"``: the columns ``path``, ``labels`` (separated by ``|``) and a probability per class.
-    - ``"jsonl"``: an object a line with the same.
+    - ``"csv"``: the columns ``path``, ``labels`` (separated by ``|``), a probability per class and
+      ``error``.
+    - ``"jsonl"``: an object per line with the same.
+
+    An image without a prediction has a line of its own, with its path and an ``error`` only.
 
     What the file's encoding cannot express, such as the bytes of a file name that is not UTF-8, is
     written as an escape: ``caf\\udce9.png``. JSON's readers give the original back.
@@ -59,7 +62,10 @@ def write_predictions(
     count = 0
     for prediction in predictions:
         count += 1
-        write_one(prediction, prediction.labels() if top is None else prediction.highest(top))
+        if isinstance(prediction, NoPrediction):
+            write_one(prediction, [])
+        else:
+            write_one(prediction, prediction.labels() if top is None else prediction.highest(top))
         file.flush()
     return count
 
@@ -84,14 +90,16 @@ class _EscapingFile:
         return self.file.write(text)
 
 
-_Write = Callable[[Prediction, "list[int]"], None]
+_Write = Callable[["Prediction | NoPrediction", "list[int]"], None]
 
 
 def _table(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
-    def write(prediction: Prediction, labels: list[int]) -> None:
-        text = ", ".join(
-            f"{class_names[c]} {100 * prediction.probabilities[c]:.1f}" for c in labels
-        )
+    def write(prediction: Prediction | NoPrediction, labels: list[int]) -> None:
+        if isinstance(prediction, NoPrediction):
+            text = f"error: {prediction.error}"
+        else:
+            values = 100 * prediction.probabilities
+            text = ", ".join(f"{class_names[c]} {values[c]:.1f}" for c in labels)
         file.write(f"{prediction.path!s:{max(width, 1)}}  {text or '-'}\n")
 
     return write
@@ -99,26 +107,29 @@ def _table(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Writ
 
 def _csv(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
     rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["path", "labels", *class_names])
+    rows.writerow(["path", "labels", *class_names, "error"])
 
-    def write(prediction: Prediction, labels: list[int]) -> None:
-        names = "|".join(class_names[c] for c in labels)
-        rows.writerow(
-            [prediction.path, names, *(f"{value:.6g}" for value in prediction.probabilities)]
-        )
+    def write(prediction: Prediction | NoPrediction, labels: list[int]) -> None:
+        if isinstance(prediction, NoPrediction):
+            rows.writerow([prediction.path, "", *("" for _ in class_names), prediction.error])
+        else:
+            names = "|".join(class_names[c] for c in labels)
+            values = (f"{value:.6g}" for value in prediction.probabilities)
+            rows.writerow([prediction.path, names, *values, ""])
 
     return write
 
 
 def _jsonl(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
-    def write(prediction: Prediction, labels: list[int]) -> None:
-        values = [float(f"{value:.6g}") for value in prediction.probabilities]
-        record = {
-            "path": str(prediction.path),
-            "labels": [class_names[c] for c in labels],
-            "probabilities": dict(zip(class_names, values)),
-        }
-        line = json.dumps(record, ensure_ascii=False)
+    def write(prediction: Prediction | NoPrediction, labels: list[int]) -> None:
+        record: dict[str, Any] = {"path": str(prediction.path)}
+        if isinstance(prediction, NoPrediction):
+            record["error"] = prediction.error
+        else:
+            values = [float(f"{value:.6g}") for value in prediction.probabilities]
+            record["labels"] = [class_names[c] for c in labels]
+            record["probabilities"] = dict(zip(class_names, values))
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False)
         # JSON has escapes of its own, which its readers understand.
         file.write((line if file.can_write(line) else json.dumps(record)) + "\n")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlt.data.formats.csv_table import csv_rows
-from mlt.data.image_search import IMAGE_SUFFIXES
+from mlt.data.images import IMAGE_SUFFIXES
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["IMAGE_SUFFIXES", "find_images"]
@@ -15,14 +15,18 @@ __all__ = ["IMAGE_SUFFIXES", "find_images"]
 _TABLES = {".csv": ",", ".tsv": "\t"}
 
 
-def find_images(paths: str | Path | Iterable[str | Path], path_column: str = "path") -> list[Path]:
+def find_images(
+    paths: str | Path | Iterable[str | Path],
+    path_column: str = "path",
+    images: str | Path | None = None,
+) -> list[Path]:
     """List the image files that some paths stand for, each once, in the order given.
 
     Args:
         paths: One or several. Files; folders, with all below but hidden ones left out;
-            patterns with ``*``, ``?``, ``**``; or ``.csv`` and ``.tsv`` tables whose paths start
-            from the table's own folder.
+            patterns with ``*``, ``?``, ``**``; or ``.csv`` and ``.tsv`` tables.
         path_column: The tables' column of paths.
+        images: The folder that the tables' paths start from; None for each table's own folder.
 
     Returns:
         The files. Those of a table need not exist.
@@ -41,15 +45,19 @@ def find_images(paths: str | Path | Iterable[str | Path], path_column: str = "pa
     """
     if isinstance(paths, (str, Path)):
         paths = [paths]
-    return list(dict.fromkeys(path for given in paths for path in _expand(given, path_column)))
+    if images is not None and not Path(images).is_dir():
+        raise MissingFileError(f"there is no folder {images} for the images of tables")
+    return list(
+        dict.fromkeys(path for given in paths for path in _expand(given, path_column, images))
+    )
 
 
-def _expand(given: str | Path, path_column: str) -> Iterator[Path]:
+def _expand(given: str | Path, path_column: str, images: str | Path | None) -> Iterator[Path]:
     path = Path(given)
     if path.is_dir():
         yield from _inside(path)
     elif path.suffix.lower() in _TABLES and path.is_file():
-        yield from _listed(path, path_column)
+        yield from _listed(path, path_column, path.parent if images is None else Path(images))
     elif path.exists():
         yield path
     elif glob.has_magic(str(given)):
@@ -77,7 +85,7 @@ def _inside(folder: Path) -> Iterator[Path]:
     yield from files
 
 
-def _listed(table: Path, path_column: str) -> Iterator[Path]:
+def _listed(table: Path, path_column: str, images: Path) -> Iterator[Path]:
     rows = csv_rows(table, _TABLES[table.suffix.lower()])
     _, columns = next(rows, (0, []))
     if path_column not in columns:
@@ -89,4 +97,4 @@ def _listed(table: Path, path_column: str) -> Iterator[Path]:
     place = columns.index(path_column)
     for _, row in rows:
         if len(row) > place and row[place]:
-            yield table.parent / row[place]
+            yield images / row[place]

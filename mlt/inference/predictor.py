@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mlt.data.images import load_image
-from mlt.data.loader import default_workers, leave_interrupts_to_the_main_process
+from mlt.data.loader import default_workers, leave_signals_to_the_main_process
 from mlt.data.transforms import Preprocessing, Transform, eval_transform
 from mlt.errors import CheckpointError, ConfigError, DataError, UserError
 from mlt.metrics.decision import Decision
@@ -22,7 +23,7 @@ from mlt.models.checkpoint import load_checkpoint
 from mlt.runtime.device import pick_device
 from mlt.runtime.progress import Progress
 
-__all__ = ["Prediction", "Predictor"]
+__all__ = ["NoPrediction", "Prediction", "Predictor"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,19 @@ class Prediction:
         """Indices of the labels that are given, most probable first."""
         order = np.argsort(-self.probabilities, kind="stable")
         return [int(c) for c in order if self.given[c]]
+
+
+@dataclass(frozen=True)
+class NoPrediction:
+    """An image of which a model says nothing.
+
+    Attributes:
+        path: The file.
+        error: Why: it could not be read, or the model gives NaN for it.
+    """
+
+    path: Path
+    error: str
 
 
 class Predictor:
@@ -142,7 +156,7 @@ class Predictor:
             batch_size: Images that are computed together.
             workers: Processes that load images; None decides by cores and images.
             mirror: Average the logits of each image and its mirror image.
-            problems: Is filled with why an image could not be read; it is then left out. None:
+            problems: Is filled with why an image has no prediction; it is then left out. None:
                 the first such image ends the prediction.
             progress: Show a bar, or write a line now and then where there is no terminal.
 
@@ -150,7 +164,40 @@ class Predictor:
             One prediction per image, in the order of ``paths``.
 
         Raises:
-            DataError: If an image cannot be read and ``problems`` is None.
+            DataError: If ``problems`` is None, and an image cannot be read or the model gives NaN
+                for it.
+        """
+        answers = self.predict_each(
+            paths, batch_size=batch_size, workers=workers, mirror=mirror, progress=progress
+        )
+        for answer in answers:
+            if isinstance(answer, Prediction):
+                yield answer
+            elif problems is None:
+                raise DataError(answer.error)
+            else:
+                problems[answer.path] = answer.error
+
+    def predict_each(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        batch_size: int = 32,
+        workers: int | None = None,
+        mirror: bool = False,
+        progress: bool = False,
+    ) -> Iterator[Prediction | NoPrediction]:
+        """Predict image files as :meth:`predict`, with an answer for those that cannot be, too.
+
+        Args:
+            paths: As for :meth:`predict`; so are the others.
+            batch_size: Images that are computed together.
+            workers: Processes that load images; None decides by cores and images.
+            mirror: Average the logits of each image and its mirror image.
+            progress: Show a bar, or write a line now and then where there is no terminal.
+
+        Yields:
+            One answer per image, in the order of ``paths``.
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
@@ -162,21 +209,18 @@ class Predictor:
             batch_size=batch_size,
             num_workers=workers,
             collate_fn=list,
-            worker_init_fn=leave_interrupts_to_the_main_process,
+            worker_init_fn=leave_signals_to_the_main_process,
         )
         with Progress("prediction", len(loader), shown=progress) as bar:
             for batch in loader:
-                for place, problem in batch:
-                    if isinstance(problem, str):
-                        if problems is None:
-                            raise DataError(problem)
-                        problems[files[place]] = problem
-                read = [(place, image) for place, image in batch if not isinstance(image, str)]
-                if read:
-                    places, images = zip(*read)
-                    yield from self._answer(
-                        [files[place] for place in places], self._ask(torch.stack(images), mirror)
-                    )
+                images = [image for _, image in batch if not isinstance(image, str)]
+                logits = self._ask(torch.stack(images), mirror) if images else None
+                read = iter(()) if logits is None else self._answers(logits)
+                for place, image in batch:
+                    if isinstance(image, str):
+                        yield NoPrediction(files[place], image)
+                    else:
+                        yield self._prediction(files[place], *next(read))
                 bar.step(len(batch))
 
     def _ask(self, images: torch.Tensor, mirror: bool) -> NDArray[np.float32]:
@@ -187,10 +231,24 @@ class Predictor:
                 answer = (answer + self.model(images.flip(-1))) / 2
             return answer.float().cpu().numpy()
 
-    def _answer(self, files: Sequence[Path], logits: NDArray[np.float32]) -> Iterator[Prediction]:
-        probabilities, given = self.decision.probabilities(logits), self.decision.labels(logits)
-        for path, *parts in zip(files, logits, probabilities, given):
-            yield Prediction(path, *parts)
+    def _answers(self, logits: NDArray[np.float32]) -> Iterator[tuple[NDArray[Any], ...]]:
+        return zip(logits, self.decision.probabilities(logits), self.decision.labels(logits))
+
+    def _prediction(
+        self,
+        path: Path,
+        logits: NDArray[np.float32],
+        probabilities: NDArray[np.float64],
+        given: NDArray[np.bool_],
+    ) -> Prediction | NoPrediction:
+        undefined = np.flatnonzero(np.isnan(probabilities))
+        if len(undefined):
+            return NoPrediction(
+                path,
+                f"the model gives NaN for {path}, class {self.class_names[undefined[0]]!r}: its "
+                "weights have diverged, or a value has overflowed",
+            )
+        return Prediction(path, logits, probabilities, given)
 
 
 class _ImageFiles(Dataset[tuple[int, torch.Tensor | str]]):

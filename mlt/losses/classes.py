@@ -7,6 +7,7 @@ factor `scale`, `label_smoothing` and `reduction` as well; see :class:`mlt.losse
 
 from __future__ import annotations
 
+from mlt.losses.part_settings import SoftTargets
 from mlt.losses.preset_loss import PublishedLoss
 from mlt.losses.settings import Reduction
 
@@ -55,6 +56,7 @@ class FocalLoss(PublishedLoss):
         *,
         gamma: float = 2.0,
         alpha: float | None = None,
+        soft_targets: SoftTargets = "mean",
         scale: float = 1.0,
         label_smoothing: float = 0.0,
         reduction: Reduction = "mean",
@@ -62,6 +64,7 @@ class FocalLoss(PublishedLoss):
         super().__init__(
             gamma=gamma,
             alpha=alpha,
+            soft_targets=soft_targets,
             scale=scale,
             label_smoothing=label_smoothing,
             reduction=reduction,
@@ -80,6 +83,7 @@ class AsymmetricLoss(PublishedLoss):
         gamma_neg: float = 4.0,
         clip: float = 0.05,
         detached: bool = False,
+        soft_targets: SoftTargets = "mean",
         scale: float = 1.0,
         label_smoothing: float = 0.0,
         reduction: Reduction = "mean",
@@ -89,6 +93,7 @@ class AsymmetricLoss(PublishedLoss):
             gamma_neg=gamma_neg,
             clip=clip,
             detached=detached,
+            soft_targets=soft_targets,
             scale=scale,
             label_smoothing=label_smoothing,
             reduction=reduction,

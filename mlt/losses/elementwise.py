@@ -101,8 +101,9 @@ class ElementwiseLoss(PerLabelLoss):
     """A loss of each label by itself, made of three parts.
 
     A label y in [0, 1] costs y w_pos positive(z_pos) + (1 - y) w_neg negative(z_neg): for a soft
-    label the mean of the costs of its two readings. Targets of a bool or integer type are binary
-    and cost half the work; float targets may be soft.
+    label the mean of the costs of its two readings, unless the focusing has a cost of its own for
+    it (`mixes`), whose weight is y w_pos + (1 - y) w_neg. Targets of a bool or integer type are
+    binary and cost half the work; float targets may be soft.
 
     Args:
         adjustment: Gives z_pos and z_neg, and a factor on the negative half; None for z, z and 1.
@@ -156,8 +157,12 @@ class ElementwiseLoss(PerLabelLoss):
         """Return the loss of each element; see :meth:`PerLabelLoss.elements`."""
         adjusted = self.adjustment(logits)
         positive_weight, negative_weight = self._weights(targets, known, adjusted)
+        y = smooth(targets, self.label_smoothing)
+        if self.focusing.mixes:
+            cost = self.focusing.mixed(adjusted.positive, -adjusted.negative, y)
+            return _times(_between(y, positive_weight, negative_weight), cost)
         return mix(
-            smooth(targets, self.label_smoothing),
+            y,
             _times(positive_weight, self._cost("positive", adjusted.positive)),
             _times(negative_weight, self._cost("negative", -adjusted.negative)),
         )
@@ -219,12 +224,17 @@ class ElementwiseLoss(PerLabelLoss):
         rates: tuple[Number, Number],
         weights: tuple[Number, Number],
     ) -> tuple[Tensor, Tensor]:
-        at = Logistic.of(adjusted.positive)
-        positive, positive_derivative = self.focusing.positive_with_derivative(at)
+        at = at_positive = Logistic.of(adjusted.positive)
         if adjusted.negative is not adjusted.positive:
             at = Logistic.of(adjusted.negative)
-        negative, negative_derivative = self.focusing.negative_with_derivative(at.flipped())
         y = smooth(targets, self.label_smoothing)
+        if self.focusing.mixes:
+            cost, *along = self.focusing.mixed_with_derivatives(at_positive, at.flipped(), y)
+            weight = _between(y, *weights)
+            slope = _times(rates[0], along[0]) - _times(rates[1], along[1])
+            return _times(weight, cost), _times(weight, slope)
+        positive, positive_derivative = self.focusing.positive_with_derivative(at_positive)
+        negative, negative_derivative = self.focusing.negative_with_derivative(at.flipped())
         return (
             mix(y, _times(weights[0], positive), _times(weights[1], negative)),
             mix(

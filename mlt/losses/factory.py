@@ -93,7 +93,7 @@ def create_loss(
         inverse: power=1.0, scheme="by_class", normalise=False, start_epoch=0
         sqrt_inverse: scheme="by_class", normalise=False, start_epoch=0
         pos_weight: power=1.0, max_weight=None, start_epoch=0
-        focal: gamma=2.0, alpha=None
+        focal: gamma=2.0, alpha=None, soft_targets="mean"
         cb_bce: beta="auto", scheme="column", normalise=None, start_epoch=0
         cb_focal: beta="auto", scheme="column", normalise=None, gamma=2.0, alpha=None,
             start_epoch=0
@@ -106,7 +106,7 @@ def create_loss(
             start_epoch=0
         db_focal: map_alpha=0.1, map_beta=10.0, map_gamma=0.2, neg_scale=2.0,
             init_bias=0.05, gamma=2.0, start_epoch=0
-        asl: gamma_pos=1.0, gamma_neg=4.0, clip=0.05, detached=False
+        asl: gamma_pos=1.0, gamma_neg=4.0, clip=0.05, detached=False, soft_targets="mean"
         balanced_asl: gamma_pos=0.0, gamma_neg=9.8, clip=0.05, power=1.35, detached=False
         ral: gamma_pos=0.0, gamma_neg=4.0, clip=0.05, lamb=1.5, epsilon_pos=1.0,
             epsilon_pos_pow=-2.5

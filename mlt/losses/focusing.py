@@ -14,6 +14,7 @@ from mlt.losses import formulas, gradients, part_settings
 from mlt.losses.gradients import WithDerivative
 from mlt.losses.logistic import Logistic
 from mlt.losses.one_pass import belongs
+from mlt.losses.part_settings import SoftTargets
 
 __all__ = ["Focusing", "build_focusing"]
 
@@ -47,6 +48,9 @@ class Focusing(nn.Module):
     factors: tuple[float, float] = (1.0, 1.0)
     """Constant factors on positives and on negatives."""
 
+    mixes = False
+    """Whether a soft label has a cost of its own, `mixed`, rather than the mean of the two."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.symmetric = cls.negative is Focusing.negative
@@ -70,13 +74,44 @@ class Focusing(nn.Module):
         """Cost of a negative and its derivative along minus its logit."""
         return self.positive_with_derivative(at)
 
+    def mixed(self, positive: Tensor, negative: Tensor, targets: Tensor) -> Tensor:
+        """Cost of a soft label, given the logit of a positive and minus that of a negative."""
+        raise NotImplementedError
 
-class Focal(Focusing):
+    def mixed_with_derivatives(
+        self, positive: Logistic, negative: Logistic, targets: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with its derivatives along both."""
+        raise NotImplementedError
+
+
+class _FocalPower(Focusing):
+    """What focal and asymmetric focusing do with a soft label, if they mix it."""
+
+    mixed_options: tuple[tuple[float, float], float, bool]
+    """Both gammas, the margin, and whether the gradient stops at the power."""
+
+    def mixed(self, positive: Tensor, negative: Tensor, targets: Tensor) -> Tensor:
+        """Cost of a soft label, given the logit of a positive and minus that of a negative."""
+        return formulas.mixed_focal(positive, negative, targets, *self.mixed_options)
+
+    def mixed_with_derivatives(
+        self, positive: Logistic, negative: Logistic, targets: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with its derivatives along both."""
+        return gradients.mixed_focal(positive, negative, targets, *self.mixed_options)
+
+
+class Focal(_FocalPower):
     """(1 - p_t)^gamma times cross entropy; alpha weighs positives, 1 - alpha negatives."""
 
-    def __init__(self, gamma: float, alpha: float | None = None) -> None:
+    def __init__(
+        self, gamma: float, alpha: float | None = None, soft_targets: SoftTargets = "mean"
+    ) -> None:
         super().__init__()
         self.gamma = gamma
+        self.mixes = soft_targets == "mixed"
+        self.mixed_options = ((gamma, gamma), 0.0, False)
         if alpha is not None:
             self.factors = (alpha, 1 - alpha)
 
@@ -105,11 +140,20 @@ class Polynomial(Focal):
         return gradients.polynomial(at, self.epsilon, self.gamma)
 
 
-class Asymmetric(Focusing):
+class Asymmetric(_FocalPower):
     """Focal with a gamma for each side, and a probability margin for negatives."""
 
-    def __init__(self, gamma_pos: float, gamma_neg: float, clip: float, detached: bool) -> None:
+    def __init__(
+        self,
+        gamma_pos: float,
+        gamma_neg: float,
+        clip: float,
+        detached: bool,
+        soft_targets: SoftTargets = "mean",
+    ) -> None:
         super().__init__()
+        self.mixes = soft_targets == "mixed"
+        self.mixed_options = ((gamma_pos, gamma_neg), clip, detached)
         self.gamma_pos = gamma_pos
         self.gamma_neg = gamma_neg
         self.clip = clip
@@ -183,11 +227,13 @@ def build_focusing(part: part_settings.Focusing) -> Focusing:
         case part_settings.NoFocusing():
             return Focusing()
         case part_settings.Focal():
-            return Focal(part.gamma, part.alpha)
+            return Focal(part.gamma, part.alpha, part.soft_targets)
         case part_settings.Polynomial():
             return Polynomial(part.epsilon, part.gamma, part.alpha)
         case part_settings.Asymmetric():
-            return Asymmetric(part.gamma_pos, part.gamma_neg, part.clip, part.detached)
+            return Asymmetric(
+                part.gamma_pos, part.gamma_neg, part.clip, part.detached, part.soft_targets
+            )
         case part_settings.RobustAsymmetric():
             return RobustAsymmetric(part)
         case part_settings.Hill():

@@ -21,6 +21,7 @@ __all__ = [
     "hill",
     "margin_focal",
     "mix",
+    "mixed_focal",
     "modulator",
     "polynomial",
     "robust_negative",
@@ -75,6 +76,37 @@ def margin_focal(signed: Tensor, gamma: float, clip: float, detached: bool = Fal
         return loss
     factor = x**gamma
     return (factor.detach() if detached else factor) * loss
+
+
+def mixed_focal(
+    positive: Tensor,
+    negative: Tensor,
+    targets: Tensor,
+    gammas: tuple[float, float],
+    clip: float = 0.0,
+    detached: bool = False,
+) -> Tensor:
+    """Cross entropy of a soft label times (1 - p_t)^gamma, with p_t and gamma mixed by the label.
+
+    p_t = y p + (1 - y) min(1 - p + clip, 1), gamma = y gamma_pos + (1 - y) gamma_neg. What the code
+    of torchvision (with equal gammas and no clip) and timm computes for soft labels; equal to the
+    mean of the two readings for binary ones.
+
+    Args:
+        positive: Logit of a positive.
+        negative: Minus the logit of a negative.
+        targets: The labels.
+        gammas: gamma_pos and gamma_neg.
+        clip: Probability margin of negatives.
+        detached: Stop the gradient at the power.
+    """
+    smallest = torch.finfo(positive.dtype).tiny
+    entropy = margin_focal(negative, 0, clip) if clip > 0 else cross_entropy(negative)
+    entropy = mix(targets, cross_entropy(positive), entropy)
+    off = (torch.sigmoid(-negative) - clip).clamp(min=0)
+    miss = mix(targets, torch.sigmoid(-positive), off).clamp(min=smallest)
+    factor = miss ** (gammas[1] + (gammas[0] - gammas[1]) * targets)
+    return (factor.detach() if detached else factor) * entropy
 
 
 def robust_positive(signed: Tensor, gamma: float, epsilon: float, epsilon_pow: float) -> Tensor:

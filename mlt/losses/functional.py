@@ -2,9 +2,9 @@
 
 The element-wise ones take logits and targets of one shape (..., C) and return the loss of each
 element, in float32 (float64 if the logits are), not reduced; :func:`mlt.losses.reduce.reduce` does
-that, and applies a mask of known labels. Targets lie in [0, 1]; a soft target costs the mean of
-its two readings. Nothing is modified. The modules compute the same values, faster where a gradient
-is wanted, since they compute it along with the value.
+that, and applies a mask of known labels. Targets lie in [0, 1]; a soft target costs the mean of its
+two readings, unless an option says that it is mixed. Nothing is modified. The modules compute the
+same values, faster where a gradient is wanted, since they compute it along with the value.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mlt.losses.instance_weights import (
     rarest_class_weights,
     rebalance_weights,
 )
+from mlt.losses.part_settings import SoftTargets
 from mlt.losses.reduce import reduce, working_precision
 from mlt.losses.softmax_functional import seesaw, softmax_cross_entropy
 from mlt.losses.stateful import equalization_v2_weights, self_paced_targets
@@ -70,7 +71,12 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def focal(
-    logits: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: float | None = None
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    gamma: float = 2.0,
+    alpha: float | None = None,
+    soft_targets: SoftTargets = "mean",
 ) -> Tensor:
     """Focal loss: alpha_t (1 - p_t)^gamma times cross entropy.
 
@@ -79,6 +85,7 @@ def focal(
         targets: Same shape, in [0, 1].
         gamma: Focusing parameter, at least 0.
         alpha: Weight of positives, 1 - alpha that of negatives; None: both 1.
+        soft_targets: ``"mean"`` of the costs of 1 and 0, or ``"mixed"`` as in torchvision.
 
     References:
         Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
@@ -89,6 +96,9 @@ def focal(
     """
     z, y = _ready(logits, targets)
     on_positive, on_negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
+    if soft_targets == "mixed":
+        weight = on_negative + (on_positive - on_negative) * y
+        return weight * formulas.mixed_focal(z, -z, y, (gamma, gamma))
     return mix(y, on_positive * formulas.focal(z, gamma), on_negative * formulas.focal(-z, gamma))
 
 
@@ -100,6 +110,7 @@ def asymmetric(
     gamma_neg: float = 4.0,
     clip: float = 0.05,
     detached: bool = False,
+    soft_targets: SoftTargets = "mean",
 ) -> Tensor:
     """Asymmetric loss: a gamma for each side, and a probability margin for negatives.
 
@@ -110,6 +121,7 @@ def asymmetric(
         gamma_neg: Focusing of negatives.
         clip: Negatives of a smaller probability cost nothing.
         detached: Stop the gradient at the focusing factors.
+        soft_targets: ``"mean"`` of the costs of 1 and 0, or ``"mixed"`` as in timm.
 
     References:
         Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, arXiv 2009.14119.
@@ -119,6 +131,8 @@ def asymmetric(
         tensor([0.3466, 0.0245])
     """
     z, y = _ready(logits, targets)
+    if soft_targets == "mixed":
+        return formulas.mixed_focal(z, -z, y, (gamma_pos, gamma_neg), clip, detached)
     if clip > 0:
         negative = formulas.margin_focal(-z, gamma_neg, clip, detached)
     else:

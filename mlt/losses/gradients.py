@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mlt.losses.formulas import mix
 from mlt.losses.logistic import Logistic
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "focal",
     "hill",
     "margin_focal",
+    "mixed_focal",
     "polynomial",
     "power",
     "robust_negative",
@@ -80,6 +82,52 @@ def margin_focal(at: Logistic, gamma: float, clip: float, detached: bool = False
         # The clamp holds x there; for every other gamma the factor is 0 already.
         along_x = torch.where(x > 0, along_x, 0)
     return loss.mul_(factor), along_x.mul_(at.miss).mul_(at.right).neg_()
+
+
+def mixed_focal(
+    positive: Logistic,
+    negative: Logistic,
+    targets: Tensor,
+    gammas: tuple[float, float],
+    clip: float = 0.0,
+    detached: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross entropy times (1 - p_t)^gamma, both mixed by a soft label; see `formulas.mixed_focal`.
+
+    Args:
+        positive: At the logit of a positive.
+        negative: At minus the logit of a negative.
+        targets: The labels.
+        gammas: gamma_pos and gamma_neg.
+        clip: Probability margin of negatives.
+        detached: Stop the gradient at the power.
+
+    Returns:
+        The cost, and its derivatives along the logit of the positive and along minus the logit of
+        the negative.
+    """
+    smallest = torch.finfo(targets.dtype).tiny
+    off = (negative.miss - clip).clamp(min=0)
+    falls = negative.miss * negative.right
+    if clip > 0:
+        rest = negative.right + max(clip, smallest)  # 1 - off, without its cancellation
+        falls = torch.where(off > 0, falls, 0)
+        on_negative, negative_slope = (off / rest).log1p(), -falls / rest
+    else:
+        on_negative, negative_slope = negative.cross_entropy(), -negative.miss
+    entropy = mix(targets, positive.cross_entropy(), on_negative)
+    miss = mix(targets, positive.miss, off).clamp(min=smallest)
+    gamma = gammas[1] + (gammas[0] - gammas[1]) * targets
+    factor = miss**gamma
+    # Of the power: gamma d(miss) / miss, times the cost.
+    of_power = torch.zeros_like(miss) if detached else gamma * entropy / miss
+    along_positive = -positive.miss * (1 + of_power * positive.right)
+    along_negative = negative_slope - of_power * falls
+    return (
+        factor * entropy,
+        targets * factor * along_positive,
+        (1 - targets) * factor * along_negative,
+    )
 
 
 def _power_below(x: Tensor, gamma: float) -> Tensor:

@@ -44,6 +44,7 @@ __all__ = [
     "Rebalance",
     "RobustAsymmetric",
     "Scheme",
+    "SoftTargets",
     "Weighting",
 ]
 
@@ -69,6 +70,13 @@ StartEpoch: TypeAlias = Annotated[
 ]
 Beta: TypeAlias = Annotated[float, Field(ge=0, lt=1)] | Literal["auto"]
 """Of the effective number of samples; see `mlt.losses.class_weights.resolve_beta`."""
+SoftTargets: TypeAlias = Annotated[
+    Literal["mean", "mixed"],
+    Field(
+        description="What a label y between 0 and 1 costs: the mean of the costs of 1 and 0, or "
+        "cross entropy times a power of 1 - p_t with p_t mixed by y, as in torchvision and timm."
+    ),
+]
 Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -146,6 +154,7 @@ class Focal(Settings):
     """How little an easy label counts; 0 is cross entropy."""
     alpha: Probability | None = None
     """Weight of positives, 1 - alpha that of negatives; none: both 1."""
+    soft_targets: SoftTargets = "mean"
 
 
 class Asymmetric(Settings):
@@ -160,6 +169,7 @@ class Asymmetric(Settings):
     """Negatives of a smaller probability than this cost nothing."""
     detached: bool = False
     """Stop the gradient at the focusing factor, as the published training code does."""
+    soft_targets: SoftTargets = "mean"
 
 
 class RobustAsymmetric(Settings):

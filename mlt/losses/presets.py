@@ -30,6 +30,7 @@ from mlt.losses.part_settings import (
     Rebalance,
     RobustAsymmetric,
     Scheme,
+    SoftTargets,
 )
 from mlt.losses.settings import (
     AnyLoss,
@@ -53,9 +54,12 @@ def bce() -> Composition:
     return Composition()
 
 
-def focal(*, gamma: float = 2.0, alpha: float | None = None) -> Composition:
+def focal(
+    *, gamma: float = 2.0, alpha: float | None = None, soft_targets: SoftTargets = "mean"
+) -> Composition:
     """Focal loss; the Distribution-Balanced code sets `scale` (its balance_param) to 2."""
-    return Composition(focusing=Focal(name="focal", gamma=gamma, alpha=alpha))
+    focusing = Focal(name="focal", gamma=gamma, alpha=alpha, soft_targets=soft_targets)
+    return Composition(focusing=focusing)
 
 
 def inverse(
@@ -217,11 +221,21 @@ def db_focal(
 
 
 def asl(
-    *, gamma_pos: float = 1.0, gamma_neg: float = 4.0, clip: float = 0.05, detached: bool = False
+    *,
+    gamma_pos: float = 1.0,
+    gamma_neg: float = 4.0,
+    clip: float = 0.05,
+    detached: bool = False,
+    soft_targets: SoftTargets = "mean",
 ) -> Composition:
     """Asymmetric loss with the defaults of the published class; the paper also uses gamma_pos 0."""
     focusing = Asymmetric(
-        name="asymmetric", gamma_pos=gamma_pos, gamma_neg=gamma_neg, clip=clip, detached=detached
+        name="asymmetric",
+        gamma_pos=gamma_pos,
+        gamma_neg=gamma_neg,
+        clip=clip,
+        detached=detached,
+        soft_targets=soft_targets,
     )
     return Composition(focusing=focusing)
 

@@ -64,7 +64,9 @@ def check_inputs(
 
     Raises:
         ConfigError: If the shapes differ.
-        DataError: If a known target lies outside [0, 1]; looked at on the CPU only.
+        DataError: If a known target lies outside [0, 1]. No device is waited for to find out: a
+            GPU, or a compiled call, fails with a RuntimeError when it gets there. Where nothing can
+            be raised (other devices, torch.jit.trace, a compiled vmap), the loss is NaN.
     """
     if num_classes is not None and logits.shape[-1] != num_classes:
         raise ConfigError(
@@ -81,33 +83,47 @@ def check_inputs(
             f"Logits have shape {tuple(logits.shape)} but the known mask {tuple(known.shape)}."
         )
     known = None if known is None else known.bool()
-    _check_range(targets, known)
-    return working_precision(logits), known
+    return _refuse_outside(working_precision(logits), targets, known), known
 
 
-def _check_range(targets: Tensor, known: Tensor | None) -> None:
-    if targets.dtype == torch.bool or targets.numel() == 0 or not _can_look(targets):
-        return
+def _refuse_outside(logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
+    """Return the logits if all known targets lie in [0, 1]; see :func:`check_inputs`."""
+    if targets.dtype == torch.bool or targets.numel() == 0:
+        return logits
     seen = targets.detach()
-    extremes = (seen if known is None else torch.where(known, seen, 0)).aminmax()
-    low, high = extremes.min.item(), extremes.max.item()
-    if not (low > -1e-3 and high < 1 + 1e-3):  # mixed labels may be past 1 by rounding
-        raise DataError(
-            f"targets must lie between 0 and 1; they go from {low:g} to {high:g}. "
-            "For labels that are uncertain or that nobody annotated, give known=, False for each "
-            "of them"
-        )
+    low, high = _all_rows(seen if known is None else torch.where(known, seen, 0)).aminmax()
+    # Mixed labels may be past 1 by rounding, in bfloat16 by 1/128.
+    slack = max(1e-3, torch.finfo(seen.dtype).eps if seen.is_floating_point() else 0.0)
+    tracing = torch._C._get_tracing_state() is not None
+    device = low.device.type
+    if device == "cpu" and not tracing and not torch.compiler.is_compiling():
+        lowest, highest = low.item(), high.item()
+        if not (lowest >= -slack and highest <= 1 + slack):
+            raise DataError(f"{OUTSIDE}; they go from {lowest:g} to {highest:g}. {GIVE_KNOWN}")
+        return logits
+    # In the targets' type the limits could be rounded to 0 and 1.
+    inside = (low.float() >= -slack) & (high.float() <= 1 + slack)
+    if device in ("cpu", "cuda") and not tracing and not _is_batched(inside):
+        torch._assert_async(inside, f"{OUTSIDE}. {GIVE_KNOWN}")
+        return logits
+    return torch.where(inside, logits, torch.nan)
 
 
-def _can_look(values: Tensor) -> bool:
-    # Looking costs little on a CPU. It would stall another device; a compiled, traced or batched
-    # (vmap) call has no values to look at.
-    return not (
-        torch.compiler.is_compiling()
-        or values.device.type != "cpu"
-        or torch._C._get_tracing_state() is not None
-        or torch._C._functorch.is_batchedtensor(values)
-    )
+OUTSIDE = "targets must lie between 0 and 1"
+GIVE_KNOWN = (
+    "For labels that are uncertain or that nobody annotated, give known=, False for each of them"
+)
+
+
+def _all_rows(values: Tensor) -> Tensor:
+    """Return all that is behind a tensor of which torch.func shows one row (vmap)."""
+    while not torch.compiler.is_compiling() and _is_batched(values):
+        values = torch._C._functorch.get_unwrapped(values)
+    return values
+
+
+def _is_batched(values: Tensor) -> bool:
+    return torch._C._functorch.is_batchedtensor(values)
 
 
 def blank_unknown(logits: Tensor, targets: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,8 +82,8 @@ def reliability_curve(
         known: (N, C) booleans. None: all are known.
         column: The class. None: all labels together.
         bins: At most so many bins.
-        scheme: ``"width"`` for bins of equal width, ``"mass"`` for as many labels in each, which
-            shows more where nearly all probabilities are close to 0.
+        scheme: ``"width"`` for bins of equal width, each with its lower edge, ``"mass"`` for as
+            many labels in each, which shows more where nearly all probabilities are close to 0.
 
     Raises:
         DataError: If a value is not a probability, or as for :func:`mlt.metrics.average_precision`.
@@ -94,7 +94,7 @@ def reliability_curve(
         ([0.0, 1.0], 0.15)
     """
     labels = _checked(targets, probabilities, known)
-    return _curve(*labels.flat(column), bins, scheme)
+    return _curve(labels, column, bins, scheme)
 
 
 def reliability(
@@ -123,13 +123,11 @@ def reliability(
     y, p = labels.flat()
     if not len(y):
         return Reliability(math.nan, math.nan, math.nan, math.nan)
-    of_classes = [
-        _curve(*labels.flat(k), bins, "width").error for k in range(labels.targets.shape[1])
-    ]
+    of_classes = [_curve(labels, k, bins, "width").error for k in range(labels.targets.shape[1])]
     # A certain mistake costs as much as a probability at the end of single precision.
     right = np.clip(np.where(y, p, 1 - p), np.finfo(np.float32).tiny, 1)
     return Reliability(
-        ece=_curve(y, p, bins, "width").error,
+        ece=_curve(labels, None, bins, "width").error,
         class_ece=float(np.nanmean(of_classes)),
         log_loss=float(-np.log(right).mean()),
         brier=float(np.mean((p - y) ** 2)),
@@ -146,20 +144,29 @@ def _checked(targets: ArrayLike, probabilities: ArrayLike, known: ArrayLike | No
     return labels
 
 
-def _curve(
-    y: NDArray[np.bool_], p: NDArray[np.float64], bins: int, scheme: str
-) -> ReliabilityCurve:
+def _curve(labels: ScoredLabels, column: int | None, bins: int, scheme: str) -> ReliabilityCurve:
     if bins < 1:
         raise ConfigError(f"bins must be at least 1; got {bins}")
+    y, p = labels.flat(column)
     if scheme == "width":
-        index = np.minimum((p * bins).astype(np.intp), bins - 1)
+        edges = _edges(bins, labels.scores.dtype)
     elif scheme == "mass":
         edges = np.quantile(p, np.arange(1, bins) / bins) if len(p) else np.array([])
-        index = np.searchsorted(edges, p, side="right")  # equal probabilities stay together
     else:
         raise ConfigError(f"scheme must be width or mass; got {scheme!r}")
+    index = np.searchsorted(edges, p, side="right")  # equal probabilities stay together
     counts = np.bincount(index, minlength=bins)
     full = counts > 0
     predicted = np.bincount(index, weights=p, minlength=bins)[full] / counts[full]
     observed = np.bincount(index, weights=y, minlength=bins)[full] / counts[full]
     return ReliabilityCurve(predicted, observed, counts[full])
+
+
+def _edges(bins: int, dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """The lower edges k / bins of all bins but the first, as the probabilities' type has them.
+
+    A probability that was written as 0.29 is the number of its type that is nearest to 29 / 100,
+    and so is the edge: it lies in bin 29 of 100. Times 100 it would be 28.999999999999996.
+    """
+    edges = np.arange(1, bins) / bins
+    return edges.astype(dtype).astype(np.float64) if dtype.kind == "f" else edges

@@ -1,4 +1,4 @@
-"""Checkpoints: weights that explain themselves, and the state from which training goes on."""
+"""Checkpoints: weights that explain themselves."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = [
     "checkpoint_digest",
     "decision_copy",
     "load_checkpoint",
-    "load_training_state",
     "read_info",
     "save_checkpoint",
     "save_decision",
-    "save_training_state",
     "weights_digest",
 ]
 
 FORMAT = "mlt.checkpoint/1"
+
+_DIGEST = "sha256"
 
 OWN_MODEL = "own"
 """Key of `CheckpointInfo.model` that names the class of a model that mlt did not build."""
@@ -88,9 +88,7 @@ def save_checkpoint(
     values = asdict(info).items()
     metadata = {key: json.dumps(value) for key, value in values if value is not None}
     metadata["format"] = FORMAT
-    # Written by Python and not by the library, whose errors do not tell that the disk is full.
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(serialize(tensors, metadata=metadata))
+    _write(path, tensors, metadata)
     decision_copy(path).unlink(missing_ok=True)  # it belonged to the weights replaced here
 
 
@@ -227,14 +225,32 @@ def save_decision(path: str | Path, decision: Mapping[str, Any]) -> None:
     """
     state_dict, metadata = _read(Path(path))
     metadata["decision"] = json.dumps(decision)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(serialize(state_dict, metadata=metadata))
+    _write(path, state_dict, metadata)
     write_json_atomic(decision_copy(path), decision)
 
 
 def decision_copy(path: str | Path) -> Path:
     """The file beside a checkpoint that shows its thresholds: last.decision.json, for example."""
     return Path(path).with_suffix(".decision.json")
+
+
+def _write(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors and metadata, whole or not at all; the same ones become the same bytes."""
+    metadata = dict(sorted((metadata | {_DIGEST: _content_digest(tensors, metadata)}).items()))
+    # The library writes metadata in an order that changes from process to process.
+    content = serialize(tensors)
+    size = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps({"__metadata__": metadata, **json.loads(content[8:size])}).encode()
+    header += b" " * (-len(header) % 8)
+    # Written by Python and not by the library, whose errors do not tell that the disk is full.
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(memoryview(content)[size:])
+
+
+def _content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    described = weights_digest(tensors) + json.dumps(metadata, sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -254,6 +270,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{path} is not a checkpoint of mlt: its format is {metadata.get('format')!r}, not "
             f"{FORMAT!r}. To start from foreign weights, name them in model.weights"
         )
+    # Files of earlier versions have no digest.
+    digest = metadata.pop(_DIGEST, None)
+    if digest is not None and digest != _content_digest(state_dict, metadata):
+        raise CheckpointError(f"{path} is damaged: it does not hold what was written to it")
     return state_dict, metadata
 
 
@@ -269,22 +289,3 @@ def check_class_names(path: str | Path, checkpoint: tuple[str, ...], data: tuple
             f"{path} was trained on other classes ({len(checkpoint)}) than the data has "
             f"({len(data)}): {difference}"
         )
-
-
-def save_training_state(path: str | Path, state: dict[str, Any]) -> None:
-    """Write everything training needs to go on, whole or not at all."""
-    # Through a file of Python's, which tells when the disk is full; torch's own writer does not.
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
-        torch.save(state, file)
-
-
-def load_training_state(path: str | Path, device: torch.device) -> dict[str, Any]:
-    """Read what :func:`save_training_state` wrote, without unpickling objects.
-
-    Raises:
-        CheckpointError: If the file is damaged.
-    """
-    try:
-        return dict(torch.load(path, map_location=device, weights_only=True))
-    except Exception as error:  # torch reports a damaged file with half a dozen exception types
-        raise CheckpointError(f"{path} is damaged, the run cannot be resumed: {error}") from error

@@ -28,7 +28,7 @@ class ProjectionHead(Settings):
     """The published head: linear to `width`, batch norm, dropout, linear."""
 
     name: Literal["projection"]
-    width: int = Field(256, ge=1)
+    width: int = Field(256, ge=1, le=1 << 16)
     """Features after the first linear layer."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Dropout before the last linear layer."""

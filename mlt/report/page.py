@@ -85,7 +85,7 @@ def make_page(report: Report, *, thumbnails: bool = True) -> Page:
     if thumbnails:
         images = find_images(report.baseline.first)
     else:
-        images = Images({}, "The report was made without images.")
+        images = Images(note="The report was made without images.")
     one_class = one_class_section(report, page_data(report, images))
     make = _method_sections if report.single else _comparison_sections
     sections = make(report, one_class)
@@ -110,16 +110,24 @@ def write_tables(tables: Sequence[Table], folder: str | Path) -> list[Path]:
     return written
 
 
-def check_output(output: Path, tables: Path | None, overwrite: bool) -> None:
+def check_output(
+    output: Path, tables: Path | None, overwrite: bool, option: str = "--output"
+) -> None:
     """Refuse to write over what is there unless told to.
+
+    Args:
+        output: The page.
+        tables: The folder of its tables.
+        overwrite: Whether it was told to.
+        option: How the command line names the page.
 
     Raises:
         OutputExistsError: If the file or tables are there already, or are of the wrong kind.
     """
     if output.is_dir():
-        raise OutputExistsError(f"--output {output} is a folder; name a file such as report.html")
+        raise OutputExistsError(f"{option} {output} is a folder; name a file such as report.html")
     if output.exists() and not overwrite:
-        raise OutputExistsError(f"--output {output} is there already; --overwrite replaces it")
+        raise OutputExistsError(f"{option} {output} is there already; --overwrite replaces it")
     if tables is None:
         return
     if tables.exists() and not tables.is_dir():

@@ -18,7 +18,7 @@ from scipy.special import expit
 from mlt.metrics import average_precision_intervals, micro_average_precision
 from mlt.report.confusion import Confusion, confusion, mistakes
 from mlt.report.curves import precision_recall_path, reliability_path
-from mlt.report.images import Images, thumbnail
+from mlt.report.images import Images
 from mlt.report.methods import Method, Report
 from mlt.report.runs import Run
 
@@ -180,8 +180,7 @@ def _rows(methods: list[dict[str, Any]]) -> Iterator[int]:
 def _thumbnails(rows: list[int], images: Images) -> dict[int, str]:
     room, result = THUMBNAILS, {}
     for row in rows:
-        path = images.paths.get(row)
-        small = thumbnail(path) if path else None
+        small = images.thumbnail(row)
         if small is None:
             continue
         room -= len(small)

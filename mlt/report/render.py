@@ -26,13 +26,17 @@ __all__ = ["Section", "render_page", "render_table"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 
+REPORT_SCRIPTS = ("tables.js", "report.js")
+"""What the page of a report needs; that of other sections may do with tables."""
+
 
 @dataclass(frozen=True)
 class Section:
     """A part of the page.
 
     Attributes:
-        name: Its template is ``section_NAME.html.jinja``; also the id that the navigation leads to.
+        name: Its template is ``section_NAME.html.jinja``; also the id that the navigation leads to,
+            and in words what it says.
         values: What the template lays out.
     """
 
@@ -45,23 +49,30 @@ class Section:
         return [value for value in self.values.values() if isinstance(value, Table)]
 
 
-def render_page(sections: Sequence[Section], **values: str) -> str:
+def render_page(
+    sections: Sequence[Section],
+    *,
+    templates: Path = TEMPLATES,
+    scripts: Sequence[str] = REPORT_SCRIPTS,
+    **values: str,
+) -> str:
     """Lay out the page: one file that loads nothing and runs only the script it came with.
 
     Args:
         sections: From top to bottom.
+        templates: The folder of their templates, which come before those of the report.
+        scripts: What runs, one after the other.
         **values: What ``page.html.jinja`` asks for besides.
     """
-    environment = _environment()
+    environment = _environment(templates)
     rendered = {
         section.name: Markup(
             environment.get_template(f"section_{section.name}.html.jinja").render(section.values)
         )
         for section in sections
     }
-    style, script = (
-        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
-    )
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in scripts)
     return environment.get_template("page.html.jinja").render(
         sections=rendered,
         style=Markup(style), style_digest=_digest(style),
@@ -89,9 +100,9 @@ class _Unindented(Extension):
 
 
 @cache
-def _environment() -> Environment:
+def _environment(templates: Path = TEMPLATES) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([templates, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         extensions=[_Unindented],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import logging
 import os
+from pathlib import Path
 
 import pytest
 
-from mlt.cli import main
+from mlt.cli import main, process
 from mlt.cli.process import escape_unprintable, tune_process
 
 
@@ -46,3 +49,32 @@ def test_every_command_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", stream)
     assert main(["--version"]) == 0
     assert stream.errors == "backslashreplace"
+
+
+def test_no_name_commands_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text('path,labels\na.png,"c\x1b[31mat\x07|d\x9bog"\n', encoding="utf-8")
+    assert (
+        main(["build-split", "pareto", "--csv", str(table), "--output", str(tmp_path / "s.json")])
+        == 0
+    )
+    assert main(["evaluate", "\x1b]0;title\x07.yaml", "--checkpoint", "x"]) == 2
+    printed = capsys.readouterr()
+    assert "c\\x1b[31mat\\x07" in printed.out and "\\x1b]0;title" in printed.err
+    assert not set(printed.out + printed.err) & set("\x1b\x07\x9b")
+    record = logging.LogRecord("mlt", logging.INFO, "", 0, "%s", ("c\x1b[31mat",), None)
+    assert process.PrintableFormatter("%(message)s").format(record) == "c\\x1b[31mat"
+
+
+def test_a_folder_that_is_gone_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(arguments: object) -> int:
+        raise FileNotFoundError(errno.ENOENT, "gone", "/data/run/log.txt")
+
+    monkeypatch.setattr("mlt.cli.configs.run", run)
+    assert main(["configs"]) == 2
+    assert (
+        "is gone that was there when the command began (/data/run/log.txt)"
+        in capsys.readouterr().err
+    )

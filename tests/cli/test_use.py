@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -124,12 +125,35 @@ def test_predict_writes_files_and_reports_broken_images_last(
     arguments = ["predict", str(run / "best.safetensors"), str(broken), str(tiny_source / "test")]
     arguments += ["--format", "jsonl", "--output", str(output), "--top", "1"]
     assert main(arguments) == 1
-    assert "1 of 33 images could not be read" in capsys.readouterr().err
-    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert "1 of 33 images have no prediction" in capsys.readouterr().err
+    first, *records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert first.keys() == {"path", "error"}
+    assert first["path"] == str(broken)
+    assert "broken.png" in first["error"]
     assert len(records) == 32
     assert all(len(record["labels"]) == 1 for record in records)
     assert main(arguments) == 2
     assert "--overwrite replaces it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_predict_the_images_of_a_table_from_another_folder(
+    run: Path, tiny_source: Path, tmp_path: Path, form: str
+) -> None:
+    names = sorted(path.name for path in (tiny_source / "test").glob("*.png"))[:3]
+    (tmp_path / "list.csv").write_text("\n".join(["path", names[0], "absent.png", *names[1:]]))
+    output = tmp_path / "out"
+    arguments = ["predict", str(run / "best.safetensors"), str(tmp_path / "list.csv")]
+    arguments += ["--format", form, "--output", str(output)]
+    assert main([*arguments, "--images", str(tiny_source / "test")]) == 1
+    text = output.read_text()
+    if form == "csv":
+        rows = list(csv.DictReader(text.splitlines()))
+    else:
+        rows = [json.loads(line) for line in text.splitlines()]
+    assert [Path(row["path"]).name for row in rows] == [names[0], "absent.png", *names[1:]]
+    assert "does not exist" in rows[1]["error"]
+    assert not any(row.get("error") for row in (rows[0], *rows[2:]))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +164,7 @@ def test_predict_writes_files_and_reports_broken_images_last(
         (["predict", "{run}/absent.safetensors", "{run}/config.yaml"], "no checkpoint"),
         (["predict", "{run}/last.safetensors", "{run}/config.yaml", "--top", "0"], "--top"),
         (["predict", "{run}/last.safetensors", "{run}"], "has no image"),
+        (["predict", "{run}/last.safetensors", "{run}", "--images", "absent"], "no folder absent"),
         (["export", "{run}/last.safetensors", "--output", "{run}/a.tflite"], ".onnx or .pt2"),
         (["export", "{run}/last.safetensors", "--output", "{run}/log.txt"], "exists already"),
         ([*TUNE, "--target", "-1"], "positive number; got -1"),

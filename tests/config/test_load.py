@@ -164,12 +164,32 @@ def test_a_date_is_text(tmp_path: Path) -> None:
         ("2: 3", "is not a string"),
         ("a: !!python/object/apply:os.system ['false']", "not valid YAML"),
         ("optimizer: {lr: .nan}", "optimizer.lr: nan is not a value here"),
-        ("a: &a [*a]", "an anchor refers to itself"),
+        ("a: &a [*a]", "line 1: an anchor refers to itself"),
+        ("a: &a {b: *a}", "line 1: an anchor refers to itself"),
+        ("transforms: {crop_area: [.nan, 1]}", r"transforms.crop_area.0: nan is not a value here"),
+        ("training: {epochs: 99999999999999999999}", "9 is not a value here"),
+        ("[" * 3000, "not valid YAML"),
+        (
+            "a: &a [x,x,x,x,x,x,x,x,x]\n"
+            + "\n".join(
+                f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefg", "bcdefgh")
+            ),
+            "more than 200,000 values",
+        ),
     ],
 )
 def test_files_that_are_no_configuration(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(write(tmp_path, text))
+
+
+def test_merge_keys() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: [*b, {z: 4, x: 5}], y: 6}"
+    assert parse_yaml(text) == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 1, "y": 3},
+        "c": {"x": 1, "y": 6, "z": 4},
+    }
 
 
 def test_a_missing_file_names_those_that_ship() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,21 @@ def test_the_long_tail_of_the_default_pool(tmp_path: Path) -> None:
         "tail": 9,
     }
     assert stats.counts.min() >= 4 and stats.counts.max() >= 200
+
+
+def _write_after_an_older_version(root: str) -> str:
+    try:
+        write(Path(root), train=6, test=3)
+    except OSError as error:
+        return repr(error)
+    return ""
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_many_processes_at_once(tmp_path: Path, older: bool) -> None:
+    root = tmp_path / "digits"
+    if older:
+        write(root, train=4, test=2)
+    with multiprocessing.get_context("fork").Pool(16) as pool:
+        assert set(pool.map(_write_after_an_older_version, [str(root)] * 64, chunksize=1)) == {""}
+    assert len(list((root / "train").iterdir())) == 6

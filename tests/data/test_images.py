@@ -280,3 +280,10 @@ def test_every_photograph(shared: Path) -> None:
         with Image.open(file) as image:
             expected = np.asarray(image.convert("RGB"))
         np.testing.assert_array_equal(pixels(file), expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DataError, match="a pipe or a device"):
+        load_image(tmp_path / "a.png")

@@ -16,6 +16,8 @@ from mlt.data import LabelTable
 from mlt.data.columns import StringColumn
 from mlt.errors import DataError, MissingFileError
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[LabelTable, np.ndarray, np.ndarray | None]:
@@ -25,13 +27,13 @@ def tables(draw: st.DrawFn) -> tuple[LabelTable, np.ndarray, np.ndarray | None]:
     labels = np.array(draw(bits), bool).reshape(n, c)
     known = np.array(draw(bits), bool).reshape(n, c) | labels if draw(st.booleans()) else None
     if draw(st.booleans()):
-        ids: list[Any] = draw(st.lists(st.text(), min_size=n, max_size=n, unique=True))
+        ids: list[Any] = draw(st.lists(TEXT, min_size=n, max_size=n, unique=True))
     else:
         ids = draw(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=n, max_size=n, unique=True))
     table = LabelTable.from_lists(
         ids,
         [f"images/{i}.jpg" for i in range(n)],
-        draw(st.lists(st.text(min_size=1), min_size=c, max_size=c, unique=True)),
+        draw(st.lists(TEXT.filter(bool), min_size=c, max_size=c, unique=True)),
         [np.flatnonzero(row).tolist() for row in labels],
         known_indices=None if known is None else [np.flatnonzero(r).tolist() for r in known],
     )
@@ -267,3 +269,10 @@ def test_refuses_soft_targets_and_groups_that_do_not_fit(
             soft=csr_array(np.array(soft, np.float32)),
             groups=None if groups is None else StringColumn.from_iterable(groups),
         )
+
+
+def test_names_and_ids_with_a_nul_are_refused() -> None:
+    with pytest.raises(DataError, match=r"class name 'a\\x00' holds a NUL"):
+        LabelTable.from_lists([1], ["1.jpg"], ["a", "a\0"], [[0]])
+    with pytest.raises(DataError, match=r"image id 'x\\x00' holds a NUL"):
+        LabelTable.from_lists(["x", "x\0"], ["1.jpg", "2.jpg"], ["a"], [[0], []])

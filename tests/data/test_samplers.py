@@ -212,6 +212,23 @@ def test_repeat_factors_by_hand() -> None:
         RepeatFactorSampler(labels, 0.1)
 
 
+def test_stored_zeros_and_repeated_entries_are_not_labels() -> None:
+    labels = csr_array(np.array([[1, 0], [1, 0], [1, 0], [1, 1]], bool))
+    # The same labels, with (0, 1) and (1, 1) stored as 0 and (3, 0) stored twice.
+    stored = csr_array(
+        ([1, 0, 1, 0, 1, 1, 1, 1], [0, 1, 0, 1, 0, 0, 0, 1], [0, 2, 4, 5, 8]), shape=(4, 2)
+    )
+    np.testing.assert_array_equal(repeat_factors(stored, 1.0), repeat_factors(labels, 1.0))
+    assert repeat_factors(stored, 1.0).tolist() == [1, 1, 1, 2]
+    for make in (lambda x: RepeatFactorSampler(x, 1.0), lambda x: ClassAwareSampler(x, 1, 1.0)):
+        ours, plain = make(stored), make(labels)
+        assert list(ours) == list(plain)
+        np.testing.assert_array_equal(ours.image_draws(), plain.image_draws())
+    assert stored.nnz == 8  # what was given is as it was
+    with pytest.raises(DataError, match="no image has any"):
+        ClassAwareSampler(csr_array(([0], [0], [0, 1]), shape=(1, 1)))
+
+
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), threshold=st.floats(0.01, 1))
 def test_repeats_are_the_factor_rounded_down_or_up(seed: int, threshold: float) -> None:

@@ -118,6 +118,13 @@ LAUGHS = """<!DOCTYPE a [<!ENTITY x0 "ha">{}]><annotation><filename>&x20;</filen
         ("", r"a\.xml cannot be read"),
         ("<annotation><object><name> </name></object></annotation>", "an object without a name"),
         ("<!DOCTYPE annotation><annotation/>", "declares a document type"),
+        ("<foo/>", r"a\.xml is not an annotation: its outermost element is <foo>"),
+        ("<html><object><name>cat</name></object></html>", "outermost element is <html>"),
+        ("<annotation><Object><name>cat</name></Object></annotation>", "a <Object>, which"),
+        (
+            "<annotation><objects><object><name>cat</name></object></objects></annotation>",
+            "has a <object>, which is not read: objects are <object> elements directly inside",
+        ),
         (
             LAUGHS.format("".join(f'<!ENTITY x{i + 1} "&x{i};&x{i};">' for i in range(20))),
             "declares a document type",

@@ -32,6 +32,9 @@ def prepared(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         (root / folder).mkdir()
         for n in range(3):
             Image.new("RGB", (40, 40), (80 * n, 99, 99)).save(root / folder / f"{n}.jpg")
+    for n, place in enumerate(["train/wren", "train/robin", "test/wren", "test/robin"] * 2):
+        (root / "data" / "birds" / place).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (30 * n, 99, 99)).save(root / f"data/birds/{place}/{n}.jpg")
     (root / "list.csv").write_text("path\nphotographs/0.jpg\n")
     _write_coco_boxes(root)
     _write_scores(root)

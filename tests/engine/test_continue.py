@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from mlt.config import parse_config
 from mlt.engine import loop as loop_module
 from mlt.engine import train as train_module
 from mlt.engine.compare import Plan, plan_runs, train_missing
 from mlt.engine.train import train
-from mlt.errors import ConfigError, OutputExistsError, TrainingError
+from mlt.engine.training_state import load_training_state, save_training_state
+from mlt.errors import CheckpointError, ConfigError, DataError, OutputExistsError, TrainingError
 from mlt.run_folder import RunFolder
 
 
@@ -130,3 +134,96 @@ def test_a_folder_that_cannot_be_locked_is_trained_in_with_a_warning(
     monkeypatch.setattr(fcntl, "flock", refuse)
     train(parse_config(values))
     assert "cannot be locked (Function not implemented)" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_other_labels_of_the_same_counts_are_not_gone_on_with(
+    tiny_root: Path, values: dict[str, Any], part: str
+) -> None:
+    values["data"] = {**values["data"], "root": str(tiny_root)}
+    train(parse_config(values))
+    file = tiny_root / "annotations" / f"instances_{part}.json"
+    content = json.loads(file.read_text())
+    classes: dict[int, set[int]] = {a["image_id"]: set() for a in content["annotations"]}
+    for annotation in content["annotations"]:
+        classes[annotation["image_id"]].add(annotation["category_id"])
+    one, two = _two_with_other_labels(classes)
+    for annotation in content["annotations"]:
+        swapped = {one: two, two: one}
+        annotation["image_id"] = swapped.get(annotation["image_id"], annotation["image_id"])
+    file.write_text(json.dumps(content))
+    longer = parse_config({**values, "training": {**values["training"], "epochs": 2}})
+    with pytest.raises(DataError, match="training data" if part == "train" else "test data"):
+        train(longer, resume=True)
+
+
+def _two_with_other_labels(classes: dict[int, set[int]]) -> tuple[int, int]:
+    first = next(iter(classes))
+    return first, next(i for i, found in classes.items() if found != classes[first])
+
+
+def test_files_that_only_inform_stop_nothing(
+    finished: RunFolder, values: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    finished.environment.write_bytes(b"\xff{torn")
+    with finished.history.open("ab") as file:
+        file.write(b'\xff\xfe{"epoch": 7}\n{"epoch": "one"}\n[]\n{"epoch": 1, "loss"')
+    longer = parse_config({**values, "training": {**values["training"], "epochs": 2}})
+    train(longer, resume=True)
+    assert "environment.json is damaged" in caplog.text
+    assert [record["epoch"] for record in finished.read_history()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"position": {"epoch": -1}},
+        {"position": {"epoch": 1, "gone": 2}},
+        {"position": None},
+        {"model": {}},
+        {"optimizer": {"state": {}}},
+        {"rng": None},
+        {"scheduler_of_another_version": 1, "loss": {"focusing.gone": torch.zeros(1)}},
+    ],
+)
+def test_foreign_states_are_named(
+    finished: RunFolder, values: dict[str, Any], damage: dict[str, Any]
+) -> None:
+    state = torch.load(finished.state, weights_only=True) | damage
+    torch.save(state, finished.state)
+    longer = parse_config({**values, "training": {**values["training"], "epochs": 2}})
+    with pytest.raises(CheckpointError, match="not a state of this run"):
+        train(longer, resume=True)
+
+
+def test_a_full_disk_while_the_state_is_written_is_an_os_error(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    file = tmp_path / "state.pt"
+    save_training_state(file, {"epoch": 1})
+    content = file.read_bytes()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+        with pytest.raises(OSError, match="too large"):
+            save_training_state(file, {"weights": torch.zeros(1 << 16)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert file.read_bytes() == content and list(tmp_path.iterdir()) == [file]
+
+
+def test_no_flipped_bit_of_a_state_is_gone_on_from(tmp_path: Path) -> None:
+    file, cpu = tmp_path / "state.pt", torch.device("cpu")
+    weights = torch.randn(20, 20)
+    save_training_state(file, {"weights": weights, "epoch": 3})
+    content = file.read_bytes()
+    for bit in np.random.default_rng(0).permutation(len(content) * 8)[:1000]:
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        file.write_bytes(damaged)
+        try:
+            state = load_training_state(file, cpu)
+        except CheckpointError:
+            continue
+        assert torch.equal(state["weights"], weights) and state["epoch"] == 3

@@ -349,10 +349,25 @@ def test_there_must_be_something_to_resume(tiny_values: dict[str, Any]) -> None:
         train(parse_config(tiny_values), resume=True)
 
 
-def test_a_damaged_state_is_named(finished: RunFolder, tiny_values: dict[str, Any]) -> None:
-    finished.state.write_bytes(finished.state.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match=r"training_state.pt is damaged"):
+def test_damaged_states_are_named(finished: RunFolder, tiny_values: dict[str, Any]) -> None:
+    for file in (finished.state, finished.state_before):
+        file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"training_state.pt is damaged.*previous"):
         train(parse_config(tiny_values), resume=True)
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(
+    finished: RunFolder, tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    weights, history = load_file(finished.last), finished.history.read_bytes()
+    content = bytearray(finished.state.read_bytes())
+    content[len(content) // 2] ^= 1
+    finished.state.write_bytes(content)
+    train(parse_config(tiny_values), resume=True)
+    assert "training_state.pt is damaged" in caplog.text
+    assert finished.history.read_bytes() == history
+    again = load_file(finished.last)
+    assert all(torch.equal(again[name], value) for name, value in weights.items())
 
 
 def altered(checkpoint: Path, file: Path, metadata: dict[str, str | None]) -> Path:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mlt.errors import ConfigError, DataError
-from mlt.inference import Predictor, find_images
+from mlt.inference import NoPrediction, Predictor, find_images
 from mlt.inference.output import Format, write_predictions
 from mlt.inference.predictor import Prediction
 from mlt.metrics import Predictions, tune_decision
@@ -125,6 +126,38 @@ def test_json_lines_and_top(predictor: Predictor, images: list[Path]) -> None:
     ranked = sorted(record["probabilities"], key=lambda name: -record["probabilities"][name])
     assert record["labels"] == ranked[:2]
     assert list(record["probabilities"]) == list(predictor.class_names)
+
+
+def test_nan_is_an_error_and_never_written(predictor: Predictor, images: list[Path]) -> None:
+    whole = predictor.model
+
+    class NanForTheSecond(torch.nn.Module):
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            logits = whole(batch).clone()
+            logits[1, 2] = torch.nan
+            logits[0, 0] = torch.inf
+            return logits
+
+    predictor.model = NanForTheSecond()
+    answers = list(predictor.predict_each(images[:3], batch_size=3))
+    assert [answer.path for answer in answers] == images[:3]
+    assert isinstance(answers[1], NoPrediction)
+    assert f"class {predictor.class_names[2]!r}" in answers[1].error
+    for form in ("jsonl", "csv", "table"):
+        file = io.StringIO()
+        write_predictions(file, answers, predictor.class_names, form)
+        lines = file.getvalue().splitlines()
+        assert "gives NaN for" in lines[-2]
+        if form == "jsonl":
+            records = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+            assert records[1].keys() == {"path", "error"}
+            assert records[0]["probabilities"][predictor.class_names[0]] == 1
+    problems: dict[Path, str] = {}
+    kept = list(predictor.predict(images[:3], batch_size=3, problems=problems))
+    assert [p.path for p in kept] == [images[0], images[2]]
+    assert list(problems) == [images[1]]
+    with pytest.raises(DataError, match="gives NaN"):
+        list(predictor.predict(images[:3], batch_size=3))
 
 
 def prediction(name: str) -> Prediction:

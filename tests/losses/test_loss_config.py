@@ -108,7 +108,7 @@ def test_create_loss_explains_itself() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'db_focal'"):
         create_loss("dbfocal")
     with pytest.raises(
-        ConfigError, match="It takes: gamma, alpha, scale, label_smoothing, reduction"
+        ConfigError, match="It takes: gamma, alpha, soft_targets, scale, label_smoothing, reduction"
     ):
         create_loss("focal", beta=0.9)
     with pytest.raises(ConfigError, match="reduction must be one of"):

@@ -336,7 +336,7 @@ def test_a_target_that_is_nan_is_refused() -> None:
         make("bce")(torch.zeros(1, 4), torch.tensor([[0, 1, torch.nan, 0]]))
 
 
-def test_targets_under_vmap_and_on_a_device_without_values_are_not_looked_at() -> None:
+def test_targets_under_vmap_and_on_a_device_without_values() -> None:
     logits, targets = batch()
     loss = make("bce", "sum")
     by_row = torch.vmap(loss)(logits, targets)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mlt.losses import Loss, create_loss, list_losses, one_pass
+from mlt.class_counts import ClassCounts
+from mlt.losses import Loss, build_loss, create_loss, list_losses, one_pass
+from mlt.losses.part_settings import Focal
 from mlt.losses.reduce import blank_unknown, only_known
+from mlt.losses.settings import Composition
 
 COUNTS = [500, 300, 90, 20, 3]
 ONE_PASS = [n for n in list_losses("sigmoid") if n not in ("two_way", "zlpr", "federated", "eqlv2")]
@@ -64,6 +67,11 @@ def test_agrees_with_autograd(name: str, kind: str, masked: bool) -> None:
         ("asl", {"gamma_pos": 0, "gamma_neg": 0}),
         ("asl", {"gamma_neg": 1, "clip": 0, "detached": True}),
         ("asl", {"gamma_neg": 0.5, "detached": True}),
+        ("focal", {"soft_targets": "mixed", "gamma": 0.5, "alpha": 0.25}),
+        ("focal", {"soft_targets": "mixed", "label_smoothing": 0.1}),
+        ("asl", {"soft_targets": "mixed"}),
+        ("asl", {"soft_targets": "mixed", "clip": 0, "gamma_neg": 0.5}),
+        ("asl", {"soft_targets": "mixed", "detached": True}),
         ("ral", {"gamma_pos": 1, "gamma_neg": 0, "clip": 0}),
         ("ral", {"gamma_pos": 0.5, "gamma_neg": 1}),
         ("hill", {"gamma": 0, "lamb": 2}),
@@ -188,3 +196,28 @@ def test_a_small_margin_costs_float32_no_digits(name: str, options: dict, clip: 
         (slope,) = torch.autograd.grad(value.sum(), logits)
         torch.testing.assert_close(value, expected.float(), rtol=1e-5, atol=1e-12)
         torch.testing.assert_close(slope, expected_slope.float(), rtol=1e-5, atol=atol)
+
+
+def test_mixed_soft_targets_with_every_other_part() -> None:
+    """Two logits per label, a factor on the negative half and weights of both kinds."""
+    part = Composition.model_validate(
+        {
+            "adjustment": {"name": "negative_tolerant"},
+            "focusing": {"name": "focal", "soft_targets": "mixed"},
+            "weighting": {"name": "pos_weight"},
+            "scale": 2,
+            "reduction": "none",
+        }
+    )
+    loss = build_loss(part, ClassCounts.from_counts(COUNTS, 1000))
+    logits, targets = batch("soft")
+    value, plain = loss(logits, targets), elements(loss, logits, targets)
+    torch.testing.assert_close(value, plain, rtol=1e-9, atol=1e-12)
+    (grad,) = torch.autograd.grad(value.sum(), logits)
+    (expected,) = torch.autograd.grad(plain.sum(), logits)
+    torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-12)
+    for label in (0, 1):  # a binary label costs what it costs anyway
+        part = part.model_copy(update={"focusing": Focal(name="focal")})
+        mean = build_loss(part, ClassCounts.from_counts(COUNTS, 1000))
+        binary = torch.full_like(targets, label)
+        torch.testing.assert_close(loss(logits, binary), mean(logits, binary))

@@ -37,16 +37,18 @@ def check(ours, theirs, soft: bool = False) -> None:
     )
 
 
+@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("alpha", [None, 0.25])
-def test_focal_is_torchvisions(gamma: float, alpha: float | None) -> None:
+def test_focal_is_torchvisions(gamma: float, alpha: float | None, soft: bool) -> None:
     from torchvision.ops import sigmoid_focal_loss
 
     def theirs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return sigmoid_focal_loss(logits, targets, -1 if alpha is None else alpha, gamma)
 
-    check(create_loss("focal", reduction="none", gamma=gamma, alpha=alpha), theirs)
-    check(lambda z, y: functional.focal(z, y, gamma=gamma, alpha=alpha), theirs)
+    options = {"gamma": gamma, "alpha": alpha, "soft_targets": "mixed" if soft else "mean"}
+    check(create_loss("focal", reduction="none", **options), theirs, soft)
+    check(lambda z, y: functional.focal(z, y, **options), theirs, soft)
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -63,10 +65,11 @@ def test_distribution_balanced_is_timms(soft: bool, neg_scale: float) -> None:
     )
 
 
+@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("gamma_pos", [0.0, 1.0])
 @pytest.mark.parametrize("clip", [0.0, 0.05])
 @pytest.mark.parametrize("detached", [False, True])
-def test_asymmetric_is_timms(gamma_pos: float, clip: float, detached: bool) -> None:
+def test_asymmetric_is_timms(gamma_pos: float, clip: float, detached: bool, soft: bool) -> None:
     theirs = timm_loss.AsymmetricLossMultiLabel(
         gamma_pos=gamma_pos,
         clip=clip,
@@ -74,8 +77,40 @@ def test_asymmetric_is_timms(gamma_pos: float, clip: float, detached: bool) -> N
         reduction="none",
     )
     options = {"gamma_pos": gamma_pos, "clip": clip, "detached": detached}
-    check(create_loss("asl", reduction="none", **options), theirs)
-    check(lambda z, y: functional.asymmetric(z, y, **options), theirs)
+    options["soft_targets"] = "mixed" if soft else "mean"
+    check(create_loss("asl", reduction="none", **options), theirs, soft)
+    check(lambda z, y: functional.asymmetric(z, y, **options), theirs, soft)
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "mixed"), [("focal", 0.387, 0.005), ("asl", 0.395, 0.0001)]
+)
+def test_both_readings_of_a_soft_target(name: str, mean: float, mixed: float) -> None:
+    # The numbers of docs/losses.md: a label of 0.1 at logit -4.
+    for kind, expected in (("mean", mean), ("mixed", mixed)):
+        loss = create_loss(name, soft_targets=kind)
+        value = loss(torch.tensor([[-4.0]]), torch.tensor([[0.1]]))
+        assert value.item() == pytest.approx(expected, abs=6e-4)
+
+
+@pytest.mark.parametrize("name", ["focal", "asl"])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32])
+def test_mixed_soft_targets_leave_binary_ones_alone(name: str, dtype: torch.dtype) -> None:
+    logits = batch()[0].detach().float().requires_grad_()
+    targets = batch()[1].to(dtype)
+    mean, mixed = (create_loss(name, soft_targets=kind) for kind in ("mean", "mixed"))
+    torch.testing.assert_close(mixed(logits, targets), mean(logits, targets))
+    torch.testing.assert_close(
+        torch.autograd.grad(mixed(logits, targets), logits),
+        torch.autograd.grad(mean(logits, targets), logits),
+    )
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.05])
+def test_mixed_label_smoothing_is_timms(clip: float) -> None:
+    theirs = timm_loss.AsymmetricLossMultiLabel(clip=clip, reduction="none")
+    options = {"clip": clip, "label_smoothing": 0.2, "soft_targets": "mixed"}
+    check(create_loss("asl", reduction="none", **options), lambda z, y: theirs(z, 0.8 * y + 0.1))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 2.0])

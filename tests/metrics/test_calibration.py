@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -137,3 +138,36 @@ def test_scores_equal_those_of_scikit_learn() -> None:
     assert result.brier == pytest.approx(brier_score_loss(targets.ravel(), p.ravel()))
     assert result.log_loss == pytest.approx(log_loss(targets.ravel(), p.ravel()))
     assert np.isnan(reliability(np.zeros((0, 1)), np.zeros((0, 1))).ece)
+
+
+def bins_of(p: np.ndarray, bins: int) -> list[int]:
+    """Labels in each of all bins: one more label is put into each, so that none is left out."""
+    centres = (np.arange(bins) + 0.5) / bins
+    both = np.concatenate([p, centres.astype(p.dtype)])[:, None]
+    return (reliability_curve(np.zeros(both.shape), both, bins=bins).counts - 1).tolist()
+
+
+def exact_bins(p: np.ndarray, bins: int) -> list[int]:
+    """By exact rational numbers; an edge is the number of the type that is nearest to k / bins."""
+    edges = [Fraction(float(p.dtype.type(k / bins))) for k in range(bins)]
+    places = [sum(edge <= Fraction(float(value)) for edge in edges) - 1 for value in p]
+    return np.bincount(places, minlength=bins).tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_probability_at_a_lower_edge_is_in_its_bin(dtype: type) -> None:
+    for value, place in ((0.29, 29), (0.57, 57), (0.58, 58), (0.0, 0), (1.0, 99)):
+        counts = bins_of(np.array([value], dtype), 100)
+        assert counts.index(1) == place
+    for bins in range(1, 60):
+        every = np.arange(bins + 1, dtype=np.float64) / bins
+        assert bins_of(every.astype(dtype), bins) == [1] * (bins - 1) + [2]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("bins", [1, 3, 7, 10, 15, 49, 100])
+def test_bins_equal_those_of_exact_arithmetic(bins: int, dtype: type) -> None:
+    edges = (np.arange(bins + 1) / bins).astype(dtype)
+    near = np.concatenate([edges, np.nextafter(edges, dtype(0)), np.nextafter(edges, dtype(1))])
+    p = np.concatenate([near, np.random.default_rng(0).random(200).astype(dtype)])
+    assert bins_of(p, bins) == exact_bins(p, bins)

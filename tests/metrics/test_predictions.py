@@ -142,3 +142,10 @@ def test_known_is_true_or_false() -> None:
 def test_lists_of_different_lengths() -> None:
     with pytest.raises(DataError, match="cannot be made into an array"):
         Predictions.from_arrays([[1.0, 2.0], [1.0]], [[1, 0], [1]])
+
+
+def test_names_and_ids_that_a_file_would_cut_short_are_refused() -> None:
+    with pytest.raises(DataError, match=r"class name 'a\\x00' holds a NUL"):
+        make(class_names=("a", "a\0"))
+    with pytest.raises(DataError, match=r"image id 'b\\x00' holds a NUL"):
+        make(image_ids=["b", "b\0"])

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlt.data import LabelTable
 from mlt.errors import OutputExistsError
 from mlt.metrics import (
     Calibration,
@@ -23,7 +24,7 @@ from mlt.metrics import (
 from mlt.predictions import Predictions
 from mlt.report import write_report
 from mlt.report.class_counts_plot import GROUP_COLORS
-from mlt.report.images import find_images, thumbnail
+from mlt.report.images import Images, find_images
 from mlt.report.methods import load_report
 from mlt.report.page import check_output, make_page, write_tables
 from mlt.report.render import TEMPLATES
@@ -145,7 +146,9 @@ def test_what_is_absent_is_said(make_run, tiny_root: Path) -> None:
     shutil.rmtree(tiny_root / "test")
     assert "none is in" in note(root=str(tiny_root))
     (tiny_root / "broken.png").write_bytes(b"no image")
-    assert thumbnail(tiny_root / "broken.png") is None
+    broken = LabelTable.from_lists([1], ["broken.png"], ["x"], [[0]], tiny_root)
+    assert Images(broken, {0: 0}).thumbnail(0) is None
+    assert Images(broken, {0: 0}).thumbnail(7) is None
 
 
 def test_tuned_thresholds_are_shown_with_and_without(make_run) -> None:

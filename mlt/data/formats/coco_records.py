@@ -6,6 +6,8 @@ of a file, are skipped over.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeAlias
@@ -37,16 +39,18 @@ CocoAnnotations: TypeAlias = str | Path | Mapping[str, Any] | LoadedCoco
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class CocoImage(msgspec.Struct, gc=False):
-    """An image; LVIS gives no ``file_name``."""
+class CocoImage(msgspec.Struct, gc=False, kw_only=True):
+    """An image. LVIS gives ``coco_url`` for ``file_name``, and the categories that are absent."""
 
     id: _Id
     file_name: str | None = None
+    coco_url: Any = None
+    neg_category_ids: list[_Id] | None = None
     width: int | float | None = None
     height: int | float | None = None
 
 
-class CocoAnnotation(msgspec.Struct, gc=False):
+class CocoAnnotation(msgspec.Struct, gc=False, kw_only=True):
     """An object in an image; ``bbox`` is x, y, width, height in pixels, ``area`` square pixels."""
 
     image_id: _Id
@@ -57,18 +61,23 @@ class CocoAnnotation(msgspec.Struct, gc=False):
     iscrowd: bool | int | None = None
 
 
-class CocoCategory(msgspec.Struct, gc=False):
+class CocoCategory(msgspec.Struct, gc=False, kw_only=True):
     """A category; LVIS says how frequent it is in its training set: r, c or f, and counts."""
 
     id: _Id
     name: str | None = None
+    supercategory: Any = None
     frequency: str | None = None
     image_count: int | None = None
     instance_count: int | None = None
 
 
 class CocoRecords(msgspec.Struct):
-    """What a file holds, in its order. ``source`` names it in messages."""
+    """What a file holds, in its order. ``source`` names it in messages.
+
+    Ids of images are all integers, and so are ids of categories; or, where that was allowed and one
+    is not a 64-bit integer, all are strings.
+    """
 
     source: str
     images: list[CocoImage]
@@ -87,12 +96,36 @@ class _File(msgspec.Struct):
     categories: list[CocoCategory] | None = None
 
 
-def read_coco_records(annotations: CocoAnnotations) -> CocoRecords:
+_AnyId = int | str | float
+
+
+class _AnyImage(CocoImage, gc=False, kw_only=True):
+    id: _AnyId  # type: ignore[assignment]
+    neg_category_ids: list[_AnyId] | None = None  # type: ignore[assignment]
+
+
+class _AnyAnnotation(CocoAnnotation, gc=False, kw_only=True):
+    image_id: _AnyId  # type: ignore[assignment]
+    category_id: _AnyId  # type: ignore[assignment]
+
+
+class _AnyCategory(CocoCategory, gc=False, kw_only=True):
+    id: _AnyId  # type: ignore[assignment]
+
+
+class _AnyFile(_File):
+    images: list[_AnyImage] | None = None  # type: ignore[assignment]
+    annotations: list[_AnyAnnotation] | None = None  # type: ignore[assignment]
+    categories: list[_AnyCategory] | None = None  # type: ignore[assignment]
+
+
+def read_coco_records(annotations: CocoAnnotations, *, any_ids: bool = False) -> CocoRecords:
     """Read a COCO or LVIS file, or take over what was read of one already.
 
     Args:
-        annotations: The JSON file, its parsed content, or a loaded ``pycocotools.coco.COCO`` or
-            ``lvis.LVIS``.
+        annotations: The JSON file, which may be packed as ``.json.gz``, its parsed content, or a
+            loaded ``pycocotools.coco.COCO`` or ``lvis.LVIS``.
+        any_ids: Whether ids may be other than 64-bit integers. They are then strings.
 
     Raises:
         ConfigError: If it is none of these.
@@ -108,7 +141,7 @@ def read_coco_records(annotations: CocoAnnotations) -> CocoRecords:
         ((0.0, 0.0, 5.0, 2.0), [9])
     """
     if isinstance(annotations, (str, Path)):
-        return _from_file(Path(annotations))
+        return _from_file(Path(annotations), any_ids)
     content = getattr(annotations, "dataset", annotations)
     if not isinstance(content, Mapping):
         raise ConfigError(
@@ -116,13 +149,13 @@ def read_coco_records(annotations: CocoAnnotations) -> CocoRecords:
             f"{type(annotations).__name__}"
         )
     kind = "content" if content is annotations else f"loaded {type(annotations).__name__} object"
-    return _from_content(dict(content), f"the {kind}")
+    return _from_content(dict(content), f"the {kind}", any_ids)
 
 
-def _from_file(path: Path) -> CocoRecords:
+def _from_file(path: Path, any_ids: bool) -> CocoRecords:
     if not path.is_file():
         raise MissingFileError(f"there is no annotation file {path}")
-    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")  # the byte order mark
+    data = _read(path).removeprefix(b"\xef\xbb\xbf")  # the byte order mark
     start = data[:100].lstrip()
     if not start:
         raise DataError(f"{path} is empty; is the download complete?")
@@ -132,7 +165,7 @@ def _from_file(path: Path) -> CocoRecords:
             f"results do, where an object with images, annotations and categories was expected"
         )
     try:
-        file = msgspec.json.decode(data, type=_File)
+        file = _decode(lambda kind: msgspec.json.decode(data, type=kind), any_ids)
     except msgspec.ValidationError as error:
         raise DataError(f"{path} is not a COCO or LVIS instances file: {_explain(error)}") from None
     except msgspec.DecodeError as error:
@@ -145,9 +178,31 @@ def _from_file(path: Path) -> CocoRecords:
     return _records(file, str(path), lambda: list(msgspec.json.decode(data, type=dict[str, Any])))
 
 
-def _from_content(content: dict[str, Any], source: str) -> CocoRecords:
+def _read(path: Path) -> bytes:
+    data = path.read_bytes()
+    if not data.startswith(b"\x1f\x8b"):
+        return data
     try:
-        file = msgspec.convert(content, type=_File)
+        return gzip.decompress(data)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path} cannot be unpacked: {error}; is the download complete?") from None
+
+
+def _decode(decode: Callable[[type[_File]], _File], any_ids: bool) -> _File:
+    """Decode into the strict types, which are fast; into those with any ids where that fails."""
+    try:
+        return decode(_File)
+    except msgspec.ValidationError:
+        if not any_ids:
+            raise
+    file = decode(_AnyFile)
+    _unify_ids(file)
+    return file
+
+
+def _from_content(content: dict[str, Any], source: str, any_ids: bool) -> CocoRecords:
+    try:
+        file = _decode(lambda kind: msgspec.convert(content, type=kind), any_ids)
     except msgspec.ValidationError as error:
         raise DataError(
             f"{source} is not like a COCO or LVIS instances file: {_explain(error)}"
@@ -175,3 +230,38 @@ def _explain(error: msgspec.ValidationError) -> str:
     if "_id`" in text or ".id`" in text:
         text += "; ids must be 64-bit integers, and an annotation needs image_id and category_id"
     return text
+
+
+def _unify_ids(file: _File) -> None:
+    """Make the ids of images all integers or all strings, and those of categories."""
+    images, annotations = file.images or [], file.annotations or []
+    is_image_text = _any_text([i.id for i in images], [a.image_id for a in annotations])
+    negative = [c for i in images for c in i.neg_category_ids or ()]
+    ids = [c.id for c in file.categories or ()], [a.category_id for a in annotations], negative
+    is_category_text = _any_text(*ids)
+    for image in images:
+        image.id = _plain(image.id, is_image_text)
+        if image.neg_category_ids is not None:
+            image.neg_category_ids = [_plain(c, is_category_text) for c in image.neg_category_ids]
+    for annotation in annotations:
+        annotation.image_id = _plain(annotation.image_id, is_image_text)
+        annotation.category_id = _plain(annotation.category_id, is_category_text)
+    for category in file.categories or ():
+        category.id = _plain(category.id, is_category_text)
+
+
+def _any_text(*ids: list[Any]) -> bool:
+    """Whether an id is not a 64-bit integer; 3.0 is one."""
+    return any(
+        not isinstance(plain := _integral(i), int) or not -(2**63) <= plain < 2**63
+        for part in ids
+        for i in part
+    )
+
+
+def _plain(value: Any, is_text: bool) -> Any:
+    return str(_integral(value)) if is_text else _integral(value)
+
+
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

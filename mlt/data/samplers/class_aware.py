@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mlt.data.samplers.base import EpochSampler
+from mlt.data.sparse import canonical
 from mlt.errors import DataError
 
 __all__ = ["ClassAwareSampler"]
@@ -64,6 +65,7 @@ class ClassAwareSampler(EpochSampler):
         rank: int = 0,
         class_names: Sequence[str] | None = None,
     ) -> None:
+        labels = canonical(labels, labels.shape, "labels")  # a stored 0 is not a label
         by_class = labels.tocsc()
         by_class.sort_indices()
         counts = np.diff(by_class.indptr)

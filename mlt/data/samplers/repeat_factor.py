@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mlt.data.samplers.base import EpochSampler
+from mlt.data.sparse import canonical
 from mlt.errors import ConfigError
 
 __all__ = ["RepeatFactorSampler", "repeat_factors"]
@@ -100,6 +101,7 @@ def repeat_factors(labels: csr_array, threshold: float = 1e-3) -> np.ndarray:
     if not 0 < threshold <= 1:
         raise ConfigError(f"threshold must be in (0, 1], got {threshold}")
     num_images, num_classes = labels.shape
+    labels = canonical(labels, labels.shape, "labels")  # a stored 0 is not a label
     counts = np.bincount(labels.indices, minlength=num_classes)
     of_class = np.sqrt(np.maximum(1, threshold * num_images / np.maximum(counts, 1)))
     factors = np.ones(num_images)

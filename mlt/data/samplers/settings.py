@@ -32,7 +32,7 @@ class ClassAwareSampler(Settings):
     name: Literal["class_aware"]
     images_per_class: int = Field(3, ge=1)
     """Images drawn in a row from the class whose turn it is."""
-    length_divisor: float = Field(4.0, gt=0)
+    length_divisor: float = Field(4.0, ge=1e-3)
     """An epoch has int(n_max * C / length_divisor) draws, n_max the largest class's images."""
 
 

@@ -57,7 +57,7 @@ def files_or_fraction(value: Any) -> str:
 class LongTailConfig(Settings):
     """Cut a long-tailed training split with the Pareto recipe."""
 
-    b: float = Field(6.0, gt=0)
+    b: float = Field(6.0, ge=0.01)
     """Shape of the Pareto distribution; larger is a steeper tail."""
     max: int = Field(800, ge=1)
     """Images the most frequent class aims at."""
@@ -360,6 +360,7 @@ class DataSource(ABC, Generic[S]):
         sources: Sequence[Path],
         arguments: Mapping[str, Any],
         read: Callable[[], LabelTable],
+        digest: Callable[[Path], str] | None = None,
     ) -> LabelTable:
         """Read, or take what the cache has of the same sources and arguments.
 
@@ -368,11 +369,14 @@ class DataSource(ABC, Generic[S]):
             sources: What is read.
             arguments: What else the table depends on; ``root`` is the folder of the images.
             read: Reads it.
+            digest: Fingerprint of a source; None: its SHA-256.
         """
         if self.cache is None:
             return read()
         from mlt.data.cache import cached_table
+        from mlt.data.digests import source_digest
 
         key = hashlib.sha256(arguments["root"].encode()).hexdigest()[:8]
-        table, _ = cached_table(self.cache / f"{name}-{key}.npz", sources, arguments, read)
+        file = self.cache / f"{name}-{key}.npz"
+        table, _ = cached_table(file, sources, arguments, read, digest or source_digest)
         return table

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mlt.data.sources.base import (
     DataSettings,
@@ -27,12 +28,22 @@ __all__ = ["CocoData", "CocoPart", "CocoSource", "InstancesSource"]
 
 
 class CocoPart(Settings):
-    """One COCO annotation file and the folder of its images, both relative to the root."""
+    """One COCO annotation file and the folders of its images, relative to the root.
+
+    The name of the file alone will do where the images are beside it or in one folder below the
+    root.
+    """
 
     annotations: str
-    """The annotation file (JSON)."""
-    images: str
-    """The folder of its images."""
+    """The annotation file (JSON, or packed as `.json.gz`)."""
+    images: str | tuple[str, ...] | None = None
+    """The folder of its images, or several, or a pattern such as `images_*`; null looks beside the
+    file, then below the root."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file_name(cls, value: Any) -> Any:
+        return {"annotations": value} if isinstance(value, str) else value
 
 
 FilesOrFraction: TypeAlias = Annotated[
@@ -74,6 +85,11 @@ class InstancesSource(DataSource[S]):
         """The file and the folder of a part; here, the published names of ``instances_*.json``."""
         return CocoPart(annotations=f"annotations/instances_{part}.json", images=part)
 
+    def image_root(self, part: Part) -> Path:
+        """The folder that file names start from."""
+        images = self.coco_part(part).images
+        return self.root / images if isinstance(images, str) else self.root
+
     def part_file(self, part: Part) -> Path:
         """The annotation file of a part."""
         return self.root / self.coco_part(part).annotations
@@ -86,7 +102,7 @@ class InstancesSource(DataSource[S]):
         """Read a part; its file names all classes."""
         from mlt.data.formats.coco import read_coco
 
-        file, images = self.part_file(part), self.root / self.coco_part(part).images
+        file, images = self.part_file(part), self.image_root(part)
         if not file.is_file():
             raise MissingFileError(
                 f"data: there is no annotation file {file} (data.root: {self.root})"
@@ -112,3 +128,26 @@ class CocoSource(InstancesSource[CocoData]):
         named = getattr(self.settings, part)
         assert isinstance(named, CocoPart)  # the validation part is asked for only if it is named
         return named
+
+    def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
+        """Read a part; image files that are not where their names say are looked for."""
+        from mlt.data.image_files import absent_rows
+        from mlt.data.same_files import one_row_per_file
+
+        table = super().read(part, class_names)
+        if not isinstance(self.coco_part(part).images, str) or len(absent_rows(table)):
+            table = self._found(table, part)
+        return one_row_per_file(table)
+
+    def _found(self, table: LabelTable, part: Part) -> LabelTable:
+        """The table with paths from the root, wherever in the folders of the part a file is."""
+        from mlt.data.image_search import find_images
+
+        named = self.coco_part(part)
+        beside = Path(named.annotations).parent.as_posix()
+        folders = (named.images,) if isinstance(named.images, str) else named.images
+        folders = folders or (beside, ".")
+        assert table.paths is not None
+        if all("/" in path for path in table.paths):
+            folders = (*folders, ".")  # LVIS: train2017/000000000001.jpg
+        return replace(table, paths=find_images(table.paths, self.root, folders), root=self.root)

@@ -1,22 +1,22 @@
-"""The run folder: what is in it, and that nothing in it is lost by accident."""
+"""The run folder: its files, and the rules for writing to them."""
 
 from __future__ import annotations
 
 import json
 import logging
-import platform
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mlt.errors import DataError, MissingFileError, OutputExistsError
-from mlt.files import write_json_atomic, write_text_atomic
+import msgspec
 
-__all__ = ["RunFolder", "environment"]
+from mlt.errors import DataError, MissingFileError, OutputExistsError
+from mlt.files import temporary_files, write_json_atomic, write_text_atomic
+from mlt.run_folder.earlier_run import EarlierRun
+from mlt.run_folder.environment import environment
+
+__all__ = ["RunFolder"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class RunFolder:
         "loggers.json",
         "tensorboard",
         "split.json",
+        "data.json",
         "environment.json",
         "log.txt",
         "metrics.jsonl",
@@ -42,6 +43,7 @@ class RunFolder:
         "last.decision.json",
         "best.decision.json",
         "training_state.pt",
+        "training_state.previous.pt",
         "predictions.npz",
         "validation.npz",
         "metrics.json",
@@ -54,16 +56,18 @@ class RunFolder:
         self.loggers = self.path / "loggers.json"
         self.tensorboard = self.path / "tensorboard"
         self.split = self.path / "split.json"
+        self.data = self.path / "data.json"
         self.environment = self.path / "environment.json"
         self.log = self.path / "log.txt"
         self.history = self.path / "metrics.jsonl"
         self.last = self.path / "last.safetensors"
         self.best = self.path / "best.safetensors"
         self.state = self.path / "training_state.pt"
+        self.state_before = self.path / "training_state.previous.pt"
         self.predictions = self.path / "predictions.npz"
         self.validation = self.path / "validation.npz"
         self.metrics = self.path / "metrics.json"
-        self._previous = self.path / ".previous"
+        self._earlier = EarlierRun(self.path, lambda: self.existing)
 
     @property
     def cache(self) -> Path:
@@ -78,8 +82,13 @@ class RunFolder:
     @property
     def worth_keeping(self) -> bool:
         """Whether an earlier run got as far as weights or results; else it can be replaced."""
-        written = (self.last, self.best, self.state, self.predictions, self.metrics)
-        return any(file.exists() for file in written)
+        written = (self.last, self.best, self.predictions, self.metrics)
+        return self.has_state or any(file.exists() for file in written)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is a state from which training can go on."""
+        return self.state.exists() or self.state_before.exists()
 
     def check(self, resume: bool, overwrite: bool) -> None:
         """Refuse to touch an earlier run unless told to; changes nothing.
@@ -94,7 +103,7 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise OutputExistsError(f"output: {self.path} is a file; name a folder")
-        if resume and not self.state.exists():
+        if resume and not self.has_state:
             raise MissingFileError(
                 f"output: nothing to resume in {self.path} (no training_state.pt); "
                 "leave --resume out to start"
@@ -109,15 +118,23 @@ class RunFolder:
     def recover(self) -> None:
         """Bring back an earlier run that was set aside by one that was killed before it saved.
 
+        Temporary files that killed processes left are deleted.
+
         Raises:
             OutputExistsError: If that one is not dead: another process trains in the folder.
         """
-        if self._previous.exists() and not self.state.exists():
-            with self.locked():
-                self._restore()
+        leftovers = [file for name in self.FILES for file in temporary_files(self.path / name)]
+        if not (leftovers or self._earlier.is_torn or self._earlier.is_aside):
+            return
+        with self.locked():
+            if self._earlier.is_torn or not self.has_state:
+                self._earlier.bring_back()
+            self._earlier.discard()
+            for file in leftovers:
+                file.unlink(missing_ok=True)
 
     def forget_results(self) -> None:
-        """Delete the results of an earlier end, where training goes on from it."""
+        """Delete the results of an earlier end, which the new state has gone past."""
         for file in (self.metrics, self.predictions, self.validation):
             file.unlink(missing_ok=True)
 
@@ -126,32 +143,22 @@ class RunFolder:
         """Set an earlier run aside; bring it back if the new one fails before it saves anything.
 
         Foreign files stay where they are. The earlier run is deleted when the new one has saved its
-        first state, see :meth:`forget_previous`, or has ended.
+        first state, see :meth:`forget_earlier`, or has ended.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        self.forget_previous()
-        for file in self.existing:
-            self._previous.mkdir(exist_ok=True)
-            file.rename(self._previous / file.name)
+        self._earlier.discard()
+        self._earlier.set_aside()
         try:
             yield
         except BaseException:
-            if self._previous.exists():
-                self._restore()
+            if not self.has_state:
+                self._earlier.bring_back()
             raise
-        self.forget_previous()
+        self._earlier.discard()
 
-    def forget_previous(self) -> None:
+    def forget_earlier(self) -> None:
         """Delete the earlier run that :meth:`replacing` has set aside."""
-        if self._previous.exists():
-            shutil.rmtree(self._previous)
-
-    def _restore(self) -> None:
-        for file in self.existing:
-            shutil.rmtree(file) if file.is_dir() else file.unlink()
-        for file in self._previous.iterdir():
-            file.rename(self.path / file.name)
-        self._previous.rmdir()
+        self._earlier.discard()
 
     def append_history(self, record: dict[str, Any]) -> None:
         """Add one line to ``metrics.jsonl``."""
@@ -159,12 +166,13 @@ class RunFolder:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def read_history(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl``; one that a crash cut short is left out."""
+        """The lines of ``metrics.jsonl``; one that a crash cut short, or damage, is left out."""
         if not self.history.exists():
             return []
         records = []
-        for line in self.history.read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
+        for line in self.history.read_bytes().splitlines():
+            with suppress(msgspec.DecodeError, ValueError):
+                msgspec.json.decode(line, type=_Epoch)
                 records.append(json.loads(line))
         return records
 
@@ -185,9 +193,12 @@ class RunFolder:
     def write_environment(self, device: str) -> None:
         """Record what the run runs with; a resumed run keeps what its earlier parts ran with."""
         now = environment(device)
-        if self.environment.exists():
-            earlier = json.loads(self.environment.read_text(encoding="utf-8"))
-            now["earlier"] = [*earlier.pop("earlier", []), earlier]
+        try:
+            earlier = _read_json(self.environment)
+            if earlier:
+                now["earlier"] = [*earlier.pop("earlier", []), earlier]
+        except (DataError, TypeError) as error:  # it only informs
+            logger.warning("%s; it is written anew", error)
         write_json_atomic(self.environment, now)
 
     def read_handed_over(self) -> dict[str, Any]:
@@ -196,12 +207,15 @@ class RunFolder:
         Raises:
             DataError: If the file is damaged.
         """
-        if not self.handed_over.exists():
-            return {}
-        try:
-            return dict(json.loads(self.handed_over.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{self.handed_over} is damaged: {error}") from error
+        return _read_json(self.handed_over)
+
+    def read_data(self) -> dict[str, str]:
+        """The digest of each part of the data; empty for a run of an older version.
+
+        Raises:
+            DataError: If the file is damaged.
+        """
+        return _read_json(self.data)
 
     @contextmanager
     def logging(self) -> Iterator[None]:
@@ -260,27 +274,19 @@ class RunFolder:
             yield
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Versions of everything that decides a result.
+class _Epoch(msgspec.Struct):
+    """What every line of ``metrics.jsonl`` has, beside keys that other versions may add."""
 
-    Args:
-        device: What the run computes on.
-
-    Returns:
-        Plain values for JSON.
-    """
-    packages = ["mlt", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow"]
-    return {
-        "command": sys.argv,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": device,
-        "packages": {name: _version(name) for name in packages},
-    }
+    epoch: int
+    loss: float | None
+    mAP: dict[str, float | None] | None  # noqa: N815 - the field's spelling
 
 
-def _version(name: str) -> str | None:
+def _read_json(file: Path) -> dict[str, Any]:
+    """An object in a JSON file; empty if there is none."""
+    if not file.exists():
+        return {}
     try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # mlt itself, run from a clone that is not installed
-        return None
+        return dict(json.loads(file.read_bytes()))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{file} is damaged: {error}") from error

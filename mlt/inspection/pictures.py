@@ -1,0 +1,148 @@
+"""The image files of a part: missing, broken, tiny, of odd modes and shapes."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mlt.data.images import load_image
+from mlt.data.labels import LabelTable
+from mlt.errors import UserError
+
+__all__ = ["Pictures", "look_at_pictures", "sampled_rows"]
+
+TINY = 32
+"""A picture whose shorter side has fewer pixels is tiny."""
+
+EXTREME = 4.0
+"""A picture whose longer side is more than so many times the shorter is extreme."""
+
+USUAL_MODES = ("L", "RGB")
+"""Pillow's modes that need no conversion worth a thought: grey and colours of 8 bits."""
+
+SHOWN = 100
+"""Missing files that are named."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the image files of a part are like.
+
+    Attributes:
+        images: Those that the part lists.
+        missing: How many are not there; all are looked for.
+        missing_files: The first 100 of them.
+        decoded: How many of those there were decoded.
+        rule: Which those are, in words.
+        broken: Those that cannot be decoded, each with the reason.
+        tiny: Those whose shorter side is below 32 pixels, each with its size.
+        extreme: Those whose longer side is more than 4 times the shorter, each with its size.
+        odd_modes: Those that are neither RGB nor 8-bit grey, each with Pillow's name of its mode.
+        modes: How many there are of each mode.
+        shorter_side: Smallest, median and largest shorter side in pixels; None if none was read.
+    """
+
+    images: int
+    missing: int
+    missing_files: tuple[str, ...]
+    decoded: int
+    rule: str
+    broken: dict[str, str]
+    tiny: dict[str, str]
+    extreme: dict[str, str]
+    odd_modes: dict[str, str]
+    modes: dict[str, int]
+    shorter_side: tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
+class _Look:
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    reason: str = ""
+
+
+def look_at_pictures(table: LabelTable, limit: int | None) -> Pictures | None:
+    """Look for every image file of a part, and decode some or all of them.
+
+    Args:
+        table: The images.
+        limit: Decode at most so many, evenly spaced over the part; None: all.
+
+    Returns:
+        None for data that does not come from files.
+    """
+    if table.paths is None:
+        return None
+    paths = table.paths.tolist()
+    there = [row for row, path in enumerate(paths) if (table.root / path).is_file()]
+    absent = sorted(set(range(len(paths))) - set(there))
+    rows = [there[i] for i in sampled_rows(len(there), limit)]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        looks = dict(zip(rows, pool.map(_look_at, (table.root / paths[row] for row in rows))))
+    good = {row: look for row, look in looks.items() if not look.reason}
+    sides = sorted(min(look.width, look.height) for look in good.values())
+    modes = [look.mode for look in good.values()]
+    if len(rows) == len(there):
+        rule = "all of them were decoded"
+    else:
+        rule = f"{len(rows)} of them were decoded, evenly spaced over the part"
+
+    def size_of(those: dict[int, _Look]) -> dict[str, str]:
+        return {paths[row]: f"{look.width} x {look.height}" for row, look in those.items()}
+
+    return Pictures(
+        images=len(paths),
+        missing=len(absent),
+        missing_files=tuple(paths[row] for row in absent[:SHOWN]),
+        decoded=len(rows),
+        rule=rule,
+        broken={paths[row]: look.reason for row, look in looks.items() if look.reason},
+        tiny=size_of({r: k for r, k in good.items() if min(k.width, k.height) < TINY}),
+        extreme=size_of(
+            {r: k for r, k in good.items()
+             if max(k.width, k.height) > EXTREME * min(k.width, k.height)}
+        ),
+        odd_modes={paths[r]: k.mode for r, k in good.items() if k.mode not in USUAL_MODES},
+        modes={mode: modes.count(mode) for mode in sorted(set(modes))},
+        shorter_side=(sides[0], sides[len(sides) // 2], sides[-1]) if sides else None,
+    )  # fmt: skip
+
+
+def sampled_rows(count: int, limit: int | None) -> list[int]:
+    """Rows evenly spaced over ``count`` of them, all where that is no more than ``limit``.
+
+    Example:
+        >>> sampled_rows(5, 3), sampled_rows(2, 3), sampled_rows(3, None)
+        ([0, 2, 4], [0, 1], [0, 1, 2])
+    """
+    if limit is None or count <= limit:
+        return list(range(count))
+    return np.linspace(0, count - 1, limit).round().astype(int).tolist()
+
+
+def _look_at(path: Path) -> _Look:
+    try:
+        with Image.open(path) as image:
+            look = _Look(image.width, image.height, image.mode)
+            image.draft("RGB", (64, 64))  # a JPEG is read whole, but scaled down while it is
+            image.load()
+        return look
+    except MemoryError:
+        raise
+    except Exception:  # damaged files raise nearly everything; whether training can read it decides
+        return _look_again(path)
+
+
+def _look_again(path: Path) -> _Look:
+    try:
+        image = load_image(path)
+    except UserError as error:
+        return _Look(reason=str(error).removeprefix(f"The image {path} ").split(". ")[0])
+    return _Look(image.width, image.height, image.mode)
