@@ -26,7 +26,7 @@ def test_auroc_and_the_corrected_value_stand_beside_every_interval(make_run) -> 
         assert row[8].value == pytest.approx(areas[c])
         assert row[6].low <= row[5] <= row[6].high
     shown = f"{100 * means.means['total'].centre:.2f}"
-    assert f"corrected {shown}, " in page.html
+    assert f"corrected {shown}</dd>" in page.html
     assert f"AP {100 * run.ap[0]:.2f}, corrected {100 * means.per_class[0].centre:.2f}" in page.html
     assert f"{100 * areas.mean():.2f} % (" in page.html
 
