@@ -2,6 +2,7 @@ from . import config as config
 from . import data as data
 from . import detection as detection
 from . import inference as inference
+from . import inspection as inspection
 from . import losses as losses
 from . import metrics as metrics
 from . import models as models

@@ -71,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     table, split = _published(arguments) if arguments.recipe != "pareto" else _pareto(arguments)
     counts = split.apply(table).class_counts(limits)
     split.save(arguments.output)
+    for note in table.notes:
+        print(note)
     print(split_summary(split, counts))
     print(f"written to {arguments.output}")
     if arguments.plot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlt.predictions import Predictions
@@ -18,7 +18,8 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is to be said of a table of scores."""
     group = parser.add_argument_group(
         "predictions of other tools",
-        "a table of scores (CSV or Parquet): an image per row, its id, a column per class",
+        "a table of scores (CSV, JSON lines or Parquet): an image per row, its id, a column per "
+        "class",
     )
     kind = group.add_mutually_exclusive_group()
     kind.add_argument("--logits", action="store_true", help="the scores are logits")
@@ -40,12 +41,13 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
         "--id-column", metavar="NAME", help="column of the image ids; by default the first"
     )
     group.add_argument(
-        "--labels-column",
-        metavar="NAME",
-        help="column of --targets that lists names of classes; by default `labels`, if there",
-    )
-    group.add_argument(
-        "--separator", metavar="TEXT", default="|", help="between these names, by default |"
+        "--targets-set",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="how --targets is written, by the keys of `data` in a configuration of tables, for "
+        "example labels_column=tags negatives=[normal]",
     )
     group.add_argument(
         "--class-names", metavar="NAME", nargs="+", help="evaluate these classes, in this order"
@@ -112,8 +114,7 @@ def read_predictions(
             file=Path(arguments.targets),
             train=Path(arguments.train_targets) if arguments.train_targets else None,
             id_column=arguments.id_column,
-            labels_column=arguments.labels_column,
-            separator=arguments.separator,
+            form=_form(arguments.targets_set),
         )
     else:
         truth = arguments.targets
@@ -139,11 +140,27 @@ def refuse_table_arguments(arguments: argparse.Namespace, what: str) -> None:
     """
     from mlt.errors import ConfigError
 
-    names = ("logits", "probabilities", "targets", "train_targets", "id_column", "labels_column",
+    names = ("logits", "probabilities", "targets", "train_targets", "id_column", "targets_set",
              "class_names", "subset")  # fmt: skip
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
     if given:
         raise ConfigError(f"{', '.join(given)}: for tables of scores; {what}")
+
+
+def _form(changes: list[str]) -> dict[str, Any]:
+    """KEY=VALUE, each value read as YAML."""
+    from mlt.config.yaml_text import parse_yaml
+    from mlt.errors import ConfigError
+
+    form = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"--targets-set {change}: write it as KEY=VALUE, for example labels_column=tags"
+            )
+        form[key] = parse_yaml(text)
+    return form
 
 
 def _truth_of_config(config: str, overrides: list[str], part: str):  # type: ignore[no-untyped-def]

@@ -6,6 +6,7 @@ from .split_builders import (
 )
 from .formats.coco import read_coco as read_coco
 from .formats.csv import read_csv as read_csv
+from .formats.hugging_face import read_hf as read_hf
 from .formats.voc import read_voc as read_voc
 from .labels import LabelTable as LabelTable
 from .split import Split as Split

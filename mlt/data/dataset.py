@@ -170,6 +170,11 @@ class ItemDataset(SampleDataset):
         except (OSError, UserError) as error:
             return Sample(row, None, *labels, f"{where} cannot be read: {error}")
         image, target, known = check_item(item, self.table.class_names, where)
+        if not isinstance(image, torch.Tensor):
+            raise DataError(
+                f"{where}: the image is Pillow's, but that of an earlier item is a tensor; they "
+                "must all be the same"
+            )
         if known is not None and known.all() and self.table.known is None:
             known = None
         if known is not None and self.table.known is None:

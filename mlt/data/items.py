@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mlt.errors import DataError
 
-__all__ = ["check_item", "known_array", "target_array"]
+__all__ = ["check_item", "known_array", "one_hot", "target_array"]
 
 
-def check_item(item: Any, class_names: Sequence[str], where: str) -> tuple[Tensor, Tensor, Any]:
+def check_item(
+    item: Any, class_names: Sequence[str], where: str
+) -> tuple[Tensor | Image.Image, Tensor, Any]:
     """Take an item apart and refuse what training could not use.
 
     Args:
@@ -23,8 +26,8 @@ def check_item(item: Any, class_names: Sequence[str], where: str) -> tuple[Tenso
         where: What the item is, for messages.
 
     Returns:
-        The image, a tensor as it came but for its graph; the target, (C,) float32 in [0, 1]; which
-        labels were annotated, (C,) bool, or None.
+        The image, a tensor as it came but for its graph, or Pillow's; the target, (C,) float32 in
+        [0, 1], of a class index 1 for that class; which labels were annotated, (C,) bool, or None.
 
     Raises:
         DataError: If it is anything else; says what it is and what to give instead.
@@ -46,20 +49,54 @@ def check_item(item: Any, class_names: Sequence[str], where: str) -> tuple[Tenso
             "(image, target, known)"
         )
     image = item[0]
-    if not isinstance(image, Tensor):
+    if not isinstance(image, (Tensor, Image.Image)):
         raise DataError(
-            f"{where}: the image is a {type(image).__module__}.{type(image).__name__}, expected a "
-            "tensor, because images are used as they come. In the data set's transform, convert "
-            "it, for example with torchvision.transforms.v2.Compose([ToImage(), "
-            "ToDtype(torch.float32, scale=True), Normalize(mean, std)])"
+            f"{where}: the image is a {type(image).__module__}.{type(image).__name__}, expected an "
+            "image of Pillow, which goes through the configured transforms, or a tensor, which is "
+            "used as it comes. In the data set's transform, convert it, for example with "
+            "torchvision.transforms.v2.Compose([ToImage(), ToDtype(torch.float32, scale=True), "
+            "Normalize(mean, std)])"
         )
     shape = (len(class_names),)
-    target = target_array(item[1], shape, class_names, f"{where}: the target")
+    if (row := one_hot([item[1]], class_names, f"{where}: the target")) is not None:
+        target = row[0]
+    else:
+        target = target_array(item[1], shape, class_names, f"{where}: the target")
     known = item[2] if len(item) == 3 else None
     if known is not None:
         known = torch.from_numpy(known_array(known, shape, f"{where}: known"))
     # A tensor with a graph could not leave a worker, which would wait for ever.
-    return image.detach(), torch.from_numpy(target), known
+    image = image.detach() if isinstance(image, Tensor) else image
+    return image, torch.from_numpy(target), known
+
+
+def one_hot(values: Any, class_names: Sequence[str], what: str) -> np.ndarray | None:
+    """Targets of class indices, as data sets of one label per image have them.
+
+    Args:
+        values: N whole numbers. Of a single class it would not be certain that they are indices.
+        class_names: C names.
+        what: Begins the message.
+
+    Returns:
+        (N, C) float32, 0 and 1; None if the values are something else.
+
+    Raises:
+        DataError: If a number is of no class.
+    """
+    try:
+        indices = np.asarray([v.item() if hasattr(v, "item") else v for v in values])
+    except (TypeError, ValueError, RuntimeError):  # rows of several numbers
+        return None
+    if indices.ndim != 1 or indices.dtype.kind not in "iu" or len(class_names) == 1:
+        return None
+    wrong = indices[(indices < 0) | (indices >= len(class_names))]
+    if len(wrong):
+        raise DataError(
+            f"{what} is the class {wrong[0]}, but the {len(class_names)} class_names are 0 to "
+            f"{len(class_names) - 1}"
+        )
+    return (indices[:, None] == np.arange(len(class_names))).astype(np.float32)
 
 
 def target_array(

@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from mlt.data.columns import Column, as_column
 from mlt.data.dataset import ImageDataset, ItemDataset, OnError, SampleDataset
 from mlt.data.image_files import check_images
-from mlt.data.items import check_item, known_array, target_array
+from mlt.data.items import check_item, known_array, one_hot, target_array
 from mlt.data.labels import LabelTable
 from mlt.data.loader import default_workers, leave_signals_to_the_main_process
 from mlt.data.names import name_difference
+from mlt.data.picture_items import with_pictures
 from mlt.data.run_data import Data, fit_together
 from mlt.data.split_builders import full_split
 from mlt.data.transforms import Transform
@@ -30,10 +31,19 @@ log = logging.getLogger(__name__)
 
 Given: TypeAlias = "LabelTable | Dataset[tuple[Tensor, ...]]"
 """A part of the data: a label table, whose image files go through the configured transforms; or a
-map-style data set with ``class_names`` that yields ``(image, target)`` or ``(image, target,
-known)``, whose tensors are used as they come."""
+map-style data set with ``class_names``, or torchvision's ``classes``, that yields ``(image,
+target)`` or ``(image, target, known)``. Images of Pillow go through the configured transforms,
+tensors are used as they come."""
 
 _PARTS = ("train", "validation", "test")
+
+_RECIPES = {
+    "CocoDetection": "mlt.read_coco(annotation_file, folder_of_images)",
+    "VOCDetection": "mlt.read_voc(root, 'VOC2012', 'trainval')",
+    "SampleCollection": "a LabelTable of its values, see 'FiftyOne' in docs/your_own_data.md",
+    "DatasetInfoMixin": "mlt.data.read_hf(dataset)",
+}
+"""What to give in place of data sets of other libraries, by the names of their classes."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class OwnPart:
     Attributes:
         name: ``"train"``, ``"validation"`` or ``"test"``.
         table: Its labels; ``paths`` is None for a data set.
-        items: The data set; None for a label table.
+        items: The data set that yields tensors; None for a table, which reads its images itself.
     """
 
     name: str
@@ -85,11 +95,12 @@ def own_data(parts: Mapping[str, OwnPart]) -> Data:
 def own_parts(given: Mapping[str, Given], workers: int | None = 0) -> dict[str, OwnPart]:
     """Check data of one's own, and learn the labels of data sets.
 
-    The labels of a data set are its attribute ``targets``, (N, C) numbers in [0, 1], with the
-    optional ``known``, (N, C) True where a label was annotated; without ``targets`` every item is
-    read once. Ids are its attribute ``image_ids`` or ``ids``, else the row numbers. Targets between
-    0 and 1 count as labels from 0.5 on in class counts, samplers and results; the loss takes them
-    as they come.
+    The labels of a data set are its attribute ``targets``, (N, C) numbers in [0, 1] or N class
+    indices, with the optional ``known``, (N, C) True where a label was annotated. Without
+    ``targets``, or with torchvision's ``target_transform``, every item is read once; the first one
+    is, in any case. Ids are its attribute ``image_ids`` or ``ids``, else the row numbers. Targets
+    between 0 and 1 count as labels from 0.5 on in class counts, samplers and results; the loss
+    takes them as they come.
 
     Args:
         given: ``train``, ``validation`` or ``test`` to what the part is.
@@ -149,7 +160,9 @@ def _own_part(name: str, given: Given, workers: int | None) -> OwnPart:
     if isinstance(given, LabelTable):
         part = OwnPart(name, given)
     else:
-        part = OwnPart(name, _table_of(given, where, workers), given)
+        table = _table_of(given, where, workers)
+        pictured = with_pictures(table, given, name)
+        part = OwnPart(name, table, given) if pictured is None else OwnPart(name, pictured)
     if not len(part.table):
         raise DataError(f"{where} is empty: it has no image")
     if part.items is None:
@@ -163,8 +176,12 @@ def _table_of(dataset: Any, where: str, workers: int | None) -> LabelTable:
     names = _class_names(dataset, where)
     shape = (len(dataset), len(names))
     known = None
-    if getattr(dataset, "targets", None) is not None:
-        targets = target_array(dataset.targets, shape, names, f"{where}: targets")
+    # What torchvision's target_transform makes of targets is seen in the items alone.
+    transformed = getattr(dataset, "target_transform", None) is not None
+    if getattr(dataset, "targets", None) is not None and not transformed:
+        targets = one_hot(dataset.targets, names, f"{where}: one of the targets")
+        if targets is None or len(targets) != len(dataset):
+            targets = target_array(dataset.targets, shape, names, f"{where}: targets")
         if getattr(dataset, "known", None) is not None:
             known = known_array(dataset.known, shape, f"{where}: known")
     else:
@@ -192,6 +209,12 @@ def _table_of(dataset: Any, where: str, workers: int | None) -> LabelTable:
 
 
 def _check_map_style(dataset: Any, where: str) -> None:
+    for kind in type(dataset).__mro__:
+        if kind.__name__ in _RECIPES and getattr(dataset, "class_names", None) is None:
+            raise ConfigError(
+                f"{where} is a {kind.__name__}, whose items have no target per class; give "
+                f"{_RECIPES[kind.__name__]}"
+            )
     if isinstance(dataset, DataLoader):
         raise ConfigError(
             f"{where} is a DataLoader; give its data set (.dataset), because batches are made as "
@@ -208,6 +231,7 @@ def _check_map_style(dataset: Any, where: str) -> None:
 
 def _class_names(dataset: Any, where: str) -> tuple[str, ...]:
     names = getattr(dataset, "class_names", None)
+    names = getattr(dataset, "classes", None) if names is None else names
     kind = type(dataset).__name__
     if names is None or isinstance(names, str):
         raise ConfigError(

@@ -100,7 +100,7 @@ def _deal(kinds: Kinds, shares: np.ndarray, exact: bool) -> np.ndarray:
     wanted = wanted_counts(kinds, shares) - kinds.counts.T @ dealt
     need = wanted.tolist()
     by_column = csr_array(kinds.counts.T)
-    remaining = np.asarray((kinds.counts > 0).astype(float).T @ left).round().astype(int).tolist()
+    remaining = np.asarray((kinds.counts > 0).astype(float).T @ left).round().astype(int)
     left_of, size_of, parts = left.tolist(), kinds.sizes.tolist(), range(len(shares))
     indptr, indices, data = kinds.counts.indptr, kinds.counts.indices, kinds.counts.data
 
@@ -117,10 +117,10 @@ def _deal(kinds: Kinds, shares: np.ndarray, exact: bool) -> np.ndarray:
         start, end = indptr[kind], indptr[kind + 1]
         for c, n in zip(indices[start:end].tolist(), data[start:end].tolist()):
             need[c][part] -= n
-            remaining[c] -= 1
+        remaining[indices[start:end]] -= 1
 
-    while any(remaining):
-        _, column = min((n, c) for c, n in enumerate(remaining) if n)
+    while remaining.any():
+        column = int(np.where(remaining > 0, remaining, len(dealt) * len(parts) + 1).argmin())
         start, end = by_column.indptr[column], by_column.indptr[column + 1]
         members = by_column.indices[start:end]
         largest_first = members[np.argsort(-by_column.data[start:end], kind="stable")]

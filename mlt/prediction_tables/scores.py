@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from mlt.data.formats.open_table import open_tables
+from mlt.data.formats.table import Table
+from mlt.data.formats.table_format import TableFormat
 from mlt.errors import ConfigError, DataError
-from mlt.prediction_tables.open_table import find_id_column, open_table
 
-__all__ = ["CERTAIN", "Kind", "Scores", "read_scores"]
+__all__ = ["CERTAIN", "Kind", "Scores", "find_id_column", "open_table", "read_scores"]
 
 Kind = Literal["logits", "probabilities"]
 """What the scores are; a table does not say, and a guess could be wrong."""
@@ -24,6 +27,10 @@ Kind = Literal["logits", "probabilities"]
 CERTAIN = 745.0
 """The logit that a probability of 1 becomes, and with a minus one of 0: beyond that of every other
 float64, the smallest of which, 5e-324, has -744.4."""
+
+
+_NAMELESS = re.compile(r"(Unnamed: \d+)?")
+"""What pandas calls an index that it wrote."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +66,10 @@ def read_scores(
     which is below and above all others.
 
     Args:
-        file: CSV or Parquet with a header.
+        file: CSV, TSV, JSON lines or Parquet, with a header.
         kind: "logits" or "probabilities".
-        id_column: Column of the image ids; None is the first.
+        id_column: Column of the image ids; None is the first, but for an index of row numbers
+            without a name, as pandas writes it.
         class_names: Columns of the classes; None is all but the ids and those without a name.
 
     Raises:
@@ -82,7 +90,9 @@ def read_scores(
     table = open_table(Path(file))
     id_column = find_id_column(table, id_column)
     if class_names is None:
-        class_names = [name for name in table.header if name and name != id_column]
+        class_names = [
+            name for name in table.header if name != id_column and not _NAMELESS.fullmatch(name)
+        ]
     if not class_names:
         raise DataError(f"{table.source} has no column of scores beside the ids in {id_column!r}")
     ids, *columns = table.columns([id_column, *class_names])
@@ -96,7 +106,27 @@ def read_scores(
     return Scores(table.source, id_column, image_ids, tuple(class_names), scores.astype(np.float32))
 
 
-def _check_ids(table: Any, ids: Sequence[str]) -> None:
+def open_table(file: Path) -> Table:
+    """Open a table by the ending of its file."""
+    return open_tables([file], TableFormat())
+
+
+def find_id_column(table: Table, wanted: str | None) -> str:
+    """The column of the image ids: the one that was asked for, or the first.
+
+    Raises:
+        DataError: If it is not there exactly once.
+    """
+    name = table.header[0] if wanted is None else wanted
+    table.require(name, "" if wanted is None else " (--id-column)")
+    if wanted is None and _NAMELESS.fullmatch(name) and len(table.header) > 1:
+        (cells,) = table.columns([name])
+        if cells.to_pylist() == list(map(str, range(len(cells)))):
+            return find_id_column(table, table.header[1])
+    return name
+
+
+def _check_ids(table: Table, ids: Sequence[str]) -> None:
     if not ids:
         raise DataError(f"{table.source} has no row below its header")
     first: dict[str, int] = {}
@@ -111,7 +141,7 @@ def _check_ids(table: Any, ids: Sequence[str]) -> None:
             )
 
 
-def _numbers(table: Any, name: str, cells: pa.Array) -> NDArray[np.float64]:
+def _numbers(table: Table, name: str, cells: pa.Array) -> NDArray[np.float64]:
     try:
         values = pc.cast(pc.utf8_trim_whitespace(cells), pa.float64())
         numbers = values.to_numpy(zero_copy_only=False)
@@ -135,7 +165,7 @@ def _number(cell: str) -> float:
 
 
 def _logits(
-    table: Any, scores: NDArray[np.float64], class_names: Sequence[str]
+    table: Table, scores: NDArray[np.float64], class_names: Sequence[str]
 ) -> NDArray[np.float64]:
     wrong = np.argwhere((scores < 0) | (scores > 1))
     if len(wrong):

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlt.class_counts import ClassCounts
+from mlt.data.formats.csv import read_csv
+from mlt.data.formats.table import Table
+from mlt.data.formats.table_format import TableFormat
 from mlt.data.labels import LabelTable
-from mlt.errors import DataError
-from mlt.prediction_tables.open_table import find_id_column, open_table, read_labels
+from mlt.errors import ConfigError, DataError
+from mlt.prediction_tables.scores import find_id_column, open_table
 from mlt.predictions import Predictions
+from mlt.problems import did_you_mean
 
 __all__ = ["Truth", "TruthTable", "named"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,16 +112,15 @@ class TruthTable:
             tail; None without.
         id_column: Column of the image ids; None, or a name that the table does not have, is the
             first.
-        labels_column: Column that lists names of classes; None is "labels" where there is such a
-            column, else every class has a column of its own.
-        separator: Between the names in that column.
+        form: How the tables are written, by the keys of a configuration's ``data`` section
+            (``labels_column``, ``negatives``, ``uncertain``, ...). Without ``labels_column`` the
+            column is "labels" where there is one, else every class has a column of its own.
     """
 
-    file: Path
-    train: Path | None = None
+    file: str | Path
+    train: str | Path | None = None
     id_column: str | None = None
-    labels_column: str | None = None
-    separator: str = "|"
+    form: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, class_names: Sequence[str], *, chosen: bool = False) -> Truth:
         """Read the labels.
@@ -126,39 +133,68 @@ class TruthTable:
             MissingFileError: If there is no such file.
             DataError: If a table cannot be read, or has a class that there are no scores of, or
                 lacks one.
+            ConfigError: If the form has an unknown key, or a value that is not allowed.
         """
-        labels, is_open = self._labels(self.file, class_names, chosen)
-        truth = replace(Truth.of_table(labels, str(self.file)), open_classes=is_open)
+        labels, lists_names = self._labels(Path(self.file), class_names, chosen)
+        truth = replace(Truth.of_table(labels, str(self.file)), open_classes=lists_names)
         if self.train is None:
             return truth
-        training, _ = self._labels(self.train, class_names, chosen)
+        training, _ = self._labels(Path(self.train), class_names, chosen)
+        counts = dict(zip(training.class_names, training.class_counts().counts.tolist()))
         return replace(
-            truth, class_counts=_counts(training, truth.class_names, is_open, self.train)
+            truth,
+            class_counts=ClassCounts.from_counts(
+                [counts.get(name, 0) for name in truth.class_names],
+                len(training),
+                names=truth.class_names,
+            ),
         )
 
     def _labels(
         self, file: Path, class_names: Sequence[str], chosen: bool
     ) -> tuple[LabelTable, bool]:
-        """The labels, and whether the table lists names of classes."""
+        """The labels, and whether the table lists names, so that others have no positive image."""
+        for key in self.form:
+            if key not in TableFormat.model_fields:
+                close = did_you_mean(key, TableFormat.model_fields)
+                raise ConfigError(f"--targets-set: there is no key {key!r} of tables{close}")
         table = open_table(file)
         id_column = self.id_column if self.id_column in table.header else None
-        id_column = find_id_column(table, id_column)
-        column = self.labels_column or ("labels" if "labels" in table.header else None)
-        if column is not None:
-            return read_labels(file, id_column, column, None, self.separator), True
-        others = [name for name in table.header if name and name != id_column]
-        missing = [name for name in class_names if name not in others]
-        if missing:
-            raise DataError(
-                f"{file} has no column for {named(missing, 'class', len(class_names))}; its "
-                f"columns are {', '.join(map(repr, table.header[:20]))}. A column that lists the "
-                "names of an image's classes is given with --labels-column"
-            )
-        wanted = set(class_names)
-        if not chosen:
-            wanted |= {n for n in others if n not in wanted and _like_labels(table, n)}
-        names = [name for name in others if name in wanted]
-        return read_labels(file, id_column, None, names, self.separator), False
+        form = {"path_column": find_id_column(table, id_column), **self.form}
+        if "labels_column" not in form:
+            form["labels_column"] = "labels" if "labels" in table.header else None
+        names = None
+        if form["labels_column"] is None:
+            names = _class_columns(table, class_names, [*_not_classes(form)], chosen)
+        labels = read_csv(file, ".", class_names=names, **form)
+        for note in labels.notes:
+            log.info("%s: %s", file, note)
+        return labels, names is None and form.get("layout") != "long"
+
+
+def _not_classes(form: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("path_column", "id_column", "group"):
+        if form.get(key) is not None:
+            yield form[key]
+    yield from form.get("negatives", ())
+
+
+def _class_columns(
+    table: Table, class_names: Sequence[str], others: Sequence[str], chosen: bool
+) -> list[str]:
+    """The columns that are classes: those with scores, and what looks like further ones."""
+    columns = [name for name in table.header if name not in others]
+    missing = [name for name in class_names if name not in columns]
+    if missing:
+        raise DataError(
+            f"{table.source} has no column for {named(missing, 'class', len(class_names))}; its "
+            f"columns are {', '.join(map(repr, table.header[:20]))}. Where one column lists the "
+            "names of an image's classes, say so: --targets-set labels_column=NAME"
+        )
+    wanted = set(class_names)
+    if not chosen:
+        wanted |= {name for name in columns if name not in wanted and _like_labels(table, name)}
+    return [name for name in columns if name in wanted]
 
 
 def named(names: Sequence[object], what: str, of: int | None = None) -> str:
@@ -175,20 +211,10 @@ def named(names: Sequence[object], what: str, of: int | None = None) -> str:
     return f"{amount} {what}{plural} ({shown})"
 
 
-def _like_labels(table: object, column: str) -> bool:
+def _like_labels(table: Table, column: str) -> bool:
     """Whether a column could be a class: whether it holds 1, 0, -1 and nothing alone."""
-    (cells,) = table.columns([column])  # type: ignore[attr-defined]
+    if table.header.count(column) > 1 or not column:
+        return False
+    (cells,) = table.columns([column])
     found = {cell.strip() for cell in cells.unique().to_pylist()}
     return found <= {"", "0", "1", "-1", "0.0", "1.0", "-1.0"} and not found <= {""}
-
-
-def _counts(
-    training: LabelTable, class_names: Sequence[str], is_open: bool, file: Path
-) -> ClassCounts:
-    """Training counts in the order of the truth's classes."""
-    missing = [name for name in class_names if name not in training.class_names]
-    if missing and not is_open:
-        raise DataError(f"{file} has no column for {named(missing, 'class', len(class_names))}")
-    found = dict(zip(training.class_names, training.class_counts().counts.tolist()))
-    counts = [found.get(name, 0) for name in class_names]
-    return ClassCounts.from_counts(counts, len(training), names=class_names)

@@ -163,7 +163,10 @@ def test_several_tables_are_one_part(root: Path) -> None:
     ("values", "message"),
     [
         ({}, "test is missing"),
-        ({"split_column": "split", "test_list": "test.txt"}, "give split_column or test.txt"),
+        (
+            {"split_column": "split", "test_list": "test.txt"},
+            "give split_column or test_list, not both",
+        ),
         ({"test": "all.csv", "split_values": {"test": [1]}}, "split_values need split_column"),
         (
             {"test": "all.csv", "class_names": ["none of them", "cat"]},

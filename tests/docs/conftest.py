@@ -32,8 +32,12 @@ def prepared(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         (root / folder).mkdir()
         for n in range(3):
             Image.new("RGB", (40, 40), (80 * n, 99, 99)).save(root / folder / f"{n}.jpg")
+    for n, place in enumerate(["train/wren", "train/robin", "test/wren", "test/robin"] * 2):
+        (root / "data" / "birds" / place).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (30 * n, 99, 99)).save(root / f"data/birds/{place}/{n}.jpg")
     (root / "list.csv").write_text("path\nphotographs/0.jpg\n")
     _write_coco_boxes(root)
+    _write_scores(root)
     shipped = (REPOSITORY / "configs" / "own_data_csv.yaml").read_text()
     (root / "my.yaml").write_text(shipped)
     train(_quick_run(own, root / "runs" / "mine"))
@@ -89,6 +93,20 @@ def _write_table(root: Path, part: str) -> None:
         for image in coco["images"]
     ]
     (root / f"{part}.csv").write_text("\n".join(["path,labels", *lines]) + "\n")
+
+
+def _write_scores(root: Path) -> None:
+    """The scores of two other tools, and the truth, as tables."""
+    rng = np.random.default_rng(0)
+    for part in ("truth", "train"):
+        labels = rng.random((60, 2)) < [0.5, 0.2]
+        labels[:3] = [[True, True], [False, True], [True, False]]
+        rows = [f"{part}{i}.jpg,{int(a)},{int(b)}" for i, (a, b) in enumerate(labels)]
+        (root / f"{part}.csv").write_text("\n".join(["id,cat,dog", *rows]) + "\n")
+        for tool in ("scores", "theirs") if part == "truth" else ():
+            shares = (rng.random((60, 2)) + 0.5 * labels) / 1.5
+            rows = [f"{part}{i}.jpg,{a},{b}" for i, (b, a) in enumerate(shares)]
+            (root / f"{tool}.csv").write_text("\n".join(["id,dog,cat", *rows]) + "\n")
 
 
 def _write_coco_boxes(root: Path) -> None:

@@ -48,6 +48,7 @@ NOT_RUN = {
     "mlt compare": "trains for minutes",
     "mlt report runs/digits/*-seed*": "needs what `mlt compare` trained",
     "mlt tune": "needs a run of the recipe, which trains for minutes",
+    "mlt evaluate my.yaml --predictions scores.csv": "needs scores of the test images of my.yaml",
     "mlt evaluate my.yaml": "needs a run of the recipe, which trains for minutes",
     "mlt export": "takes more than ten seconds; tests/inference/test_export.py exports",
     "python tools/report.py runs/bce-seed*": "needs what `mlt compare` trained",

@@ -46,9 +46,10 @@ def test_a_table_that_lists_names(write) -> None:
     found = read_predictions(write("s.csv", SCORES), write("t.csv", NAMES), kind="probabilities")
     assert found.class_names == ("cat", "dog", "yeti")
     assert found.targets.tolist() == [[0, 1, 0], [1, 0, 0], [1, 0, 1]]
-    table = TruthTable(write("u.csv", NAMES.replace("labels", "tags").replace("|", ";")),
-                       labels_column="tags", separator=";")  # fmt: skip
-    again = read_predictions(write("s.csv", SCORES), table, kind="probabilities")
+    other = NAMES.replace("labels", "tags").replace("|", ";")
+    form = {"labels_column": "tags", "separator": ";", "negatives": ["none"]}
+    table = TruthTable(write("u.csv", other + "d.jpg,none\n"), form=form)
+    again = read_predictions(write("s.csv", SCORES), table, kind="probabilities", subset=True)
     assert again.targets.tolist() == found.targets.tolist()
 
 
@@ -213,7 +214,26 @@ def test_the_columns_and_the_kind_must_be_there(write) -> None:
 
 
 def test_the_ids_may_stand_in_another_column(write) -> None:
-    text = ",cat,key\n0,0.5,b\n1,0.25,a\n"  # pandas writes such an index
+    text = ",cat,key\n0,0.5,b\n1,0.25,a\n"
     found = read_scores(write("s.csv", text), "logits", id_column="key")
     assert found.image_ids == ("b", "a")
     assert found.class_names == ("cat",)
+
+
+def test_an_index_that_pandas_wrote_is_no_id_unless_it_has_the_ids(write) -> None:
+    rows = read_scores(write("s.csv", ",key,cat\n0,b,0.5\n1,a,0.25\n"), "logits")
+    assert (rows.image_ids, rows.class_names) == (("b", "a"), ("cat",))
+    ids = read_scores(write("t.csv", ",cat\nb,0.5\na,0.25\n"), "logits")
+    assert (ids.image_ids, ids.class_names) == (("b", "a"), ("cat",))
+
+
+def test_the_truth_may_be_in_any_layout_of_tables(write) -> None:
+    long = "ImageID,LabelName,Confidence\na,cat,1\na,dog,0\nb,dog,1\n"
+    form = {"layout": "long", "labels_column": "LabelName", "value_column": "Confidence"}
+    table = TruthTable(write("t.csv", long), form=form)
+    scores = write("s.csv", "id,cat,dog\na,1.5,-2\nb,-3,4\n")
+    found = read_predictions(scores, table, kind="logits")
+    assert found.targets.tolist() == [[True, False], [False, True]]
+    assert found.known.tolist() == [[True, True], [False, True]]
+    with pytest.raises(ConfigError, match=r"no key 'labels_colum'.*did you mean .*labels_column"):
+        read_predictions(scores, TruthTable(table.file, form={"labels_colum": "x"}), kind="logits")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mlt.data.formats.table_format import TableFormat
 from mlt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import TableFormat
 
 __all__ = [
     "BLANK",
@@ -62,6 +64,7 @@ def read_cell(text: str, form: TableFormat) -> Cell:
         form: Whether values between 0 and 1, votes and counts are allowed, and what they are.
 
     Example:
+        >>> from mlt.data.formats.table_format import TableFormat
         >>> form = TableFormat(soft=True)
         >>> read_cell("yes", form), read_cell("-1.0", form).kind == UNCERTAIN
         (Cell(kind=1, target=nan), True)

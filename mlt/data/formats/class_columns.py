@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,10 @@ from mlt.data.formats.cells import (
 )
 from mlt.data.formats.read_labels import ReadLabels, amount
 from mlt.data.formats.table import Table
-from mlt.data.formats.table_format import TableFormat
 from mlt.errors import DataError
+
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import TableFormat
 
 __all__ = ["class_columns", "read_class_columns"]
 

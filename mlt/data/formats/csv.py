@@ -6,12 +6,11 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ValidationError
 
 from mlt.data.class_alignment import with_classes
 from mlt.data.columns import StringColumn, duplicates
@@ -22,10 +21,11 @@ from mlt.data.formats.name_lists import read_name_lists
 from mlt.data.formats.open_table import open_tables
 from mlt.data.formats.read_labels import ReadLabels
 from mlt.data.formats.table import Table
-from mlt.data.formats.table_format import TableFormat
 from mlt.data.labels import LabelTable
 from mlt.errors import ConfigError, DataError
-from mlt.problems import problems_of
+
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import TableFormat
 
 __all__ = ["read_class_labels", "read_csv", "read_tables"]
 
@@ -88,6 +88,12 @@ def read_csv(
         >>> read.targets([0, 1]).tolist(), read.known_mask([0, 1]).tolist()
         ([[1.0, 0.0], [0.0, 0.0]], [[True, True], [True, False]])
     """
+    # Here, so that other data needs no pydantic.
+    from pydantic import ValidationError
+
+    from mlt.data.formats.table_format import TableFormat
+    from mlt.problems import problems_of
+
     try:
         checked = TableFormat(**form)
     except ValidationError as error:
@@ -134,7 +140,8 @@ def read_tables(
     others = [*form.named_columns, *([part_column] if part_column else [])]
     for name in others:
         table.require(name)
-    classes, notes = [], list[str]()
+    classes: list[str] = []
+    notes: list[str] = []
     if form.labels_column is None:
         check_policies(form, {*(class_names or ()), *table.header} - {*others})
         classes, notes = class_columns(table, form, others, class_names, may_lack=may_lack)
@@ -189,6 +196,8 @@ def read_class_labels(file: Path) -> dict[str, str]:
         MissingFileError: If it does not exist.
         DataError: If it has not two columns, or an id has two names.
     """
+    from mlt.data.formats.table_format import TableFormat
+
     table = open_tables([file], TableFormat(header=False))
     if len(table.header) != 2:
         raise DataError(

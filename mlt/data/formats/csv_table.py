@@ -10,7 +10,7 @@ import codecs
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -210,9 +210,8 @@ class CsvTable(Table):
 
 
 def _open(file: Path, mode: str, **how: Any) -> IO[Any]:
-    if file.suffix.lower() == ".gz":
-        return gzip.open(file, mode, **how)
-    return file.open(mode, **how)
+    opener: Callable[..., IO[Any]] = gzip.open if file.suffix.lower() == ".gz" else Path.open
+    return opener(file, mode, **how)
 
 
 def _encoding_by_mark(file: Path) -> str:

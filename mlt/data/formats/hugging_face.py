@@ -20,7 +20,7 @@ from mlt.errors import ConfigError, DataError, MissingFileError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["RowImages", "load_splits", "read_split"]
+__all__ = ["RowImages", "load_splits", "read_hf"]
 
 _INSTALL = "pip install 'mlt[hf]' (or pip install 'datasets>=4')"
 
@@ -124,10 +124,10 @@ class RowImages:
             raise DataError(f"The image {self.root / file} cannot be read: {error}.") from error
 
 
-def read_split(
+def read_hf(
     dataset: Dataset,
-    split: str,
-    root: Path,
+    split: str | None = None,
+    root: str | Path = ".",
     *,
     image_column: str = "image",
     labels_column: str | None = "labels",
@@ -139,11 +139,13 @@ def read_split(
     blank: LabelValue = "unknown",
     uncertain: LabelValue = "unknown",
 ) -> LabelTable:
-    """Read the labels of a split; its images are read when they are needed.
+    """Read the labels of a split of a Hugging Face data set as a label table.
+
+    Its images stay where they are, and are read when they are needed.
 
     Args:
-        dataset: The split.
-        split: Its name.
+        dataset: The split, a ``datasets.Dataset``.
+        split: Its name; None takes the one that it knows.
         root: Where paths of images start.
         image_column: Column of images: of the library's ``Image``, encoded bytes, or paths.
         labels_column: Column of labels, see :func:`mlt.data.label_values.labels_of_lists`; with a
@@ -160,7 +162,8 @@ def read_split(
     Raises:
         DataError: If a column is absent, or holds something else.
     """
-    where = partial("{}, row {}".format, f"data set {root.name}, split {split}")
+    root, split = Path(root), split or str(dataset.split or "data")
+    where = partial("{}, row {}".format, f"data set {root.name}, split {split}".replace(" ,", ","))
     image_type = _column_type(dataset, image_column, "image_column", where)
     if not _holds_images(image_type):
         raise DataError(

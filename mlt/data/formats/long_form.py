@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +24,11 @@ from mlt.data.formats.cells import (
 from mlt.data.formats.name_suspicions import suspicious_names
 from mlt.data.formats.read_labels import ReadLabels, amount
 from mlt.data.formats.table import Table
-from mlt.data.formats.table_format import TableFormat
 from mlt.data.sparse import csr_from_pairs
 from mlt.errors import DataError
+
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import TableFormat
 
 __all__ = ["read_long_form"]
 
@@ -80,7 +83,8 @@ def read_long_form(
     keys = image_of[said] * shape[1] + column_of[said]
     pairs, target, contradicted, repeated = _strongest(keys, targets[said])
     rows, columns = pairs // shape[1], pairs % shape[1]
-    labels = csr_from_pairs(*_where(target >= 0.5, rows, columns), shape)
+    present = target >= 0.5
+    labels = csr_from_pairs(rows[present], columns[present], shape)
     unlisted = form.unlisted or ("unknown" if form.value_column else "negative")
     known = _known(rows, columns, ~np.isnan(target), unlisted, without, shape)
     soft = None
@@ -163,10 +167,6 @@ def _strongest(keys: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nd
     return pairs, target, int((lowest < highest).sum()), int((counts > 1).sum())
 
 
-def _where(mask: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
-    return [array[mask] for array in arrays]
-
-
 def _known(
     rows: np.ndarray,
     columns: np.ndarray,
@@ -178,7 +178,7 @@ def _known(
     if unlisted == "negative" and bool(is_known.all()):
         return None
     if unlisted == "unknown" and not bool(without.any()):
-        return csr_from_pairs(*_where(is_known, rows, columns), shape)
+        return csr_from_pairs(rows[is_known], columns[is_known], shape)
     dense = np.repeat(without[:, None] | (unlisted == "negative"), shape[1], axis=1)
     dense[rows, columns] = is_known
     return csr_array(dense)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,11 @@ from mlt.data.formats.list_cells import are_list_literals, parse_list
 from mlt.data.formats.name_suspicions import other_separator, suspicious_names
 from mlt.data.formats.read_labels import ReadLabels, amount
 from mlt.data.formats.table import Table
-from mlt.data.formats.table_format import TableFormat
 from mlt.data.sparse import csr_from_runs
 from mlt.errors import DataError
+
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import TableFormat
 
 __all__ = ["read_name_lists"]
 

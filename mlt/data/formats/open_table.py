@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlt.data.formats.csv_table import CsvTable
 from mlt.data.formats.table import JoinedTables, Table
-from mlt.data.formats.table_format import TableFormat
 from mlt.errors import DataError
+
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import TableFormat
 
 __all__ = ["open_tables"]
 

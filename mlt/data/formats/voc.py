@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from mlt.data.formats.voc_annotation import VocAnnotation, read_annotation
+from mlt.data.formats.voc_layout import VocFolder, class_lists, find_voc_folder
 from mlt.data.labels import LabelTable
 from mlt.data.published import VOC_CLASSES
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["read_voc"]
-
-log = logging.getLogger(__name__)
 
 
 def read_voc(
@@ -24,17 +23,20 @@ def read_voc(
     class_names: Iterable[str] | None = VOC_CLASSES,
     include_difficult: bool = True,
 ) -> LabelTable:
-    """Read one image set of a VOCdevkit tree as a label table.
+    """Read one image set of a VOCdevkit tree, or a folder of XML files, as a label table.
 
     An image has the labels of its objects; the same class twice counts once. Image ids are the
-    stems of the XML files, in the order of the image set; images without any object stay.
+    stems of the XML files, in the order of the image set; images without any object stay. Where
+    there are no XML files, the labels are those of the lists ``<class>_<image_set>.txt``.
 
     Args:
         root: The folder that holds ``folder``, or holds it in ``VOCdevkit/``, or is that folder.
         folder: ``"VOC2012"``, ``"VOC2007"``, or the name of a folder of the same layout:
-            ``Annotations/*.xml``, ``ImageSets/Main/<image_set>.txt``, ``JPEGImages/``.
-        image_set: The name of a list in ``ImageSets/Main``, such as ``"trainval"`` or ``"test"``.
-            Without a folder ``ImageSets`` all XML files are read, sorted by name, with a warning.
+            ``Annotations/*.xml``, ``ImageSets/Main/<image_set>.txt``, ``JPEGImages/``; or of a
+            folder that holds XML files and images itself.
+        image_set: The name of a list in ``ImageSets/Main``, such as ``"trainval"`` or ``"test"``;
+            without it, the images of all ``<class>_<image_set>.txt`` are taken. Without a folder
+            ``ImageSets`` all XML files are read, sorted by name, with a warning.
         class_names: C names, in the order of the columns; VOC's twenty, alphabetical, by default.
             None takes the names that occur, sorted.
         include_difficult: Whether objects marked difficult give their image a label. They do in the
@@ -60,103 +62,53 @@ def read_voc(
         >>> table.paths[0], table.class_names[table.labels.indices[0]]
         ('JPEGImages/a.jpg', 'cat')
     """
-    voc = _find_folder(Path(root), folder)
-    ids = _image_ids(voc, image_set)
-    allowed = None if class_names is None else tuple(class_names)
-    paths: list[str] = []
-    found: list[set[str]] = []
-    for image_id in ids:
-        file = voc / "Annotations" / f"{image_id}.xml"
-        suffix, names = _read_xml(file, include_difficult)
-        if allowed is not None and (unknown := sorted(names.difference(allowed))):
+    voc = find_voc_folder(Path(root), folder)
+    ids, notes = voc.image_ids(image_set)
+    marks = {} if voc.annotations else class_lists(voc.lists, image_set)
+    if not (voc.annotations or marks):
+        raise MissingFileError(
+            f"{voc.root} has neither Annotations/*.xml nor lists {voc.lists}/*_{image_set}.txt"
+        )
+    annotations = [
+        read_annotation(voc.annotation(i)) if voc.annotations else _marked(marks, i) for i in ids
+    ]
+    found = [a.names if include_difficult else a.certain for a in annotations]
+    if class_names is None:
+        classes = tuple(sorted(set(marks).union(*found)))
+    else:
+        classes = tuple(class_names)
+        _check_classes(voc, ids, found, classes)
+    columns = {name: c for c, name in enumerate(classes)}
+    # A list of a class need not have every image, and not every class has a list.
+    lists = [name for name in marks if name in columns]
+    listed = [[columns[name] for name in lists if i in marks[name]] for i in ids if marks]
+    table = LabelTable.from_lists(
+        ids,
+        [voc.image(i, a.filename) for i, a in zip(ids, annotations)],
+        classes,
+        [[columns[name] for name in names] for names in found],
+        root=voc.root,
+        known_indices=listed if any(len(row) < len(classes) for row in listed) else None,
+    )
+    return replace(table, notes=tuple(notes))
+
+
+def _marked(marks: dict[str, dict[str, int]], image_id: str) -> VocAnnotation:
+    """What the lists of each class say of an image."""
+    of_image = {
+        name: of_class[image_id] for name, of_class in marks.items() if image_id in of_class
+    }
+    names = {name for name, mark in of_image.items() if mark >= 0}
+    return VocAnnotation("", names, {name for name in names if of_image[name] > 0})
+
+
+def _check_classes(
+    voc: VocFolder, ids: list[str], found: list[set[str]], classes: tuple[str, ...]
+) -> None:
+    for image_id, names in zip(ids, found):
+        if unknown := sorted(names.difference(classes)):
+            file = voc.annotation(image_id) if voc.annotations else f"image {image_id}"
             raise DataError(
                 f"{file} has an object of class {unknown[0]!r}, which is not among the "
-                f"{len(allowed)} class names: {', '.join(allowed)}"
+                f"{len(classes)} class names: {', '.join(classes)}"
             )
-        paths.append(f"JPEGImages/{image_id}{suffix}")
-        found.append(names)
-    classes = tuple(sorted(set().union(*found))) if allowed is None else allowed
-    columns = {name: c for c, name in enumerate(classes)}
-    return LabelTable.from_lists(
-        ids, paths, classes, [[columns[n] for n in names] for names in found], root=voc
-    )
-
-
-def _find_folder(root: Path, folder: str) -> Path:
-    candidates = [root / folder, root / "VOCdevkit" / folder, root]
-    for candidate in candidates:
-        if (candidate / "Annotations").is_dir():
-            return candidate
-    raise MissingFileError(
-        f"there is no {folder} in {root}: expected {root / folder / 'Annotations'} with the XML "
-        f"files (or {candidates[1]}). Unpack the VOC archives there, or give the folder that "
-        f"holds {folder}"
-    )
-
-
-def _image_ids(voc: Path, image_set: str) -> list[str]:
-    lists = voc / "ImageSets" / "Main"
-    file = lists / f"{image_set}.txt"
-    if file.is_file():
-        # The lists of a single class have a second column, +1 or -1.
-        lines = file.read_text(encoding="utf-8").splitlines()
-        return [line.split()[0] for line in lines if line.strip()]
-    if lists.is_dir():
-        sets = sorted(p.stem for p in lists.glob("*.txt") if "_" not in p.stem)
-        raise MissingFileError(
-            f"there is no image set {image_set!r} in {lists}; there are {', '.join(sets) or 'none'}"
-        )
-    ids = sorted(p.stem for p in (voc / "Annotations").glob("*.xml"))
-    log.warning("%s does not exist: taking all %d annotated images of %s", file, len(ids), voc)
-    return ids
-
-
-class _WithoutDoctype(ET.TreeBuilder):
-    """Refuses document types, and with them entities, which can expand without end."""
-
-    def doctype(self, name: str, public_id: str | None, system_id: str | None) -> None:
-        raise DataError("it declares a document type, which annotations do not need")
-
-
-def _read_xml(file: Path, include_difficult: bool) -> tuple[str, set[str]]:
-    """The suffix of the image and the names of the objects."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise MissingFileError(f"the image set lists {file.stem}, but there is no {file}") from None
-    parser = ET.XMLParser(target=_WithoutDoctype())
-    try:
-        parser.feed(content)
-        annotation = parser.close()
-    except (ET.ParseError, DataError) as error:
-        raise DataError(f"{file} cannot be read as an annotation: {error}") from None
-    _check_layout(file, annotation)
-    names = set()
-    # Direct children only: the parts of a person (head, hand, foot) have names too.
-    for item in annotation.iterfind("object"):
-        name = (item.findtext("name") or "").strip()
-        if not name:
-            raise DataError(f"{file} has an object without a name")
-        if include_difficult or (item.findtext("difficult") or "0").strip() != "1":
-            names.add(name)
-    return Path((annotation.findtext("filename") or "").strip()).suffix or ".jpg", names
-
-
-def _check_layout(file: Path, annotation: ET.Element) -> None:
-    """Refuse what would be read as an image without labels because its objects are elsewhere."""
-    if _local_name(annotation) != "annotation":
-        raise DataError(
-            f"{file} is not an annotation: its outermost element is <{_local_name(annotation)}>, "
-            "not <annotation>"
-        )
-    read = set(annotation.iterfind("object"))
-    for element in annotation.iter():
-        if _local_name(element).lower() == "object" and element not in read:
-            raise DataError(
-                f"{file} has a <{_local_name(element)}>, which is not read: objects are <object> "
-                "elements directly inside <annotation>"
-            )
-
-
-def _local_name(element: ET.Element) -> str:
-    return element.tag.rpartition("}")[2]

@@ -94,7 +94,7 @@ class HfSource(DataSource[HfData]):
 
     def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
         """Read a part; without class names those that the data set names, or that occur."""
-        from mlt.data.formats.hugging_face import read_split
+        from mlt.data.formats.hugging_face import read_hf
 
         settings, split = self.settings, getattr(self.settings, part)
         if split not in self.splits:
@@ -103,7 +103,7 @@ class HfSource(DataSource[HfData]):
                 f"{', '.join(self.splits)}. Set data.{part} to the one to take"
             )
         local = self.root / settings.path
-        return read_split(
+        return read_hf(
             self.splits[split],
             split,
             local.parent if local.is_file() else local,

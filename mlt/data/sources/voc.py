@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -69,12 +70,13 @@ class ImageSetSource(DataSource[S]):
         folder = self.folder(name)
         names = None if class_names is None else list(class_names)
         read = partial(read_voc, self.root, name, image_set, class_names=names)
-        if not folder.is_dir():
-            return read()
+        annotations = folder / "Annotations"
+        if not annotations.is_dir():
+            return read()  # or where images are beside: the cache would look into all of them
         listed = folder / "ImageSets" / "Main" / f"{image_set}.txt"
         return self._through_cache(
             f"{self.settings.name}_{image_set}",  # type: ignore[attr-defined]
-            [folder / "Annotations", *([listed] if listed.is_file() else [])],
+            [annotations, *([listed] if listed.is_file() else [])],
             {"root": str(folder), "image_set": image_set, "class_names": names},
             read,
         )
@@ -91,6 +93,46 @@ class VocSource(ImageSetSource[VocData]):
         """Those of the configuration, or those of the training images."""
         return self.settings.class_names or self.train().class_names
 
-    def read_all(self) -> LabelTable:
-        """Read the labels of all images that the settings name for training, in parts or not."""
-        return self.read("train", self.settings.class_names)
+    def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
+        """Read a part; image files of another extension or in another folder are looked for."""
+        from mlt.data.same_files import one_row_per_file
+
+        table = _with_found_images(super().read(part, None))
+        names = class_names or self.settings.class_names or ()
+        return one_row_per_file(_with_absent_classes(table, names))
+
+
+def _with_found_images(table: LabelTable) -> LabelTable:
+    """The table with the path of each image that has its name, but another extension or folder."""
+    from mlt.data.columns import StringColumn
+    from mlt.data.formats.voc_layout import IMAGE_FOLDERS
+    from mlt.data.image_files import absent_rows
+    from mlt.data.image_search import find_images
+
+    rows = absent_rows(table)
+    assert table.paths is not None and isinstance(table.image_ids, StringColumn)
+    if not len(rows):
+        return table
+    folders = [name for name in IMAGE_FOLDERS if (table.root / name).is_dir()] or ["."]
+    paths = table.paths.tolist()
+    for row, path in zip(rows, find_images(table.image_ids[rows], table.root, folders)):
+        if (table.root / path).is_file():
+            paths[row] = path
+    return replace(table, paths=StringColumn.from_iterable(paths))
+
+
+def _with_absent_classes(table: LabelTable, class_names: Sequence[str]) -> LabelTable:
+    """The table with a column for each class that no image has: annotations name only those."""
+    from scipy.sparse import csr_array
+
+    absent = [name for name in class_names if name not in table.class_names]
+    if not absent or (table.num_classes and len(absent) == len(class_names)):
+        return table  # or of other data: aligning it says so
+    names = (*table.class_names, *absent)
+    labels = table.labels
+    wider = csr_array((labels.data, labels.indices, labels.indptr), (len(table), len(names)))
+    if table.known is None:
+        return replace(table, class_names=names, labels=wider)
+    known = table.known
+    known = csr_array((known.data, known.indices, known.indptr), wider.shape)
+    return replace(table, class_names=names, labels=wider, known=known)

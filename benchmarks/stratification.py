@@ -1,0 +1,162 @@
+"""Iterative stratification against the packages that have it: balance of the parts, and seconds.
+
+    python benchmarks/stratification.py [--seeds 5] [--output stratification.md]
+
+needs `pip install iterative-stratification scikit-multilearn`. Label tables are those of the
+published splits (tests/published), and random long tails. The measures are of Sechidis et al.
+(2011): the label distribution distance (LD) is the mean over classes and parts of the difference
+between the odds of the class in the part and in all images, the examples distribution (ED) the mean
+over parts of the difference of the part's size from the size asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from mlt.data.sparse import csr_from_lists, csr_from_pairs
+from mlt.data.stratification import stratify
+
+Method: TypeAlias = Callable[[np.ndarray, Sequence[float], int], np.ndarray]
+PUBLISHED = Path(__file__).parents[1] / "tests" / "published"
+
+
+def published_labels(name: str, num_classes: int) -> csr_array:
+    """The labels of a published list: (N, C)."""
+    lines = (PUBLISHED / f"{name}.txt").read_text().splitlines()
+    rows = [[int(c) for c in line.split()[1:]] for line in lines]
+    return csr_from_lists(rows, (len(rows), num_classes))
+
+
+def long_tail(num_images: int, num_classes: int, labels_per_image: float, seed: int) -> csr_array:
+    """Random labels whose frequencies fall as rank ** -1.2: (N, C)."""
+    rng = np.random.default_rng(seed)
+    prior = np.arange(1, num_classes + 1) ** -1.2
+    prior = np.minimum(prior / prior.sum() * labels_per_image, 0.8)
+    images = [np.flatnonzero(rng.random(num_images) < p) for p in prior]
+    classes = np.repeat(np.arange(num_classes), [len(of_class) for of_class in images])
+    return csr_from_pairs(np.concatenate(images), classes, (num_images, num_classes))
+
+
+def ours(order: int) -> Method:
+    """Stratification of this package."""
+
+    def method(labels: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+        return stratify(csr_array(labels.astype(bool)), fractions, order=order, seed=seed)
+
+    return method
+
+
+def iterative_stratification(
+    labels: np.ndarray, fractions: Sequence[float], seed: int
+) -> np.ndarray:
+    """`iterstrat.ml_stratifiers.IterativeStratification`, which its splitters call."""
+    from iterstrat.ml_stratifiers import IterativeStratification
+
+    return IterativeStratification(
+        labels.astype(bool), np.array(fractions), np.random.RandomState(seed)
+    )
+
+
+def multilearn(order: int) -> Method:
+    """`skmultilearn.model_selection.IterativeStratification`."""
+
+    def method(labels: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+        from skmultilearn.model_selection import IterativeStratification
+
+        options: dict[str, Any] = {
+            "n_splits": len(fractions),
+            "order": order,
+            "sample_distribution_per_fold": list(fractions),
+        }
+        np.random.seed(seed)  # it draws from the global generator
+        splitter = IterativeStratification(**options)
+        parts = np.empty(len(labels), np.int64)
+        for number, (_, rows) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
+            parts[rows] = number
+        return parts
+
+    return method
+
+
+METHODS: dict[str, Method] = {
+    "mlt": ours(1),
+    "mlt, order 2": ours(2),
+    "iterative-stratification": iterative_stratification,
+    "scikit-multilearn": multilearn(1),
+    "scikit-multilearn, order 2": multilearn(2),
+}
+
+
+def measures(
+    labels: np.ndarray, parts: np.ndarray, fractions: Sequence[float]
+) -> tuple[float, float, int]:
+    """LD, ED, and the classes that a part lacks though there are images enough, over all parts."""
+    total = labels.sum(axis=0)
+    sizes = np.bincount(parts, minlength=len(fractions))
+    counts = np.stack([labels[parts == part].sum(axis=0) for part in range(len(fractions))])
+    odds = counts / np.maximum(sizes[:, None] - counts, 1)
+    distance = np.abs(odds - total / np.maximum(len(labels) - total, 1)).mean()
+    wanted = np.array(fractions) * len(labels)
+    missing = int(((counts == 0) & (total >= len(fractions))).sum())
+    return float(distance), float(np.abs(sizes - wanted).mean()), missing
+
+
+def main() -> None:
+    """Print the table, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--output", metavar="FILE", type=Path)
+    parser.add_argument("--slow", type=int, default=12_000, help="no peer on more images than this")
+    arguments = parser.parse_args()
+    tables = {
+        "VOC-MLT training": published_labels("voc2012_trainval_labels", 20)[_voc_mlt_rows()],
+        "VOC2012 trainval": published_labels("voc2012_trainval_labels", 20),
+        "COCO-MLT training": published_labels("coco_mlt_train_labels", 80),
+        "COCO val2017": published_labels("coco_val2017_labels", 80),
+        "long tail, 1,000 x 100": long_tail(1_000, 100, 3, 0),
+        "long tail, 10,000 x 100": long_tail(10_000, 100, 3, 1),
+    }
+    cuts = {"70/10/20": [0.7, 0.1, 0.2], "5 folds": [0.2] * 5}
+    lines = [
+        f"{datetime.date.today()}, {arguments.seeds} seeds, means",
+        "",
+        "| table | cut | method | LD | ED | classes missing in a part | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, labels in tables.items():
+        dense = labels.toarray().astype(int)
+        for cut, fractions in cuts.items():
+            for method, assign in METHODS.items():
+                found, seconds = [], []
+                for seed in range(arguments.seeds):
+                    start = time.perf_counter()
+                    parts = assign(dense, fractions, seed)
+                    seconds.append(time.perf_counter() - start)
+                    found.append(measures(dense, parts, fractions))
+                ld, ed, missing = np.mean(found, axis=0)
+                lines.append(
+                    f"| {name} | {cut} | {method} | {ld:.5f} | {ed:.2f} | {missing:.1f} | "
+                    f"{np.mean(seconds):.2f} |"
+                )
+                print(lines[-1], flush=True)
+    text = "\n".join(lines) + "\n"
+    print(text) if arguments.output is None else arguments.output.write_text(text)
+
+
+def _voc_mlt_rows() -> list[int]:
+    lines = (PUBLISHED / "voc2012_trainval_labels.txt").read_text().splitlines()
+    row_of = {line.split()[0]: row for row, line in enumerate(lines)}
+    ids = (PUBLISHED / "voc_mlt_train_ids.txt").read_text().split()
+    return [row_of[image_id] for image_id in ids]
+
+
+if __name__ == "__main__":
+    main()
