@@ -42,7 +42,8 @@ class KnownDataSet:
         """
         if not file.is_file():
             missing = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
-            raise MissingFileError(how_to_get(self.archives, self.layout, root, missing))
+            elsewhere = "--set data.root=FOLDER"
+            raise MissingFileError(how_to_get(self.archives, self.layout, root, missing, elsewhere))
 
     def compared(self, table: LabelTable, part: Part, *, whole: bool = True) -> LabelTable:
         """Return the table with notes on how its numbers compare with the published ones.
