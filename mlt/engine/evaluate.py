@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,8 +14,10 @@ from torch import nn
 from mlt.class_groups import GroupLimits
 from mlt.config import Config, load_config
 from mlt.data.dataset import ItemDataset
+from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
+from mlt.data.split import Split
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.engine.own_checks import check_logits, check_model
 from mlt.errors import CheckpointError, ConfigError, DataError
@@ -33,6 +36,8 @@ __all__ = [
     "predict_logits",
     "tuned_thresholds",
 ]
+
+logger = logging.getLogger(__name__)
 
 Part = Literal["test", "validation"]
 

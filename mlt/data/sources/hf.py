@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
+from mlt.data.formats.table_format import LabelValue
 from mlt.data.sources.base import (
     DataSource,
     Fraction,
@@ -26,10 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HfData", "HfSource"]
 
-LabelValue = Literal["unknown", "negative", "positive"]
-
-
-NameOrFraction: TypeAlias = Annotated[
+SplitOrFraction: TypeAlias = Annotated[
     Annotated[str, Tag("files")] | Annotated[Fraction, Tag("fraction")],
     Discriminator(files_or_fraction),
 ]
@@ -50,9 +48,9 @@ class HfData(OwnDataSettings):
     """Commit or tag of a data set of the hub; null takes the newest."""
     train: str = "train"
     """Split to train on."""
-    test: NameOrFraction = "test"
-    """Split that the results are of, or the fraction of the training images to cut out for them."""
-    validation: NameOrFraction | None = None
+    test: SplitOrFraction | None = "test"
+    """Split that the results are of, or the fraction of the training images to cut out for it."""
+    validation: SplitOrFraction | None = None
     """Split to watch training on and to choose the best epoch by, or the fraction to cut out for
     it; null watches the test images."""
     image_column: str = "image"
@@ -62,6 +60,8 @@ class HfData(OwnDataSettings):
     `objects.category` is a field of a column. Null: every class has a column of its own."""
     id_column: str | None = None
     """Column with the image ids; null takes the numbers of the rows."""
+    group: str | None = None
+    """Column of what images belong to, such as their patient; fractions keep a group together."""
     multi_hot: bool = False
     """Whether lists of whole numbers are 0 and 1 for every class, rather than class numbers."""
     separator: str | None = Field(None, min_length=1)
@@ -118,6 +118,7 @@ class HfSource(DataSource[HfData]):
             image_column=settings.image_column,
             labels_column=settings.labels_column,
             id_column=settings.id_column,
+            group=settings.group,
             class_names=class_names or settings.class_names,
             number_names=settings.class_names,
             multi_hot=settings.multi_hot,

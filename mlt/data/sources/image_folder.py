@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageFolderData", "ImageFolderSource"]
 
-
-NameOrFraction: TypeAlias = Annotated[
+FolderOrFraction: TypeAlias = Annotated[
     Annotated[str, Tag("files")] | Annotated[Fraction, Tag("fraction")],
     Discriminator(files_or_fraction),
 ]
@@ -35,12 +34,11 @@ class ImageFolderData(OwnDataSettings):
     name: Literal["image_folder"]
     train: str = "train"
     """Folder of the class folders of the training images."""
-    test: NameOrFraction = "test"
+    test: FolderOrFraction | None = "test"
     """The same of the test images, or the fraction of the training images to cut out for them."""
-    validation: NameOrFraction | None = None
+    validation: FolderOrFraction | None = None
     """The same of images to watch training on and to choose the best epoch by, or the fraction to
-    cut out for them; null watches the
-    test images."""
+    cut out for them; null watches the test images."""
     same_image: Literal["content", "name", "never"] = "content"
     """When files in several class folders are one image with several labels: `content`, where they
     are the same byte for byte; `name`, where they have the same name; or `never`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
+from mlt.data.formats.table_format import LabelValue
 from mlt.data.sources.base import (
     DataSource,
     Fraction,
@@ -24,11 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WebDatasetData", "WebDatasetSource"]
 
-LabelValue = Literal["unknown", "negative", "positive"]
 Shards: TypeAlias = str | tuple[str, ...]
-
-
-NameOrFraction: TypeAlias = Annotated[
+ShardsOrFraction: TypeAlias = Annotated[
     Annotated[Shards, Tag("files")] | Annotated[Fraction, Tag("fraction")],
     Discriminator(files_or_fraction),
 ]
@@ -40,12 +38,11 @@ class WebDatasetData(OwnDataSettings):
     name: Literal["webdataset"]
     train: Shards
     """Shards of the training images: `train-{000..003}.tar`, `train-*.tar`, or a list of such."""
-    test: NameOrFraction | None = None
+    test: ShardsOrFraction | None = None
     """Shards of the test images, or the fraction of the training images to cut out for them."""
-    validation: NameOrFraction | None = None
-    """Shards of images to watch training on and to choose the best epoch by, or the fraction to
-    cut out for them; null watches the test
-    images."""
+    validation: ShardsOrFraction | None = None
+    """Shards of images to watch training on and to choose the best epoch by, or the fraction to cut
+    out for them; null watches the test images."""
     image_extension: str | None = None
     """What follows the first dot of an image's name; null takes the one image of a sample."""
     labels_extension: str | None = None
