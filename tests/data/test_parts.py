@@ -18,6 +18,7 @@ from mlt.data.partition import Partition
 from mlt.data.parts import cut_rows
 from mlt.data.run_data import load_data
 from mlt.data.settings import DataConfig
+from mlt.data.sources.csv import CsvData, FilesOrFraction, Fraction
 from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.engine.train import train
 from mlt.errors import ConfigError, DataError
@@ -281,3 +282,21 @@ def test_images_of_a_group_are_in_one_part_and_the_notes_say_so(images: Path) ->
     assert sum(map(len, patients)) == len(set.union(*patients)) == 10
     assert sum(map(len, tables)) == 40
     assert any("11 groups, each in one part" in note for note in data.notes)
+
+
+class Preset(CsvData):
+    """A data set whose configuration cuts test images where nothing else is said."""
+
+    test: FilesOrFraction | None = Fraction(fraction=0.2)
+
+
+def test_a_saved_split_takes_the_place_of_a_fraction_by_default(
+    images: Path, tmp_path: Path
+) -> None:
+    values = sources(images)["csv"]
+    assert len(Preset(**values).source().test()) == 8
+    rows = {f"fold_{k}": range(10 * k, 10 * k + 10) for k in range(4)}
+    split = saved(images, tmp_path / "folds.json", rows)
+    source = Preset(**values).of_fold(split, 1).source()
+    assert source.test().image_ids.tolist() == [f"{n}.png" for n in range(10, 20)]
+    assert len(source.train()) == 30

@@ -78,9 +78,16 @@ class OwnDataSettings(DataSettings):
 
     @property
     def fractions(self) -> dict[str, Fraction]:
-        """The parts that are cut out of the training images."""
+        """The parts that are cut out of the training images, but for those of a saved split."""
+        from mlt.data.partition import saved_parts
+
+        saved = saved_parts(self.split)
         given = {part: getattr(self, part, None) for part in ("validation", "test")}
-        return {part: value for part, value in given.items() if isinstance(value, Fraction)}
+        return {
+            part: value
+            for part, value in given.items()
+            if isinstance(value, Fraction) and part not in saved
+        }
 
     @property
     def has_validation(self) -> bool:
