@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn, positions
+from mlt.data.image_search import is_unicode
 from mlt.data.labels import LabelTable
 from mlt.errors import DataError
 
@@ -21,6 +22,7 @@ __all__ = ["count_shared", "one_row_per_file"]
 _TEXT = pa.large_string()
 _LARGEST = 2**63 - 1
 _TRIED = 100
+"""Pairs of one inode that are looked at before such pairs are no longer taken for hard links."""
 
 
 def count_shared(a: LabelTable, b: LabelTable) -> int:
@@ -118,6 +120,8 @@ def _listing(folders: Iterable[str]) -> tuple[StringColumn, np.ndarray, np.ndarr
             with os.scandir(folder + "/") as entries:
                 names = []
                 for entry in entries:
+                    if not is_unicode(entry.name):
+                        continue
                     is_link = entry.is_symlink()
                     names.append(entry.name)
                     links.append(is_link)

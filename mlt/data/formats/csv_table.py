@@ -10,16 +10,16 @@ import codecs
 import csv
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from mlt.data.columns import StringColumn
-from mlt.data.formats.table import Table
+from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["CsvTable", "csv_rows"]
@@ -54,7 +54,7 @@ def csv_rows(
     encoding = encoding or _encoding_by_mark(file)
     line = 0
     try:
-        with _open(file, "rt", encoding=encoding, newline="") as stream:
+        with open_unpacked(file, "rt", encoding=encoding, newline="") as stream:
             reader = csv.reader(
                 stream, delimiter=delimiter, strict=True, skipinitialspace=delimiter == " "
             )
@@ -82,7 +82,8 @@ class CsvTable(Table):
         delimiter: Between columns; None goes by the ending and the first line.
         encoding: Of the text; None is UTF-8, or UTF-16 where the file begins with its mark.
         header: Whether the first line names the columns; without, they are 1, 2, 3, ...
-        columns: Names of the columns of a file without a header.
+        columns: Names of the columns of a file without a header. Where spaces separate them, the
+            last one has the rest of the line.
 
     Raises:
         MissingFileError: If it does not exist.
@@ -105,7 +106,8 @@ class CsvTable(Table):
         first = self._first_row(self.delimiter)
         if not first:
             raise DataError(f"{file} is empty; expected a header line")
-        self.width = len(first)
+        self.last_has_rest = columns is not None and self.delimiter == " "
+        self.width = len(columns) if columns and self.last_has_rest else len(first)
         if columns is not None and len(columns) != self.width:
             raise DataError(
                 f"{file} has {self.width} columns, taken apart at {self.delimiter!r}, but "
@@ -156,14 +158,22 @@ class CsvTable(Table):
 
     def require(self, column: str, remedy: str = "") -> None:
         """Check that a column is there exactly once; suspects a file without a header."""
-        if self.has_header and column not in self.header and _looks_like_image(self.header[0]):
+        if self.has_header and column not in self.header:
+            remedy = self._what_else_the_first_line_may_be() or remedy
+        super().require(column, remedy)
+
+    def _what_else_the_first_line_may_be(self) -> str:
+        if _looks_like_image(self.header[0].partition(" ")[0]):
             names = ", ".join(["path", *(f"class{n}" for n in range(1, self.width))][:4])
             dots = ", ..." if self.width > 4 else ""
-            remedy = (
+            return (
                 "; does the file have no header? Then name its columns: columns: "
                 f"[{names}{dots}], or set header: false, which calls them 1, 2, ..."
             )
-        super().require(column, remedy)
+        second = next(islice(csv_rows(self.file, self.delimiter, self.encoding), 1, None), None)
+        if self.width == 1 and second and _width(second[1]) > _width(self.header):
+            return "; is its first line a title or a count? Then remove it"
+        return ""
 
     def _find_delimiter(self) -> str:
         by_ending = _DELIMITERS.get(Path(self.file.name.removesuffix(".gz")).suffix.lower(), ",")
@@ -200,24 +210,26 @@ class CsvTable(Table):
         if self.has_header:
             next(rows)
         for line, row in rows:
+            if self.last_has_rest and (len(row) > self.width or self.width == 2):  # none listed
+                row[self.width - 1 :] = [" ".join(row[self.width - 1 :])]
             if len(row) != self.width:
-                first = "header" if self.has_header else "first line"
+                expected = "the header has" if self.has_header else "there should be"
+                lists = (
+                    "; if lines end in a list, name the columns: columns: [path, labels]"
+                    if self.delimiter == " " and not self.last_has_rest
+                    else ""
+                )
                 raise DataError(
-                    f"{self.file}, line {line}: {len(row)} columns, but the {first} has "
-                    f"{self.width}"
+                    f"{self.file}, line {line}: {len(row)} columns, but {expected} "
+                    f"{self.width}{lists}"
                 )
             yield line, row
-
-
-def _open(file: Path, mode: str, **how: Any) -> IO[Any]:
-    opener: Callable[..., IO[Any]] = gzip.open if file.suffix.lower() == ".gz" else Path.open
-    return opener(file, mode, **how)
 
 
 def _encoding_by_mark(file: Path) -> str:
     """The encoding by the byte order mark; UTF-8, whose own mark is dropped, without."""
     try:
-        with _open(file, "rb") as stream:
+        with open_unpacked(file, "rb") as stream:
             start = stream.read(4)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{file} cannot be unpacked: {error}") from None
@@ -230,7 +242,7 @@ def _refuse_text(file: Path, encoding: str, error: UnicodeError) -> NoReturn:
     name = "UTF-8" if encoding == "utf-8-sig" else encoding
     place = f"{file} is not {name} ({error.reason if hasattr(error, 'reason') else error})"
     if name == "UTF-8":
-        with _open(file, "rb") as stream:
+        with open_unpacked(file, "rb") as stream:
             number, line = next((n, text) for n, text in enumerate(stream, 1) if not _is_utf8(text))
         text = line.strip()[:60].decode("cp1252", "replace")
         place = f"{file}, line {number} is not UTF-8; as cp1252 it would be {text!r}"
@@ -249,8 +261,13 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _has_quotes(file: Path) -> bool:
-    with _open(file, "rb") as stream:
+    with open_unpacked(file, "rb") as stream:
         return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))
+
+
+def _width(row: list[str]) -> tuple[int, int]:
+    """How many cells there are, or words in one cell."""
+    return len(row), sum(len(cell.split()) for cell in row)
 
 
 def _looks_like_image(cell: str) -> bool:
