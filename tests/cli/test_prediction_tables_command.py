@@ -75,6 +75,7 @@ def test_evaluate_says_what_scikit_learn_says(
         (["--targets", "truth.csv"], "say what the scores of a.csv are, --logits or --probab"),
         (["--logits"], "say what a.csv is to be evaluated against: --targets FILE, a table of the "
          "true labels, or CONFIG"),
+        (["--logits", "--targets", "truth.csv", "--set", "seed=1"], "--set changes a configuration"),
         (["--logits", "--targets", "nowhere.csv"], "there is no CSV file nowhere.csv"),
         (["--logits", "--targets", "x.npz", "--train-targets", "train.csv"], "--train-targets go"),
         (["--probabilities", "--targets", "train.csv", "--id-column", "key"], "no column 'key'"),
@@ -112,6 +113,7 @@ def test_a_configuration_has_the_truth_too(
     table, config = tmp_path / "scores.csv", tmp_path / "tiny.yaml"
     table.write_text("\n".join(lines) + "\n")
     config.write_text(dump_yaml(tiny_values))
+    table = table.rename(tmp_path / "validation.csv")  # a name that says nothing
     assert main(["evaluate", str(config), "--predictions", str(table), "--logits"]) == 0
     printed = capsys.readouterr().out
     evaluation = tiny_values["evaluation"]
