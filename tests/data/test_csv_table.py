@@ -116,16 +116,22 @@ def test_tables_without_a_header(tmp_path: Path) -> None:
     assert table.targets(range(3)).tolist() == [[0, 1], [1, 0], [1, 1]]
     numbered = read_csv(file, ".", labels_column=None, header=False, path_column="1")
     assert numbered.class_names == ("2", "3") and numbered.labels.nnz == 4
+    # With spaces, the last column has the rest of the line.
+    listed = read_csv(file, ".", columns=["path", "labels"], separator=" ")
+    assert listed.targets(range(3)).tolist() == [[1, 1], [1, 1], [0, 1]]
+    with pytest.raises(DataError, match="line 1: 3 columns, but there should be 4"):
+        read_csv(file, ".", labels_column=None, columns=["path", "cat", "dog", "ox"])
+    file = tmp_path / "train.csv"
+    file.write_text("001.jpg,0,1\n")
     with pytest.raises(DataError, match=r"has 3 columns, .* but 2 names are given"):
         read_csv(file, ".", columns=["path", "labels"])
-    file = tmp_path / "train.csv"
     file.write_text("001.jpg,cat\n002.jpg,dog\n")
     message = r"no column 'path'.*no header\? .* columns: \[path, class1\], or set header: false"
     with pytest.raises(DataError, match=message):
         read_csv(file, ".")
     assert read_csv(file, ".", columns=["path", "labels"]).class_names == ("cat", "dog")
     file.write_text("001.jpg,cat\n002.jpg,dog,cat\n")
-    with pytest.raises(DataError, match="line 2: 3 columns, but the first line has 2"):
+    with pytest.raises(DataError, match="line 2: 3 columns, but there should be 2"):
         read_csv(file, ".", columns=["path", "labels"])
 
 
@@ -179,6 +185,9 @@ def test_parquet(tmp_path: Path) -> None:
         read_csv(file, ".", labels_column="place")
     with pytest.raises(DataError, match=r"column 'labels' holds lists; .* labels_column: labels"):
         read_csv(file, ".", labels_column=None, class_names=["labels"])
+    for form in ({"path_column": "labels"}, {"layout": "long"}, {"group": "labels"}):
+        with pytest.raises(DataError, match=r"column 'labels' holds lists"):
+            read_csv(file, ".", **{"labels_column": "labels", **form})
     file.write_text("path,labels")
     with pytest.raises(DataError, match="is not a Parquet file"):
         read_csv(file, ".")

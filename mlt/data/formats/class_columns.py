@@ -21,6 +21,7 @@ from mlt.data.formats.cells import (
     meanings,
     read_cell,
 )
+from mlt.data.formats.name_suspicions import suspicious_names
 from mlt.data.formats.read_labels import ReadLabels, amount
 from mlt.data.formats.table import Table
 from mlt.errors import DataError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["class_columns", "read_class_columns"]
 
-_NAMELESS = re.compile(r"(Unnamed: \d+)?")  # what pandas calls an index that it wrote
+_NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)*)?")  # what pandas calls an index that it wrote
 
 
 def class_columns(
@@ -80,7 +81,7 @@ def class_columns(
     if not names:
         raise DataError(f"{table.source} has no column that could be a class")
     notes = [f"column {number} has no name and is not read" for number in nameless]
-    return names, notes
+    return names, notes + suspicious_names(names)
 
 
 def read_class_columns(
@@ -152,11 +153,6 @@ def _read_column(
     table: Table, name: str, cells: pa.Array, form: TableFormat
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each cell says: kinds (N,) uint8 and, for values, targets (N,) float32."""
-    if not pa.types.is_large_string(cells.type):
-        raise DataError(
-            f"{table.source}: the column {name!r} holds lists; if it lists names of classes, set "
-            f"labels_column: {name}"
-        )
     spellings = cells.dictionary_encode()
     read = [read_cell(text, form) for text in spellings.dictionary.to_pylist()]
     indices = spellings.indices.to_numpy()

@@ -82,7 +82,8 @@ class CsvTable(Table):
         delimiter: Between columns; None goes by the ending and the first line.
         encoding: Of the text; None is UTF-8, or UTF-16 where the file begins with its mark.
         header: Whether the first line names the columns; without, they are 1, 2, 3, ...
-        columns: Names of the columns of a file without a header.
+        columns: Names of the columns of a file without a header. Where spaces separate them, the
+            last one has the rest of the line.
 
     Raises:
         MissingFileError: If it does not exist.
@@ -105,7 +106,8 @@ class CsvTable(Table):
         first = self._first_row(self.delimiter)
         if not first:
             raise DataError(f"{file} is empty; expected a header line")
-        self.width = len(first)
+        self.last_has_rest = columns is not None and self.delimiter == " "
+        self.width = len(columns) if columns and self.last_has_rest else len(first)
         if columns is not None and len(columns) != self.width:
             raise DataError(
                 f"{file} has {self.width} columns, taken apart at {self.delimiter!r}, but "
@@ -156,14 +158,22 @@ class CsvTable(Table):
 
     def require(self, column: str, remedy: str = "") -> None:
         """Check that a column is there exactly once; suspects a file without a header."""
-        if self.has_header and column not in self.header and _looks_like_image(self.header[0]):
+        if self.has_header and column not in self.header:
+            remedy = self._what_else_the_first_line_may_be() or remedy
+        super().require(column, remedy)
+
+    def _what_else_the_first_line_may_be(self) -> str:
+        if _looks_like_image(self.header[0].partition(" ")[0]):
             names = ", ".join(["path", *(f"class{n}" for n in range(1, self.width))][:4])
             dots = ", ..." if self.width > 4 else ""
-            remedy = (
+            return (
                 "; does the file have no header? Then name its columns: columns: "
                 f"[{names}{dots}], or set header: false, which calls them 1, 2, ..."
             )
-        super().require(column, remedy)
+        second = next(islice(csv_rows(self.file, self.delimiter, self.encoding), 1, None), None)
+        if self.width == 1 and second and _width(second[1]) > _width(self.header):
+            return "; is its first line a title or a count? Then remove it"
+        return ""
 
     def _find_delimiter(self) -> str:
         by_ending = _DELIMITERS.get(Path(self.file.name.removesuffix(".gz")).suffix.lower(), ",")
@@ -200,11 +210,18 @@ class CsvTable(Table):
         if self.has_header:
             next(rows)
         for line, row in rows:
+            if self.last_has_rest and (len(row) > self.width or self.width == 2):  # none listed
+                row[self.width - 1 :] = [" ".join(row[self.width - 1 :])]
             if len(row) != self.width:
-                first = "header" if self.has_header else "first line"
+                expected = "the header has" if self.has_header else "there should be"
+                lists = (
+                    "; if lines end in a list, name the columns: columns: [path, labels]"
+                    if self.delimiter == " " and not self.last_has_rest
+                    else ""
+                )
                 raise DataError(
-                    f"{self.file}, line {line}: {len(row)} columns, but the {first} has "
-                    f"{self.width}"
+                    f"{self.file}, line {line}: {len(row)} columns, but {expected} "
+                    f"{self.width}{lists}"
                 )
             yield line, row
 
@@ -251,6 +268,11 @@ def _is_utf8(text: bytes) -> bool:
 def _has_quotes(file: Path) -> bool:
     with _open(file, "rb") as stream:
         return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))
+
+
+def _width(row: list[str]) -> tuple[int, int]:
+    """How many cells there are, or words in one cell."""
+    return len(row), sum(len(cell.split()) for cell in row)
 
 
 def _looks_like_image(cell: str) -> bool:

@@ -14,8 +14,12 @@ from scipy.sparse import csr_array
 
 from mlt.data.formats.cells import is_blank
 from mlt.data.formats.list_cells import are_list_literals, parse_list
-from mlt.data.formats.name_suspicions import other_separator, suspicious_names
-from mlt.data.formats.read_labels import ReadLabels, amount
+from mlt.data.formats.name_suspicions import (
+    name_with_shared_word,
+    other_separator,
+    suspicious_names,
+)
+from mlt.data.formats.read_labels import ReadLabels, amount, readable_names
 from mlt.data.formats.table import Table
 from mlt.data.sparse import csr_from_runs
 from mlt.errors import DataError
@@ -53,7 +57,8 @@ def read_name_lists(
     """
     assert form.labels_column is not None
     written, names, lengths, notes = _split(table, cells, form)
-    found = [names_of.get(name, name) for name in written] if names_of else written
+    found, more = readable_names(written, names_of)
+    notes += more
     given = tuple(class_names or ())
     said_blank = {name for name in found if is_blank(name) and name not in given}
     said_none = {*form.negatives}
@@ -110,7 +115,7 @@ def _split(
         parts = (pc.split_pattern(chunk, form.separator or "|") for chunk in chunks)
     found, names, lengths = _number_names(parts)
     if literals is None and not are_lists and form.separator is None:
-        _refuse_other_separator(table, found, names, lengths)
+        notes += _other_separators(table, found, names, lengths)
     return found, names, lengths, notes
 
 
@@ -145,11 +150,20 @@ def _parse_literals(table: Table, cells: pa.Array, distinct: list[str]) -> pa.Ar
     return lists.take(pc.index_in(cells, value_set=pa.array(distinct, cells.type)))
 
 
-def _refuse_other_separator(
+def _other_separators(
     table: Table, found: list[str], names: np.ndarray, lengths: np.ndarray
-) -> None:
-    if bool((lengths > 1).any()) or (other := other_separator(found)) is None:
-        return
+) -> list[str]:
+    """Refuse names that are lists with another separator; a note on those that may be."""
+    if bool((lengths > 1).any()):
+        return []
+    other = other_separator(found)
+    if other is None and (name := name_with_shared_word(found)):
+        return [
+            f"names of several words, such as {name!r}, are taken for one class each; if they "
+            'list several, set separator: " "'
+        ]
+    if other is None:
+        return []
     example = next(n for n, name in enumerate(found) if other in name)
     row = int(np.argmax(names == example))  # a name per cell
     kind = {" ": "spaces", ",": "commas", ";": "semicolons"}.get(other, repr(other))

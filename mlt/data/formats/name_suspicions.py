@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
-__all__ = ["other_separator", "suspicious_names"]
+__all__ = ["name_with_shared_word", "other_separator", "suspicious_names"]
 
 _SEPARATORS = (";", ",", "|", "/", "+", "&", "\t", " ")
 _QUOTES = "\"'`"
 _PAIRS = ("[]", "{}", "()")
+_NONE = frozenset(("no finding", "no findings", "normal", "healthy", "background", "nothing"))
 _LOOKED_AT = 10_000
 _SHOWN = 5
 
@@ -17,13 +19,16 @@ _SHOWN = 5
 def other_separator(names: Sequence[str]) -> str | None:
     """A separator by which names are lists: their parts are fewer than they are, or names too.
 
+    Words are names too in "nodule" and "pulmonary nodule", so that with spaces only numbers count,
+    see :func:`name_with_shared_word`.
+
     Args:
         names: The different cells of a column that its own separator does not take apart.
 
     Example:
         >>> other_separator(["road water", "road", "clear road", "clear water", "clear"])
         ' '
-        >>> other_separator(["nodule", "pleural effusion", "cardiac effusion"]) is None
+        >>> other_separator(["nodule", "pulmonary nodule", "cardiac effusion"]) is None
         True
     """
     names = [name for name in names[:_LOOKED_AT] if name]
@@ -32,13 +37,34 @@ def other_separator(names: Sequence[str]) -> str | None:
         lists = [listed for listed in parts if len(listed) > 1]
         if lists and len({part for listed in parts for part in listed}) < len(names):
             return separator
-        if separator != " " and any(set(listed) & set(names) for listed in lists):
+        if separator == " ":
+            numbers = all(part.isdecimal() for listed in parts for part in listed)
+            return separator if lists and numbers else None
+        if any(set(listed) & set(names) for listed in lists):
             return separator
     return None
 
 
+def name_with_shared_word(names: Sequence[str]) -> str | None:
+    """A name of several words, one of which is in another name too; such names may be lists.
+
+    Example:
+        >>> name_with_shared_word(["clear primary", "haze primary water", "cloudy"])
+        'clear primary'
+        >>> name_with_shared_word(["aortic elongation", "nodule"]) is None
+        True
+    """
+    names = names[:_LOOKED_AT]
+    counts = Counter(word for name in names for word in set(name.split()))
+    for name in names:
+        words = name.split()
+        if len(words) > 1 and any(counts[word] > 1 for word in words):
+            return name
+    return None
+
+
 def suspicious_names(class_names: Sequence[str]) -> list[str]:
-    """Notes on names with a loose bracket or quote, and on names that are nearly the same.
+    """Notes on names with a loose bracket, on names nearly the same, and on those that mean none.
 
     Example:
         >>> suspicious_names(["['cat'", "Dog", "dog", "mass (benign)"])[0]
@@ -57,7 +83,12 @@ def suspicious_names(class_names: Sequence[str]) -> list[str]:
     for name in class_names:
         alike.setdefault(re.sub(r"[\s_-]+", "", name).casefold(), []).append(name)
     same = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
-    return notes + [f"are the classes {group} one class?" for group in same]
+    notes += [f"are the classes {group} one class?" for group in same]
+    none = [name for name in class_names if re.sub(r"[\s_-]+", " ", name).casefold() in _NONE]
+    return notes + [
+        f"does {name!r} mean that there is none of the classes? Then set negatives: [{name}]"
+        for name in none
+    ]
 
 
 def _has_loose_end(name: str) -> bool:
