@@ -22,7 +22,7 @@ def open_tables(files: Sequence[Path], form: TableFormat) -> Table:
     """Open one table, or several as one.
 
     Args:
-        files: ``.csv``, ``.tsv``, ``.txt``, each also as ``.gz``; ``.jsonl``; ``.parquet``. Other
+        files: ``.csv``, ``.tsv``, ``.txt``, ``.jsonl``, each also as ``.gz``; ``.parquet``. Other
             endings are taken for CSV.
         form: How text is encoded and taken apart.
 
@@ -35,7 +35,7 @@ def open_tables(files: Sequence[Path], form: TableFormat) -> Table:
 
 
 def _open(file: Path, form: TableFormat) -> Table:
-    ending = file.suffix.lower()
+    ending = Path(file.name.lower().removesuffix(".gz")).suffix
     if ending in (".parquet", ".pq"):
         from mlt.data.formats.record_table import ParquetTable
 

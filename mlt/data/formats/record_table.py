@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlt.data.columns import StringColumn
-from mlt.data.formats.table import Table
+from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["JsonLinesTable", "ParquetTable"]
@@ -79,7 +81,7 @@ class JsonLinesTable(Table):
     """A file with a JSON object per line; a key that a line lacks is an empty cell.
 
     Args:
-        file: The file, UTF-8.
+        file: The file, UTF-8; unpacked if its name ends in ``.gz``.
 
     Raises:
         MissingFileError: If it does not exist.
@@ -93,17 +95,17 @@ class JsonLinesTable(Table):
         self._records: list[dict[str, Any]] = []
         self._lines: list[int] = []
         decoder = msgspec.json.Decoder(dict[str, Any])
-        with file.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if not (text := line.removeprefix(b"\xef\xbb\xbf").strip()):
-                    continue
-                try:
-                    self._records.append(decoder.decode(text))
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    raise DataError(
-                        f"{file}, line {number} is not a JSON object: {error}"
-                    ) from None
-                self._lines.append(number)
+        number = 0
+        try:
+            with open_unpacked(file, "rb") as stream:
+                for number, line in enumerate(stream, start=1):
+                    if text := line.removeprefix(b"\xef\xbb\xbf").strip():
+                        self._records.append(decoder.decode(text))
+                        self._lines.append(number)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{file}, line {number} is not a JSON object: {error}") from None
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{file} cannot be unpacked after line {number}: {error}") from None
         if not self._records:
             raise DataError(f"{file} is empty; expected a JSON object per line")
         self.header = list(dict.fromkeys(key for record in self._records for key in record))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 
 from mlt.errors import DataError
 
-__all__ = ["JoinedTables", "Table"]
+__all__ = ["JoinedTables", "Table", "open_unpacked"]
 
 _SHOWN = 20
 
@@ -71,6 +74,12 @@ class Table(ABC):
     def how_taken_apart(self) -> str:
         """How the columns were found, for messages."""
         return ""
+
+
+def open_unpacked(file: Path, mode: str, **how: Any) -> IO[Any]:
+    """Open a file, or what is packed in it where its name ends in ``.gz``."""
+    opener: Callable[..., IO[Any]] = gzip.open if file.suffix.lower() == ".gz" else Path.open
+    return opener(file, mode, **how)
 
 
 class JoinedTables(Table):
