@@ -133,17 +133,18 @@ def read_with_arrow(path: Path) -> None:
 def read_csv_table(path: Path) -> None:
     """From the CSV file to a checked training split."""
     from mlt.data import full_split, image_files, read_csv
+    from mlt.data.same_files import count_shared
 
     idle, start = peak_mb(), time.process_time()
     table = read_csv(path, path.parent)
     print(f"| read_csv, {table} | {passed(start)}, peak {peak_mb() - idle:,.0f} MB more |")
     # Nine million files would take longer to make than to check; their names are in the table.
-    image_files._names_in = lambda folder: (path.rpartition("/")[2] for path in table.paths)
+    image_files.file_names = lambda folder: (path.rpartition("/")[2] for path in table.paths)
     start = time.process_time()
     image_files.check_images(table, "training")
     print(f"| check of the image files | {passed(start)}, peak {peak_mb() - idle:,.0f} MB more |")
     start = time.process_time()
-    image_files.count_shared(table, table.take(np.arange(0, len(table), 10)))
+    count_shared(table, table.take(np.arange(0, len(table), 10)))
     print(f"| images shared with a tenth | {passed(start)}, peak {peak_mb() - idle:,.0f} MB more |")
     start = time.process_time()
     full_split(table).apply(table)

@@ -1,4 +1,4 @@
-"""Average precision of ours, scikit-learn and torchmetrics on the same arrays, in one run.
+"""Average precision and AUROC of ours, scikit-learn and torchmetrics on the same arrays.
 
 Prints Markdown: seconds (the best of several runs), ratios to ours, the largest difference from
 scikit-learn; and before that the intervals, and how time and memory of ours grow.
@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mlt.metrics import average_precision, average_precision_intervals
+from mlt.metrics import auroc, average_precision, average_precision_intervals
 
 MEGABYTE = 1e6
 
@@ -46,18 +46,25 @@ def best(run: Callable[[], object], repeats: int) -> float:
     return min(seconds)
 
 
-def by_scikit_learn(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    from sklearn.metrics import average_precision_score
+def by_scikit_learn(metric: str, targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
-    return average_precision_score(targets, scores, average=None)
+    score = {"average precision": average_precision_score, "AUROC": roc_auc_score}[metric]
+    return score(targets, scores, average=None)
 
 
-def by_torchmetrics(targets: np.ndarray, scores: np.ndarray, threads: int) -> np.ndarray:
+def by_torchmetrics(
+    metric: str, targets: np.ndarray, scores: np.ndarray, threads: int
+) -> np.ndarray:
     import torch
-    from torchmetrics.functional.classification import multilabel_average_precision
+    from torchmetrics.functional.classification import (
+        multilabel_auroc,
+        multilabel_average_precision,
+    )
 
     torch.set_num_threads(threads)
-    return multilabel_average_precision(
+    score = {"average precision": multilabel_average_precision, "AUROC": multilabel_auroc}[metric]
+    return score(
         torch.from_numpy(scores).sigmoid(),
         torch.from_numpy(targets).long(),
         num_labels=targets.shape[1],
@@ -66,22 +73,23 @@ def by_torchmetrics(targets: np.ndarray, scores: np.ndarray, threads: int) -> np
     ).numpy()
 
 
-def against_peers(n: int, c: int, threads: int) -> None:
+def against_peers(metric: str, n: int, c: int, threads: int) -> None:
     targets, scores = data(n, c)
-    reference = by_scikit_learn(targets, scores)
+    reference = by_scikit_learn(metric, targets, scores)
+    ours_of = {"average precision": average_precision, "AUROC": auroc}[metric]
     runs: dict[str, tuple[Callable[[], np.ndarray], int]] = {
         f"mlt, {threads} threads": (
-            lambda: average_precision(targets, scores, threads=threads), 10,
+            lambda: ours_of(targets, scores, threads=threads), 10,
         ),
-        "mlt, 1 thread": (lambda: average_precision(targets, scores, threads=1), 10),
-        "scikit-learn": (lambda: by_scikit_learn(targets, scores), 3),
+        "mlt, 1 thread": (lambda: ours_of(targets, scores, threads=1), 10),
+        "scikit-learn": (lambda: by_scikit_learn(metric, targets, scores), 3),
         f"torchmetrics, {threads} threads": (
-            lambda: by_torchmetrics(targets, scores, threads), 3,
+            lambda: by_torchmetrics(metric, targets, scores, threads), 3,
         ),
     }  # fmt: skip
     seconds = {name: best(run, repeats) for name, (run, repeats) in runs.items()}
     ours = seconds[f"mlt, {threads} threads"]
-    print(f"{n:,} images x {c} classes, float32 scores\n")
+    print(f"{metric}, {n:,} images x {c} classes, float32 scores\n")
     print("| | seconds | times ours | times ours on 1 thread | largest difference |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name, (run, _) in runs.items():
@@ -137,7 +145,9 @@ def main() -> None:
         seconds, peak, more = measured("average_precision", images, classes, options.threads)
         print(f"| {images:,} | {classes:,} | {seconds:.2f} | {peak:,.0f} | {more:,.0f} |")
     print()
-    against_peers(50_000, 80, options.threads)
+    for metric in ("average precision", "AUROC"):
+        against_peers(metric, 50_000, 80, options.threads)
+        print()
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ COMMANDS = {
     "tune": "tune thresholds and calibration on validation images",
     "predict": "predict the labels of image files with a checkpoint",
     "export": "export a checkpoint to ONNX or torch.export",
+    "split": "cut one table into training, validation and test images, or into folds",
     "build-split": "build a long-tailed split from annotations",
     "show-sampler": "print how often a sampler will draw each class",
     "configs": "list the configurations that come with mlt, or print one or their schema",

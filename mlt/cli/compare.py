@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlt.cli.arguments import add_overrides
 from mlt.cli.prediction_tables import add_table_arguments, is_table, refuse_table_arguments
+
+if TYPE_CHECKING:
+    from mlt.config import Config
+    from mlt.engine.compare import Plan
 
 DESCRIPTION = """\
 Train every configuration with every seed, and report which differences are more than chance.
 
   mlt compare digits_mlt_bce digits_mlt_cb_focal --seeds 5 --output runs/digits
   mlt compare my.yaml --losses bce focal cb_focal db_focal --seeds 3 --output runs/mine
+  mlt compare my.yaml --losses bce cb_focal --folds 5 --output runs/folds
 
 The first configuration (or loss) is what the others are compared with. Runs that are there already
 are not trained again, interrupted ones are resumed: repeat the command to go on.
@@ -26,7 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "configs", metavar="CONFIG", nargs="+", help="YAML files, or names of mlt's"
     )
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1 (3)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (3)")
+    parser.add_argument(
+        "--folds",
+        metavar="FILE|K",
+        help="cross-validation in place of seeds: train once for each fold of a file of `mlt split "
+        "--folds`, or of K folds cut out of the training images of the first configuration",
+    )
     parser.add_argument("--output", metavar="DIR", required=True, help="folder of all runs")
     parser.add_argument(
         "--losses",
@@ -45,16 +59,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from pathlib import Path
-
     from mlt.config import load_config
     from mlt.errors import ConfigError
 
     if any(is_table(source) or source.endswith(".npz") for source in arguments.configs):
         return _compare_predictions(arguments)
     refuse_table_arguments(arguments, "CONFIG says where the labels are")
-    if arguments.seeds < 1:
-        raise ConfigError(f"--seeds must be at least 1, got {arguments.seeds}")
+    if arguments.folds is not None and arguments.seeds is not None:
+        raise ConfigError("--folds trains once for each fold, with the seed of CONFIG: no --seeds")
+    seeds = 3 if arguments.seeds is None else arguments.seeds
+    if seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, got {seeds}")
     configs = {}
     for source in arguments.configs:
         for loss in arguments.losses or [None]:
@@ -63,13 +78,13 @@ def run(arguments: argparse.Namespace) -> int:
                 raise ConfigError(f"two runs would be called {name!r}; give the files other names")
             preset = [] if loss is None else [f"loss={{preset: {loss}}}"]
             configs[name] = load_config(source, [*preset, *arguments.overrides])
+    if arguments.folds is not None:
+        return _cross_validate(arguments, configs)
     from mlt.engine.compare import plan_runs, train_missing
 
-    plans = plan_runs(configs, range(arguments.seeds), arguments.output)
+    plans = plan_runs(configs, range(seeds), arguments.output)
     if arguments.dry_run:
-        for plan in plans:
-            state = "finished" if plan.finished else "begun" if plan.begun else "to train"
-            print(f"{plan.name:40} {state}")
+        _list(plans)
         return 0
     trained = train_missing(plans)
     if trained.runs:
@@ -83,15 +98,59 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if trained.failed else 0
 
 
+def _cross_validate(arguments: argparse.Namespace, configs: dict[str, Config]) -> int:
+    """Train every configuration once for each fold, and print mean and spread."""
+    from mlt.cli.fold_tables import difference_table, fold_table
+    from mlt.engine.compare import train_missing
+    from mlt.engine.folds import fold_results, plan_folds, saved_folds
+    from mlt.errors import ConfigError
+
+    if arguments.report:
+        raise ConfigError("--report: cross-validation prints its tables; `mlt report` takes runs")
+    if arguments.dry_run and arguments.folds.isdecimal():
+        # Nothing is written, so there are no folds yet to plan with.
+        for fold in range(int(arguments.folds)):
+            for name in configs:
+                finished = (Path(arguments.output) / f"{name}-fold{fold}" / "metrics.json").exists()
+                print(f"{name}-fold{fold:<30} {'begun or finished' if finished else 'to train'}")
+        return 0
+    file, count = saved_folds(arguments.folds, next(iter(configs.values())), arguments.output)
+    plans = plan_folds(configs, file, count, arguments.output)
+    by_fold = [plan for of_fold in zip(*plans.values()) for plan in of_fold]
+    if arguments.dry_run:
+        _list(by_fold)
+        return 0
+    trained = train_missing(by_fold)
+    found = {name: fold_results(of_method) for name, of_method in plans.items()}
+    results = {name: result for name, result in found.items() if result is not None}
+    if results:
+        print(fold_table(results))
+        if len(results) > 1:
+            print(difference_table(results))
+    for name, result in results.items():
+        output = Path(arguments.output) / f"{name}-all-folds.npz"
+        result.together.save(output)
+        print(f"predictions of all images: {output}")
+    for name, reason in trained.failed.items():
+        print(f"{name} failed: {reason}")
+    return 1 if trained.failed else 0
+
+
+def _list(plans: Iterable[Plan]) -> None:
+    for plan in plans:
+        state = "finished" if plan.finished else "begun" if plan.begun else "to train"
+        print(f"{plan.name:40} {state}")
+
+
 def _compare_predictions(arguments: argparse.Namespace) -> int:
     """Compare what has been predicted already: tables, runs and files of predictions."""
-    from pathlib import Path
-
     from mlt.cli.report import read_runs, report_runs
     from mlt.errors import ConfigError
 
-    if arguments.losses or arguments.overrides or arguments.dry_run:
-        raise ConfigError("--losses, --set and --dry-run are for configurations, not predictions")
+    if arguments.losses or arguments.overrides or arguments.dry_run or arguments.folds:
+        raise ConfigError(
+            "--losses, --set, --folds and --dry-run are for configurations, not predictions"
+        )
     if len(arguments.configs) < 2:
         raise ConfigError("give at least two files of predictions to compare")
     output = Path(arguments.report or Path(arguments.output) / "report.html")
@@ -102,7 +161,5 @@ def _compare_predictions(arguments: argparse.Namespace) -> int:
 
 def _stem(source: str, arguments: argparse.Namespace) -> str | None:
     """The file's name; None where the names of losses say enough."""
-    from pathlib import Path
-
     alone = len(arguments.configs) == 1 and arguments.losses
     return None if alone else Path(source).stem

@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pictures of each part to decode: a number, all, or none, which looks at no file "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--near",
+        action="store_true",
+        help="also find pictures that look the same though their files differ; decodes all",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         sampler=config.sampler,
         limits=GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail),
         pictures=pictures,
+        near=arguments.near,
     )
     if html is not None:
         from mlt.files import write_text_atomic

@@ -149,10 +149,12 @@ def refuse_table_arguments(arguments: argparse.Namespace, what: str) -> None:
 
 def _form(changes: list[str]) -> dict[str, Any]:
     """KEY=VALUE, each value read as YAML."""
+    if not changes:
+        return {}
     from mlt.config.yaml_text import parse_yaml
     from mlt.errors import ConfigError
 
-    form = {}
+    form: dict[str, Any] = {}
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals:

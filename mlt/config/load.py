@@ -14,10 +14,19 @@ from pydantic import ValidationError
 
 from mlt.config.config import Config, combination_problems
 from mlt.config.yaml_text import dump_yaml, parse_yaml
+from mlt.data.settings import DataConfig
 from mlt.errors import ConfigError, MissingFileError
 from mlt.problems import problems_of
+from mlt.settings import Settings
 
-__all__ = ["dump_config", "json_schema", "load_config", "parse_config", "shipped_configs"]
+__all__ = [
+    "dump_config",
+    "json_schema",
+    "load_config",
+    "parse_config",
+    "parse_data",
+    "shipped_configs",
+]
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -81,6 +90,30 @@ def parse_config(values: dict[str, Any], source: str = "configuration") -> Confi
     noun = "problem" if len(problems) == 1 else "problems"
     lines = [f"  {path or '(top level)'}: {sentence}" for path, sentence in problems]
     raise ConfigError("\n".join([f"{source}: {len(problems)} {noun}", *lines]))
+
+
+def parse_data(values: dict[str, Any], overrides: Sequence[str] = ()) -> DataConfig:
+    """Check a `data` section alone.
+
+    Args:
+        values: Its keys.
+        overrides: Changes of its keys, as ``"blank=unknown"``.
+
+    Raises:
+        ConfigError: If anything is wrong; names every problem.
+    """
+    whole = {"data": values}
+    for override in sorted(overrides, key=_depth):
+        _override(whole, override if override.startswith("data.") else f"data.{override}")
+    try:
+        return _DataAlone.model_validate(whole).data
+    except ValidationError as error:
+        lines = [f"  {path}: {sentence}" for path, sentence in problems_of(error, _DataAlone)]
+        raise ConfigError("\n".join(["data:", *lines])) from None
+
+
+class _DataAlone(Settings):
+    data: DataConfig
 
 
 def dump_config(config: Config) -> str:

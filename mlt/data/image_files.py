@@ -12,10 +12,9 @@ import numpy as np
 from mlt.data.columns import StringColumn, positions
 from mlt.data.image_search import file_names
 from mlt.data.labels import LabelTable
-from mlt.data.same_files import count_shared
 from mlt.errors import MissingFileError
 
-__all__ = ["absent_rows", "check_images", "count_shared"]
+__all__ = ["absent_rows", "check_images"]
 
 _FOLDERS = 1000
 """How many folders are looked through for a file that is not where it should be."""

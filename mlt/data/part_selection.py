@@ -44,7 +44,10 @@ def read_image_list(file: Path) -> StringColumn:
 def rows_listed(
     table: LabelTable, names: StringColumn, file: Path
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The rows of the images that a list names, by id, path, file name, or that without extension.
+    """The rows of the images that a list names, by id, or by path with or without extension.
+
+    Of paths, as many folders count as all names in the list and in the table have: the list may
+    name files alone, or leave out the first folders.
 
     Args:
         table: N images.
@@ -59,9 +62,10 @@ def rows_listed(
     """
     assert table.paths is not None
     found = np.full(len(names), -1, np.int64)
-    columns = [table.image_ids, table.paths, _last_part(table.paths), _stem(table.paths)]
-    wanted = [names, names, _last_part(names), _stem(names)]
-    for column, asked in zip(columns, wanted):
+    depth = min(_depth(names), _depth(table.paths))
+    tails = [_tail(column, depth) for column in (table.paths, names)]
+    stems = [_without_extension(column) for column in tails]
+    for column, asked in ((table.image_ids, names), tails, stems):
         left = np.flatnonzero(found < 0)
         if not len(left):
             break
@@ -150,9 +154,18 @@ def rows_of_part(
     return rows, (f"{number} {are} in no part, with {shown} in column {column!r}",)
 
 
-def _last_part(paths: StringColumn) -> StringColumn:
-    return StringColumn(pc.replace_substring_regex(paths.array, r"^.*[/\\]", ""))
+def _depth(paths: StringColumn) -> int:
+    """How many parts the shortest path has."""
+    folders = pc.count_substring_regex(paths.array, r"[/\\]")
+    return 1 + (pc.min(folders).as_py() or 0)
 
 
-def _stem(paths: StringColumn) -> StringColumn:
-    return StringColumn(pc.replace_substring_regex(_last_part(paths).array, r"\.[^.]+$", ""))
+def _tail(paths: StringColumn, parts: int) -> StringColumn:
+    """The last parts of paths."""
+    slashes = pc.replace_substring(paths.array, "\\", "/")
+    tail = rf"^.*?((?:[^/]*/){{{parts - 1}}}[^/]*)$"
+    return StringColumn(pc.replace_substring_regex(slashes, tail, r"\1"))
+
+
+def _without_extension(paths: StringColumn) -> StringColumn:
+    return StringColumn(pc.replace_substring_regex(paths.array, r"\.[^./]+$", ""))

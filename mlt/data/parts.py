@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.sparse import csr_array
 
 from mlt.data.columns import StringColumn
+from mlt.data.digests import source_digest
 from mlt.data.labels import LabelTable
-from mlt.data.partition import Partition, saved_parts
+from mlt.data.part_balance import largest_deviation
+from mlt.data.partition import FOLD, Partition, saved_parts
 from mlt.data.sparse import column_counts
 from mlt.data.stratification import stratify
 from mlt.errors import ConfigError
 
-__all__ = ["cut_rows", "group_codes", "part_notes", "part_rows", "tables_of_parts"]
+__all__ = [
+    "cut_partition",
+    "cut_rows",
+    "fold_fractions",
+    "group_codes",
+    "part_notes",
+    "part_rows",
+    "tables_of_parts",
+]
 
 _SHOWN = 10
 
@@ -71,7 +84,8 @@ def cut_rows(
 ) -> dict[str, np.ndarray]:
     """Cut parts out of a table by iterative stratification; groups of the table stay together.
 
-    The same images are in the same parts whatever the order of the rows.
+    The same images are in the same parts whatever the order of the rows. Where labels are unknown
+    for some images, what is known to be absent is balanced as well.
 
     Args:
         table: The images.
@@ -106,7 +120,12 @@ def cut_rows(
         )
     groups = None if table.groups is None else group_codes(table.groups[rows])
     part = stratify(
-        table.labels[rows], [remaining, *shares.tolist()], groups=groups, order=order, seed=seed
+        table.labels[rows],
+        [remaining, *shares.tolist()],
+        groups=groups,
+        also=None if table.known is None else _verified(table.labels[rows], table.known[rows]),
+        order=order,
+        seed=seed,
     )
     cut = {name: np.sort(rows[part == number]) for number, name in enumerate(names)}
     for name, of_part in cut.items():
@@ -117,6 +136,57 @@ def cut_rows(
                 f"data.{name}: {share:g} of {len(table)} {what} leaves the part without an image"
             )
     return cut
+
+
+def _verified(labels: csr_array, known: csr_array) -> csr_array:
+    """Which labels are known to be absent, or which are unknown: whichever are fewer.
+
+    With the labels balanced, either being balanced balances the other.
+    """
+    absent = csr_array(known > labels)
+    if 2 * absent.nnz <= labels.shape[0] * labels.shape[1] - labels.nnz:
+        return absent
+    return csr_array(~known.toarray())
+
+
+def fold_fractions(count: int) -> dict[str, float]:
+    """The share of each of some folds, by the names that a partition has for them.
+
+    Example:
+        >>> fold_fractions(2)
+        {'fold_0': 0.5, 'fold_1': 0.5}
+    """
+    return {f"{FOLD}{fold}": 1 / count for fold in range(count)}
+
+
+def cut_partition(
+    name: str,
+    table: LabelTable,
+    fractions: Mapping[str, float],
+    *,
+    order: int = 1,
+    seed: int = 0,
+    files: Iterable[Path] = (),
+    **recipe: Any,
+) -> Partition:
+    """Cut all images of a table into parts or folds, to be saved.
+
+    Args:
+        name: What to call the partition.
+        table: The images.
+        fractions: Part to its share; they add up to 1.
+        order: See :func:`cut_rows`.
+        seed: See :func:`cut_rows`.
+        files: Annotations that the table was read from, noted with their SHA-256.
+        **recipe: What else to note.
+    """
+    rest, *others = fractions
+    cut = {part: fractions[part] for part in others}
+    rows = cut_rows(table, cut, rest=rest, order=order, seed=seed)
+    how = {"name": "iterative stratification", "fractions": dict(fractions)}
+    sources = tuple({"file": file.name, "sha256": source_digest(file)} for file in files)
+    recipe = {**how, "order": order, "seed": seed, **recipe}
+    return Partition.of_rows(name, table, rows, recipe, sources)
 
 
 def group_codes(groups: StringColumn) -> np.ndarray:
@@ -151,12 +221,18 @@ def tables_of_parts(
     return parts
 
 
-def part_notes(table: LabelTable, rows: Mapping[str, np.ndarray]) -> list[str]:
+def part_notes(
+    table: LabelTable,
+    rows: Mapping[str, np.ndarray],
+    fractions: Mapping[str, float] | None = None,
+) -> list[str]:
     """What a user should know of the parts: sizes, classes that one lacks, groups.
 
     Args:
         table: All images.
         rows: Part to its rows.
+        fractions: The share of each part that was asked for; None takes the shares of images that
+            there are.
     """
     counts = {name: column_counts(table.labels[of_part]) for name, of_part in rows.items()}
     sizes = (
@@ -174,17 +250,27 @@ def part_notes(table: LabelTable, rows: Mapping[str, np.ndarray]) -> list[str]:
         listed = _listed([f"{table.class_names[c]!r} in {part}" for c, part in where.items()])
         notes.append(f"classes with one image: {listed}")
     if table.groups is not None:
-        notes.append(_group_note(table, rows))
+        notes += _group_notes(table, rows, fractions)
     return notes
 
 
-def _group_note(table: LabelTable, rows: Mapping[str, np.ndarray]) -> str:
+def _group_notes(
+    table: LabelTable, rows: Mapping[str, np.ndarray], fractions: Mapping[str, float] | None
+) -> list[str]:
     assert table.groups is not None
     codes = group_codes(table.groups)
     owners = np.stack([np.bincount(codes[r], minlength=codes.max() + 1) > 0 for r in rows.values()])
+    count = int(owners.any(axis=0).sum())
     if torn := int((owners.sum(axis=0) > 1).sum()):
-        return f"warning: {torn} of {owners.shape[1]} groups are in more than one part"
-    return f"{owners.shape[1]} groups, each in one part"
+        return [f"warning: {torn} of {count} groups are in more than one part"]
+    total = sum(map(len, rows.values()))
+    shares = fractions or {part: len(of_part) / total for part, of_part in rows.items()}
+    worst = largest_deviation(table, rows, shares)
+    what = "images" if worst.name is None else f"images of {worst.name!r}"
+    return [
+        f"{count} groups, each in one part; furthest from its share: {worst.images} {what} in "
+        f"{worst.part}, where {worst.wanted:.1f} would be"
+    ]
 
 
 def _listed(names: list[str]) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from mlt.data.image_files import count_shared
 from mlt.data.labels import LabelTable
+from mlt.data.same_files import count_shared
 from mlt.data.settings import DataConfig
 from mlt.data.sources.base import DataSource
 from mlt.data.split import Split
 from mlt.errors import MissingFileError
 
-__all__ = ["Data", "fit_together", "load_data", "training_split"]
+__all__ = ["Data", "fit_together", "load_data", "split_of", "training_split"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def load_data(config: DataConfig, cache: Path | None = None) -> Data:
         DataError: If training and test data have no class in common, or a part has no image.
     """
     source = config.source(cache)
-    split, train = _training_split(source)
+    split, train = split_of(source)
     test = source.test(train.class_names)
     validation = source.validation(train.class_names)
     missing = []
@@ -90,10 +90,15 @@ def training_split(config: DataConfig, cache: Path | None = None) -> tuple[Split
         config: Where the data is.
         cache: Folder for label tables.
     """
-    return _training_split(config.source(cache))
+    return split_of(config.source(cache))
 
 
-def _training_split(source: DataSource[Any]) -> tuple[Split, LabelTable]:
+def split_of(source: DataSource[Any]) -> tuple[Split, LabelTable]:
+    """Do what :func:`training_split` does for a source that goes on to read the other parts.
+
+    Args:
+        source: Reads the data.
+    """
     table = source.train()
     saved = source.settings.split
     if saved is None or source.settings.cuts("train"):

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn, positions
+from mlt.data.image_search import is_unicode
 from mlt.data.labels import LabelTable
 from mlt.errors import DataError
 
@@ -21,18 +22,23 @@ __all__ = ["count_shared", "one_row_per_file"]
 _TEXT = pa.large_string()
 _LARGEST = 2**63 - 1
 _TRIED = 100
+"""Pairs of one inode that are looked at before such pairs are no longer taken for hard links."""
 
 
 def count_shared(a: LabelTable, b: LabelTable) -> int:
-    """How many files of ``b`` are files of ``a`` too; 0 if one of them has no files.
+    """How many images of ``b`` are images of ``a`` too, by their files.
+
+    Images that are not files are the same where a data set has them in the same place.
 
     Example:
         >>> tables = [LabelTable.from_lists([1], [p], ["x"], [[]]) for p in ("a.jpg", "./a.jpg")]
         >>> count_shared(*tables)
         1
     """
-    if a.paths is None or b.paths is None:
+    if a.paths is None or b.paths is None or (a.images is None) != (b.images is None):
         return 0
+    if a.images is not None:
+        return int((positions(a.paths, b.paths) >= 0).sum()) if a.root == b.root else 0
     first, second = _real_files(a), _real_files(b)
     shared = positions(first.paths, second.paths) >= 0
     rows = positions(first.inodes, second.inodes)
@@ -114,6 +120,8 @@ def _listing(folders: Iterable[str]) -> tuple[StringColumn, np.ndarray, np.ndarr
             with os.scandir(folder + "/") as entries:
                 names = []
                 for entry in entries:
+                    if not is_unicode(entry.name):
+                        continue
                     is_link = entry.is_symlink()
                     names.append(entry.name)
                     links.append(is_link)

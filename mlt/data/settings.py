@@ -6,12 +6,19 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mlt.data.sources.chexpert import ChexpertData
 from mlt.data.sources.coco import CocoData
 from mlt.data.sources.coco_mlt import CocoMltData
 from mlt.data.sources.csv import CsvData
 from mlt.data.sources.digits_mlt import DigitsMltData
 from mlt.data.sources.hf import HfData
 from mlt.data.sources.image_folder import ImageFolderData
+from mlt.data.sources.lvis import LvisData
+from mlt.data.sources.mimic_cxr_lt import MimicCxrLtData
+from mlt.data.sources.nih14 import Nih14Data
+from mlt.data.sources.open_images import OpenImagesData
+from mlt.data.sources.padchest import PadchestData
+from mlt.data.sources.planet import PlanetData
 from mlt.data.sources.voc import VocData
 from mlt.data.sources.voc_mlt import VocMltData
 from mlt.data.sources.webdataset import WebDatasetData
@@ -27,6 +34,13 @@ DataConfig = Annotated[
     | CsvData
     | HfData
     | WebDatasetData
-    | ImageFolderData,
+    | ImageFolderData
+    | Nih14Data
+    | ChexpertData
+    | PadchestData
+    | MimicCxrLtData
+    | OpenImagesData
+    | LvisData
+    | PlanetData,
     Field(discriminator="name"),
 ]

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
 from mlt.data.label_kinds import Kinds, kinds_of, wanted_counts, with_pairs
 from mlt.data.stratified_exchange import exchange
@@ -32,6 +32,7 @@ def stratify(
     fractions: Sequence[float],
     *,
     groups: np.ndarray | None = None,
+    also: csr_array | None = None,
     order: int = 1,
     seed: int = 0,
 ) -> np.ndarray:
@@ -44,6 +45,8 @@ def stratify(
         labels: (N, C) boolean CSR array.
         fractions: The share of each of k parts; they add up to 1.
         groups: (N,) integers; images of one number stay together. None: every image for itself.
+        also: (N, D) boolean CSR array of what else to balance, without being wanted in every part:
+            which absences were verified, for example.
         order: 1 balances classes, 2 also pairs of classes that occur together.
         seed: Another seed is another cut.
 
@@ -69,6 +72,8 @@ def stratify(
     if groups is not None:
         unit_of_image = np.unique(groups, return_inverse=True)[1]
     columns = labels if order == 1 else with_pairs(labels)
+    if also is not None:
+        columns = csr_array(hstack([columns, also], format="csr"))
     kinds = kinds_of(columns, unit_of_image, labels.shape[1], rng)
     dealt = _deal(kinds, shares, exact=groups is None)
     dealt = exchange(dealt, kinds, shares, rng, exact=groups is None)

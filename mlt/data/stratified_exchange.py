@@ -120,11 +120,13 @@ class _Cut:
 def _between(cut: _Cut, i: int, j: int, rng: np.random.Generator, exact: bool) -> bool:
     """Exchange units between two parts; return whether there was anything to gain."""
     kinds = np.flatnonzero(cut.dealt[:, [i, j]].any(axis=1))
+    if not len(kinds):
+        return False
     if len(kinds) > _SAMPLE:
         kinds = np.sort(rng.choice(kinds, _SAMPLE, replace=False))
     columns = csr_array(cut.columns[kinds])
     squares = csr_array(columns.power(2))
-    largest = columns.data.max(initial=0)
+    largest = columns.data.max(initial=1)
     for step in range(_STEPS):
         linear, quadratic = cut.slopes(i, j)
         first, second = columns @ linear, squares @ quadratic
@@ -151,7 +153,7 @@ def _between(cut: _Cut, i: int, j: int, rng: np.random.Generator, exact: bool) -
             difference = _row(columns, out) - _row(columns, into)
             slope, curve = float(linear @ difference), float(quadratic @ difference**2)
             spare = cut.counts[(difference != 0) & cut.everywhere][:, [i, j]].min(initial=np.inf)
-            most = min(cut.dealt[kinds[out], i], cut.dealt[kinds[into], j], (spare - 1) // largest)
+            most = min(cut.dealt[kinds[out], i], cut.dealt[kinds[into], j], (spare - 1) / largest)
             units = max(1, int(min(-slope / (2 * curve), most)))
         if out is not None:
             cut.move(int(kinds[out]), i, j, units)

@@ -15,7 +15,7 @@ from mlt.engine.train import train
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
 from mlt.run_folder import RunFolder
 
-__all__ = ["Plan", "Trained", "plan_runs", "train_missing"]
+__all__ = ["Plan", "Trained", "check_plans", "plan_runs", "train_missing"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +81,25 @@ def plan_runs(
         for seed in seeds
         for name, config in configs.items()
     ]
+    check_plans(plans, configs)
+    return plans
+
+
+def check_plans(plans: Iterable[Plan], configs: Mapping[str, Config]) -> None:
+    """Refuse plans whose folders hold something else, or that could not be compared in the end.
+
+    Args:
+        plans: The runs.
+        configs: Those whose test images must be the same, by name.
+
+    Raises:
+        ConfigError: If a folder holds a run of another configuration.
+        OutputExistsError: If a folder holds something else.
+        DataError: If the configurations have different classes or test images.
+    """
     for plan in plans:
         _check(plan)
     _check_same_test(configs)
-    return plans
 
 
 def train_missing(plans: Iterable[Plan]) -> Trained:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,10 +46,12 @@ def advise(
     errors: Mapping[str, str],
     pictures: Mapping[str, Pictures],
     same: Sequence[Sequence[Place]],
+    similar: Sequence[Sequence[Place]],
     groups: Sequence[SharedGroups],
     suspects: Sequence[Suspect],
     hidden: Sequence[Hidden],
     evaluation: Evaluation | None,
+    takes_validation: bool,
 ) -> tuple[Advice, ...]:
     """Apply all rules, what must be fixed first.
 
@@ -58,18 +60,22 @@ def advise(
         errors: Parts that could not be read.
         pictures: What the image files are like.
         same: Groups of equal pictures.
+        similar: Groups of pictures that look the same.
         groups: Patients and the like in two parts.
         suspects: Equal pictures with other labels.
         hidden: Rare classes behind frequent ones.
         evaluation: What the test images can say.
+        takes_validation: Whether the data may have a validation part.
     """
     found = [
         *(Advice("fix", f"The {PART_NAMES[part]} part cannot be read.") for part in errors),
         *(Advice("fix", f"There is no {PART_NAMES[part]} image.") for part in _empty(parts)),
         *_about_files(pictures),
         *_about_leaks(same, groups, parts),
+        *_about_looks(similar),
         *_about_labels(suspects, hidden, parts),
         *_about_classes(parts, evaluation),
+        *_about_the_run(parts, takes_validation),
     ]
     return tuple(sorted(found, key=lambda advice: ("fix", "check", "do").index(advice.kind)))
 
@@ -95,28 +101,29 @@ def _about_files(pictures: Mapping[str, Pictures]) -> Iterator[Advice]:
         if looked.missing:
             yield Advice(
                 "fix",
-                f"{looked.missing} of {looked.images} {name} pictures are not there, first "
-                f"{looked.missing_files[0]}. Correct the folder or the extension in `data`, unpack "
-                "what is missing, or take these rows out; training does not start without them.",
+                f"Of {looked.images} {name} pictures, {looked.missing} {_is(looked.missing)} not "
+                f"there, first {looked.missing_files[0]}. Correct the folder or the extension in "
+                "`data`, unpack what is missing, or take these rows out; training does not start "
+                "without them.",
             )
         if looked.broken:
             file, reason = next(iter(looked.broken.items()))
             yield Advice(
                 "fix",
-                f"{len(looked.broken)} of {looked.decoded} {name} pictures that were decoded are "
-                f"broken, first {file} ({reason}). Fetch them again, or leave them out with "
-                "data.on_image_error=skip.",
+                f"Of {looked.decoded} {name} pictures that were decoded, {len(looked.broken)} "
+                f"{_is(len(looked.broken))} broken, first {file} ({reason}). Fetch them again, or "
+                "leave them out with data.on_image_error=skip.",
             )
         if looked.tiny:
             yield Advice(
                 "check",
-                f"{len(looked.tiny)} {name} pictures are below 32 pixels, first "
+                f"{_pictures(looked.tiny, name)} below 32 pixels, first "
                 f"{next(iter(looked.tiny))}: icons or thumbnails among the photographs?",
             )
         if looked.extreme:
             yield Advice(
                 "check",
-                f"{len(looked.extreme)} {name} pictures are more than four times as long as wide, "
+                f"{_pictures(looked.extreme, name)} more than four times as long as wide, "
                 f"first {next(iter(looked.extreme))}. A square crop sees little of them.",
             )
 
@@ -124,21 +131,21 @@ def _about_files(pictures: Mapping[str, Pictures]) -> Iterator[Advice]:
 def _about_leaks(
     same: Sequence[Sequence[Place]], groups: Sequence[SharedGroups], parts: Mapping[str, PartLabels]
 ) -> Iterator[Advice]:
-    across = [places for places in same if len({place.part for place in places}) > 1]
+    across = [places for places in same if _is_across(places)]
     if across:
         between = " and ".join(PART_NAMES[part] for part in parts)
         yield Advice(
             "fix",
-            f"{len(across)} pictures are in more than one of the parts {between}, first "
+            f"{_pictures(across)} in more than one of the parts {between}, first "
             f"{across[0][0].file}. Results on them look better than they are: keep each in one "
             "part only.",
         )
-    within = len(same) - len(across)
+    within = [places for places in same if not _is_across(places)]
     if within:
         yield Advice(
             "check",
-            f"{within} pictures are there more than once within a part. They count, and are drawn, "
-            "as often as they are there.",
+            f"{_pictures(within)} there more than once within a part, first {within[0][0].file}. "
+            "Such a picture counts, and is drawn, once for each copy.",
         )
     for shared in groups:
         earlier, later = (PART_NAMES[part] for part in shared.parts)
@@ -150,6 +157,18 @@ def _about_leaks(
         )
 
 
+def _about_looks(similar: Sequence[Sequence[Place]]) -> Iterator[Advice]:
+    across = [places for places in similar if _is_across(places)]
+    if similar:
+        yield Advice(
+            "check",
+            f"Pictures that look the same though their files differ: {len(similar)} times, "
+            f"{len(across)} of them across parts, first "
+            f"{some([place.file for place in (across or similar)[0]])}. Where they are copies, "
+            "keep them in one part: mlt split --check-duplicates near",
+        )
+
+
 def _about_labels(
     suspects: Sequence[Suspect], hidden: Sequence[Hidden], parts: Mapping[str, PartLabels]
 ) -> Iterator[Advice]:
@@ -157,7 +176,7 @@ def _about_labels(
         first = suspects[0]
         yield Advice(
             "check",
-            f"{len(suspects)} pictures are there with labels that contradict each other, first "
+            f"{_pictures(suspects)} there with labels that contradict each other, first "
             f"{first.images[0].file} and {first.images[1].file} ({some(first.disagreed)}). At "
             "least one of them is wrong.",
         )
@@ -166,21 +185,21 @@ def _about_labels(
         without = f"and {worst.alone} without it" if worst.alone else "and none without it"
         yield Advice(
             "check",
-            f"{len(hidden)} classes hide behind a more frequent one. Most of all "
+            f"{len(hidden)} {'class hides' if len(hidden) == 1 else 'classes hide'} behind a more "
+            "frequent one. Most of all "
             f"{worst.name}: {worst.together} of its {worst.images} training images show "
             f"{worst.behind} too (of all images {worst.expected_share:.0%}), {without}. Look "
             "whether a model has learned the class or its company: the section on pairs of "
             "`mlt report` shows it.",
         )
     train = parts.get("train")
-    if train and train.images and train.without_label >= MANY_UNLABELLED * train.images:
+    unknown = sum(train.unknown.values()) if train else 0
+    if train and not unknown and 0 < MANY_UNLABELLED * train.images <= train.without_label:
         yield Advice(
             "check",
             f"{train.without_label} of {train.images} training images have no label. They are "
-            "learned as showing none of the classes, where labels are not marked as unknown: is "
-            "that what is meant?",
+            "learned as showing none of the classes: is that what is meant?",
         )
-    unknown = sum(train.unknown.values()) if train else 0
     if train and unknown:
         entries = train.images * len(train.class_counts)
         yield Advice(
@@ -202,12 +221,17 @@ def _about_classes(
         )
     if evaluation is not None:
         yield from _about_intervals(evaluation)
-    if "validation" not in parts and parts:
+
+
+def _about_the_run(parts: Mapping[str, PartLabels], takes_validation: bool) -> Iterator[Advice]:
+    if takes_validation and "train" in parts and "validation" not in parts:
         yield Advice(
             "do",
             "There is no validation part, so the best epoch and thresholds would be chosen on the "
-            "test images. Name one in data.validation.",
+            "test images. Name one in data.validation, or cut one out of the training images: "
+            "--set 'data.validation={fraction: 0.1}'",
         )
+    counts = parts["train"].class_counts if "train" in parts else {}
     trained = [n for n in counts.values() if n]
     if trained and max(trained) >= LONG_TAILED * min(trained):
         yield Advice(
@@ -242,6 +266,20 @@ def _about_intervals(evaluation: Evaluation) -> Iterator[Advice]:
             "one, an interval says little about such classes; compare methods by the means of "
             f"head, medium and tail.{mean}",
         )
+
+
+def _is_across(places: Sequence[Place]) -> bool:
+    return len({place.part for place in places}) > 1
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _pictures(those: Sized, of: str = "") -> str:
+    """The beginning of a sentence about so many pictures."""
+    name = f"{of} picture".strip()
+    return f"1 {name} is" if len(those) == 1 else f"{len(those)} {name}s are"
 
 
 def _classes(names: Sequence[object]) -> str:

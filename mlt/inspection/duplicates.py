@@ -10,6 +10,9 @@ from itertools import combinations
 from pathlib import Path
 
 from mlt.data.labels import LabelTable
+from mlt.data.row_images import row_bytes
+from mlt.errors import UserError
+from mlt.inspection.pictures import sampled_rows
 
 __all__ = ["Place", "SharedGroups", "same_pictures", "shared_groups"]
 
@@ -46,32 +49,51 @@ class SharedGroups:
     images: int
 
 
-def same_pictures(tables: Mapping[str, LabelTable]) -> tuple[tuple[Place, ...], ...]:
-    """Find the images whose files have the same content, byte by byte, in whatever part they are.
+def same_pictures(
+    tables: Mapping[str, LabelTable], limit: int | None = None
+) -> tuple[tuple[Place, ...], ...]:
+    """Find the images of the same content, byte by byte, in whatever part they are.
 
-    Files are read only where another has the same size. A file that is not there is compared by its
+    A file is only read where another has the same size; one that is not there is compared by its
     path.
 
     Args:
         tables: The parts.
+        limit: Where images are not files, at most so many of a part are read, evenly spaced; None:
+            all of them.
 
     Returns:
         Groups of two images or more.
     """
-    of_size: dict[int | Path, list[tuple[Place, Path]]] = defaultdict(list)
+    alike: dict[int | Path, list[Place]] = defaultdict(list)
+    digests: dict[Place, bytes] = {}
     for part, table in tables.items():
-        for row, file in enumerate(table.paths or ()):
-            path = table.root / file
-            size = path.stat().st_size if path.is_file() else path
-            of_size[size].append((Place(part, row, file), path))
-    groups: list[tuple[Place, ...]] = []
-    for size, members in of_size.items():
-        if len(members) == 1 or size == 0:
+        if table.paths is None:
             continue
-        of_content: dict[str, list[Place]] = defaultdict(list)
-        for place, path in members:
-            of_content[_digest(path) if isinstance(size, int) else ""].append(place)
-        groups += [tuple(places) for places in of_content.values() if len(places) > 1]
+        rows = range(len(table)) if table.images is None else sampled_rows(len(table), limit)
+        for row in rows:
+            place = Place(part, row, table.paths[row])
+            path = table.image_path(row)
+            if table.images is not None:
+                if stored := _read(table, row):
+                    digests[place] = _digest(stored)
+                    alike[len(stored)].append(place)
+            elif not path.is_file():
+                alike[path].append(place)
+            elif path.stat().st_size:
+                alike[path.stat().st_size].append(place)
+    groups: list[tuple[Place, ...]] = []
+    for size, places in alike.items():
+        if len(places) == 1:
+            continue
+        of_content: dict[bytes, list[Place]] = defaultdict(list)
+        for place in places:
+            content = b"" if isinstance(size, Path) else digests.get(place)
+            if content is None and (stored := _read(tables[place.part], place.row)):
+                content = _digest(stored)
+            if content is not None:
+                of_content[content].append(place)
+        groups += [tuple(those) for those in of_content.values() if len(those) > 1]
     return tuple(groups)
 
 
@@ -93,9 +115,13 @@ def shared_groups(tables: Mapping[str, LabelTable]) -> tuple[SharedGroups, ...]:
     return tuple(found)
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.blake2b()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _read(table: LabelTable, row: int) -> bytes:
+    """The stored image; nothing where it cannot be read, which is a finding of its own."""
+    try:
+        return row_bytes(table, row)
+    except (UserError, OSError):
+        return b""
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content).digest()

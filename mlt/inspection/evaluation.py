@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from mlt.class_counts import ClassCounts
-from mlt.metrics.confidence.influence import MeanInfluence
-from mlt.metrics.confidence.interval import Interval, analytic_interval
+from mlt.metrics.confidence.influence import ClassInfluence, MeanInfluence
+from mlt.metrics.confidence.interval import UNDEFINED, Interval, analytic_interval
 
 __all__ = ["ASSUMPTION", "Evaluation", "expected_interval", "expected_intervals", "half_width"]
 
@@ -95,20 +95,18 @@ def expected_interval(sizes: Sequence[tuple[int, int]]) -> Interval:
         >>> round(interval.low, 2), round(interval.high, 2)
         (0.27, 0.73)
     """
-    mean = MeanInfluence()
-    for positives, images in sizes:
-        if positives:
-            value, variance = _value_and_variance(positives, images)
-            mean.values.append(value)
-            mean.unbiased.append(value)
-            mean.positives.append(positives)
-            mean.squares.append(variance)
-    if not mean.values:
-        return Interval(math.nan, math.nan)
-    # Independent classes: their influences have nothing in common, so the squares just add up.
-    several = [v for v, n in zip(mean.squares, mean.positives) if n > 1]
-    mean.influence = np.array([math.sqrt(sum(several))])
-    estimate = replace(mean.estimate(), images=max(images for _, images in sizes))
+    sizes = [size for size in sizes if size[0]]
+    if not sizes:
+        return UNDEFINED
+    classes = []
+    for c, (positives, images) in enumerate(sizes):
+        value, variance = _value_and_variance(positives, images)
+        # An image for each class, so that the classes have nothing in common.
+        influence = np.zeros(len(sizes))
+        influence[c] = math.sqrt(variance)
+        classes.append(ClassInfluence(value, value, influence, positives))
+    estimate = MeanInfluence.of(classes).estimate()
+    estimate = replace(estimate, images=max(images for _, images in sizes))
     return analytic_interval(estimate)
 
 

@@ -13,7 +13,8 @@ from mlt.class_groups import GroupLimits
 from mlt.data.labels import LabelTable
 from mlt.data.samplers.settings import SamplerConfig
 from mlt.data.settings import DataConfig
-from mlt.inspection.advice import Advice, advise
+from mlt.errors import ConfigError
+from mlt.inspection.advice import PART_NAMES, Advice, advise
 from mlt.inspection.cooccurrence import Hidden, hidden_classes
 from mlt.inspection.duplicates import Place, SharedGroups, same_pictures, shared_groups
 from mlt.inspection.evaluation import Evaluation, expected_intervals
@@ -32,7 +33,7 @@ PICTURES = 2000
 """Pictures of a part that are decoded, if not said otherwise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inspection:
     """What was found. ``"train"``, ``"validation"`` and ``"test"`` are the names of parts.
 
@@ -48,6 +49,8 @@ class Inspection:
         pictures: What the image files are like; empty if they were not looked at.
         same_pictures: Images of the same content, within a part and between parts; None if the
             files were not looked at.
+        similar_pictures: Images that look the same though their files differ; None if that was not
+            asked for.
         shared_groups: Patients, videos and the like with images in two parts.
         suspects: Images of the same content with labels that contradict each other.
         advice: What to do next.
@@ -64,6 +67,7 @@ class Inspection:
     rebalancing: Rebalancing | None
     pictures: Mapping[str, Pictures]
     same_pictures: tuple[tuple[Place, ...], ...] | None
+    similar_pictures: tuple[tuple[Place, ...], ...] | None
     shared_groups: tuple[SharedGroups, ...]
     suspects: tuple[Suspect, ...]
     advice: tuple[Advice, ...]
@@ -81,6 +85,7 @@ def inspect_data(
     sampler: SamplerConfig | None = None,
     limits: GroupLimits | None = None,
     pictures: int | None = PICTURES,
+    near: bool = False,
     cache: Path | None = None,
 ) -> Inspection:
     """Look at the data of a run, and report all that is wrong with it rather than the first.
@@ -92,7 +97,12 @@ def inspect_data(
         limits: Where head, medium and tail begin; the published 100 and 20 if None.
         pictures: Decode at most so many pictures of a part, evenly spaced; None decodes all, 0
             looks at no file at all.
+        near: Also look for pictures that look the same though their files differ, for which all
+            are decoded.
         cache: Folder for label tables; None: no cache.
+
+    Raises:
+        ConfigError: If a part has another name than train, validation or test.
 
     Example:
         >>> table = LabelTable.from_lists([1, 2], ["a", "b"], ["cat", "dog"], [[0], [0, 1]])
@@ -103,6 +113,10 @@ def inspect_data(
     errors: Mapping[str, str] = {}
     notes: Sequence[str] = ()
     if isinstance(data, Mapping):
+        if wrong := [name for name in data if name not in PART_NAMES]:
+            raise ConfigError(
+                f"data: there is no part {wrong[0]!r}; the parts are {', '.join(PART_NAMES)}"
+            )
         tables = dict(data)
         notes = [f"{name}: {note}" for name, table in tables.items() for note in table.notes]
     else:
@@ -111,29 +125,43 @@ def inspect_data(
     parts = {name: count_labels(table) for name, table in tables.items()}
     filled = {name: table for name, table in tables.items() if len(table) and table.num_classes}
     looked, same, suspects = _about_files(filled, pictures)
+    similar = _similar(filled, same or ()) if near else None
     train, test = filled.get("train"), filled.get("test")
-    counts = None if train is None else train.class_counts(limits)
+    counts, groups, weights = None, {}, None
+    hidden: tuple[Hidden, ...] = ()
+    if train is not None:
+        counts = train.class_counts(limits)
+        groups = {name: counts.group_of(c) for c, name in enumerate(counts.names)}
+        hidden = hidden_classes(train)
+        weights = rebalancing(train, counts, loss, sampler)
     evaluation = None if test is None else expected_intervals(test.class_counts(limits), counts)
-    hidden = () if train is None else hidden_classes(train)
     shared = shared_groups(filled)
     return Inspection(
         parts=parts,
         errors=errors,
         notes=tuple(notes),
-        groups={}
-        if counts is None
-        else {n: counts.group_of(c) for c, n in enumerate(counts.names)},
+        groups=groups,
         group_rules=(limits or GroupLimits()).describe(),
         hidden=hidden,
         evaluation=evaluation,
-        rebalancing=None
-        if train is None or counts is None
-        else rebalancing(train, counts, loss, sampler),
+        rebalancing=weights,
         pictures=looked,
         same_pictures=same,
+        similar_pictures=similar,
         shared_groups=shared,
         suspects=suspects,
-        advice=advise(parts, errors, looked, same or (), shared, suspects, hidden, evaluation),
+        advice=advise(
+            parts,
+            errors,
+            looked,
+            same or (),
+            similar or (),
+            shared,
+            suspects,
+            hidden,
+            evaluation,
+            takes_validation=isinstance(data, Mapping) or "validation" in type(data).model_fields,
+        ),
         tables=tables,
     )
 
@@ -148,8 +176,16 @@ def _about_files(
         if (found := look_at_pictures(table, limit)) is not None:
             logger.info("%s: looked at %d of %d pictures", name, found.decoded, found.images)
             looked[name] = found
-    same = same_pictures(tables)
+    same = same_pictures(tables, limit)
     return looked, same, contradictions(tables, same)
+
+
+def _similar(
+    tables: Mapping[str, LabelTable], same: Sequence[Sequence[Place]]
+) -> tuple[tuple[Place, ...], ...]:
+    from mlt.inspection.similar import similar_pictures  # its libraries take a second to load
+
+    return similar_pictures(tables, same)
 
 
 def _plain(value: Any) -> Any:

@@ -185,6 +185,8 @@ def _pictures(inspection: Inspection, thumbnails: bool) -> Section:
             "found": found,
             "num_same": len(same),
             "same": _equal_pictures(inspection, same, thumbnails),
+            "num_similar": len(inspection.similar_pictures or ()),
+            "similar": _equal_pictures(inspection, inspection.similar_pictures or (), thumbnails),
             "shared": inspection.shared_groups,
             "num_suspects": len(inspection.suspects),
             "suspects": _equal_pictures(

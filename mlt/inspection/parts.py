@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlt.data.labels import LabelTable
-from mlt.data.run_data import fit_together, training_split
+from mlt.data.run_data import fit_together, split_of
 from mlt.data.settings import DataConfig
 from mlt.errors import UserError
 
@@ -39,12 +39,12 @@ def read_parts(data: DataConfig, cache: Path | None = None) -> Parts:
     tables: dict[str, LabelTable] = {}
     errors: dict[str, str] = {}
     split = None
+    source = data.source(cache)
     try:
-        split, tables["train"] = training_split(data, cache)
+        split, tables["train"] = split_of(source)
     except UserError as error:
         errors["train"] = str(error)
     names = tables["train"].class_names if "train" in tables else None
-    source = data.source(cache)
     for name, read in (("validation", source.validation), ("test", source.test)):
         try:
             if (table := read(names)) is not None:

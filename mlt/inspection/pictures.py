@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
-from mlt.data.images import load_image
+from mlt.data.image_files import absent_rows
 from mlt.data.labels import LabelTable
+from mlt.data.row_images import row_image
 from mlt.errors import UserError
 
 __all__ = ["Pictures", "look_at_pictures", "sampled_rows"]
@@ -76,16 +78,18 @@ def look_at_pictures(table: LabelTable, limit: int | None) -> Pictures | None:
         limit: Decode at most so many, evenly spaced over the part; None: all.
 
     Returns:
-        None for data that does not come from files.
+        None for a data set that loads its own images.
     """
     if table.paths is None:
         return None
     paths = table.paths.tolist()
-    there = [row for row, path in enumerate(paths) if (table.root / path).is_file()]
-    absent = sorted(set(range(len(paths))) - set(there))
+    absent = absent_rows(table).tolist()
+    there = np.setdiff1d(np.arange(len(paths)), absent).tolist()
     rows = [there[i] for i in sampled_rows(len(there), limit)]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        looks = dict(zip(rows, pool.map(_look_at, (table.root / paths[row] for row in rows))))
+    # What reads rows of a data set or members of an archive need not be safe in several threads.
+    threads = min(8, os.cpu_count() or 1) if table.images is None else 1
+    with ThreadPoolExecutor(threads) as pool:
+        looks = dict(zip(rows, pool.map(partial(_look_at, table), rows)))
     good = {row: look for row, look in looks.items() if not look.reason}
     sides = sorted(min(look.width, look.height) for look in good.values())
     modes = [look.mode for look in good.values()]
@@ -127,9 +131,9 @@ def sampled_rows(count: int, limit: int | None) -> list[int]:
     return np.linspace(0, count - 1, limit).round().astype(int).tolist()
 
 
-def _look_at(path: Path) -> _Look:
+def _look_at(table: LabelTable, row: int) -> _Look:
     try:
-        with Image.open(path) as image:
+        with _opened(table, row) as image:
             look = _Look(image.width, image.height, image.mode)
             image.draft("RGB", (64, 64))  # a JPEG is read whole, but scaled down while it is
             image.load()
@@ -137,12 +141,21 @@ def _look_at(path: Path) -> _Look:
     except MemoryError:
         raise
     except Exception:  # damaged files raise nearly everything; whether training can read it decides
-        return _look_again(path)
+        return _look_again(table, row)
 
 
-def _look_again(path: Path) -> _Look:
+def _opened(table: LabelTable, row: int) -> Image.Image:
+    if table.images is None:
+        return Image.open(table.image_path(row))
+    assert table.paths is not None
+    content = table.images.read(table.paths[row])
+    return Image.open(BytesIO(content)) if isinstance(content, bytes) else content
+
+
+def _look_again(table: LabelTable, row: int) -> _Look:
     try:
-        image = load_image(path)
+        image = row_image(table, row)
     except UserError as error:
-        return _Look(reason=str(error).removeprefix(f"The image {path} ").split(". ")[0])
+        name = f"The image {table.image_path(row)} cannot be read: "
+        return _Look(reason=str(error).removeprefix(name).split(". ")[0])
     return _Look(image.width, image.height, image.mode)

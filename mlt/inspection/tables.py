@@ -126,7 +126,7 @@ def picture_table(inspection: Inspection) -> Table:
         Column("tiny", "count", "shorter side below 32 pixels"),
         Column("extreme", "count", "longer side more than four times the shorter"),
         Column("odd mode", "count", "neither RGB nor 8-bit grey"),
-        Column("smallest side", "count", "pixels"),
+        Column("smallest", "count", "of the shorter sides, pixels"),
         Column("median", "count", "of the shorter sides, pixels"),
     ]
     rows = []

@@ -37,11 +37,12 @@ def inspection_text(inspection: Inspection) -> str:
     sections = [
         ("", _parts(inspection)),
         ("Cannot be read", _indented(f"{k}: {e}" for k, e in inspection.errors.items())),
-        ("Notes", _indented(inspection.notes)),
+        ("Notes", _indented(line for note in inspection.notes for line in _wrapped(note))),
         ("Classes, the rarest first", _classes(inspection)),
         ("Behind a more frequent class", _hidden(inspection)),
         ("Pictures", _pictures(inspection)),
         ("The same picture more than once", _places(inspection.same_pictures or ())),
+        ("Pictures that look the same", _places(inspection.similar_pictures or ())),
         ("The same group in two parts", _groups(inspection)),
         (
             "The same picture with other labels",

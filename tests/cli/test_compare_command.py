@@ -9,6 +9,10 @@ import pytest
 
 from mlt.cli import main
 from mlt.config.yaml_text import dump_yaml
+from mlt.data import Split
+from mlt.data.partition import Partition
+from mlt.metrics import summarize
+from mlt.predictions import Predictions
 
 
 @pytest.fixture
@@ -72,3 +76,64 @@ def test_mistakes(
     assert main(["compare", config, "--output", str(tmp_path / "all"), *extra]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "all").exists()
+
+
+def test_folds_are_trained_and_pooled(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "all"
+    command = ["compare", config, "--losses", "bce", "cb_focal", "--output", str(output)]
+    command += ["--set", "training.epochs=1", "--folds", "3"]
+    assert main([*command, "--dry-run"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [f"{name}-fold{k}" for k in range(3) for name in ("bce", "cb_focal")]
+    assert not output.exists()
+
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    lines = [line.split() for line in printed.splitlines()]
+    assert lines[1][:2] == ["bce", "3"] and lines[2][:2] == ["cb_focal", "3"]
+    assert "folds are not independent" in printed
+    assert "cb_focal - bce: " in printed
+    folds = Partition.load(output / "folds.json")
+    tested = []
+    for k in range(3):
+        run = Predictions.load(output / f"bce-fold{k}" / "predictions.npz")
+        assert set(run.image_ids.tolist()) == set(folds.parts[f"fold_{k}"].image_ids)
+        trained = Split.load(output / f"bce-fold{k}" / "split.json").image_ids
+        assert not set(trained) & set(run.image_ids.tolist())
+        tested.append(summarize(run).total)
+    assert float(lines[1][2]) == pytest.approx(100 * sum(tested) / 3, abs=0.006)
+    together = Predictions.load(output / "bce-all-folds.npz")
+    assert sorted(together.image_ids.tolist()) == list(range(1, 49))
+    assert float(lines[1][6]) == pytest.approx(100 * summarize(together).total, abs=0.006)
+
+    assert main([*command[:-1], str(output / "folds.json"), "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("finished") == 6
+
+
+@pytest.mark.parametrize(
+    ("folds", "extra", "message"),
+    [
+        ("1", [], "--folds must be at least 2"),
+        ("3", ["--seeds", "2"], "no --seeds"),
+        ("nowhere.json", [], "there is no split nowhere.json"),
+    ],
+)
+def test_mistakes_with_folds(
+    config: str,
+    tmp_path: Path,
+    folds: str,
+    extra: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["compare", config, "--output", str(tmp_path / "all"), "--folds", folds]
+    assert main([*command, *extra]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_published_data_has_no_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["compare", "digits_mlt_bce", "--folds", "3", "--output", str(tmp_path / "all")]
+    assert main(command) == 2
+    assert "folds are for data of your own" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlt.data import LabelTable, read_csv
@@ -172,6 +172,7 @@ names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 headers = names.map(str.strip).filter(lambda name: name and name != "path")
 
 
+@settings(deadline=None)
 @given(
     st.lists(headers, min_size=1, max_size=4, unique=True),
     st.lists(names, max_size=5, unique=True),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlt.data import LabelTable, read_csv
@@ -98,6 +98,7 @@ SPELLINGS = {
 }
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_round_trip(tmp_path_factory: Any, data: Any) -> None:
     """Whatever the spelling of a matrix, its soft targets, labels and mask come back."""

@@ -185,6 +185,9 @@ def test_parquet(tmp_path: Path) -> None:
         read_csv(file, ".", labels_column="place")
     with pytest.raises(DataError, match=r"column 'labels' holds lists; .* labels_column: labels"):
         read_csv(file, ".", labels_column=None, class_names=["labels"])
+    for form in ({"path_column": "labels"}, {"layout": "long"}, {"group": "labels"}):
+        with pytest.raises(DataError, match=r"column 'labels' holds lists"):
+            read_csv(file, ".", **{"labels_column": "labels", **form})
     file.write_text("path,labels")
     with pytest.raises(DataError, match="is not a Parquet file"):
         read_csv(file, ".")

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from mlt.data import LabelTable
 from mlt.data.row_images import row_bytes, row_image
+from mlt.data.same_files import count_shared
 from mlt.data.settings import DataConfig
 from mlt.errors import ConfigError, DataError, MissingFileError, UserError
 
@@ -225,6 +226,44 @@ def test_images_that_cannot_be_read_name_their_row(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=reason):
             row_image(table, row)
+
+
+def test_parts_are_cut_out_of_a_single_split_and_keep_groups_together(tmp_path: Path) -> None:
+    rows = 40
+    columns = {
+        "labels": [[row % 2] for row in range(rows)],
+        "patient": [None if row == 0 else row // 4 for row in range(rows)],
+    }
+    features = {"labels": List(ClassLabel(names=["cat", "dog"])), "patient": Value("int64")}
+    path = write(tmp_path / "set", columns, features, train=slice(0, rows))
+    values = {"name": "hf", "path": str(path), "group": "patient", "test": {"fraction": 0.25}}
+    source = TypeAdapter(DataConfig).validate_python(values).source()
+    train, test = source.train(), source.test()
+    assert len(train) + len(test) == rows and 8 <= len(test) <= 12
+    assert train.groups is not None and test.groups is not None
+    assert not (set(train.groups) & set(test.groups)) - {""}
+    for table in (train, test):  # each still reads its own images
+        greys = [row_image(table, row).getpixel((0, 0))[0] for row in range(len(table))]
+        assert greys == table.image_ids.tolist()
+    assert count_shared(train, test) == 0
+    assert count_shared(train, read(path)) == len(train)
+
+
+def test_a_data_set_of_the_hub_is_asked_for_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    path = write(tmp_path / "set", {"labels": LABELS}, {"labels": List(ClassLabel(names=NAMES))})
+    splits = datasets.load_dataset(str(path))
+
+    def load_dataset(*arguments: Any, **options: Any) -> Any:
+        asked.append((arguments, options))
+        return splits
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    settings = {"root": str(tmp_path), "config": "small", "revision": "abc"}
+    assert len(read(Path("owner/name"), **settings)) == 2
+    assert asked == [(("owner/name", "small"), {"revision": "abc"})]
 
 
 # --- what is refused ------------------------------------------------------------------------------

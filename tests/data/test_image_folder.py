@@ -106,3 +106,17 @@ def test_absent_and_empty_folders(root: Path) -> None:
     (root / "none").mkdir()
     with pytest.raises(DataError, match=r"data.train: .*none has no folder; expected a folder of"):
         read(root, train="none")
+
+
+def test_a_single_folder_of_class_folders(tmp_path: Path) -> None:
+    write(tmp_path, **{f"{'cat' if row % 2 else 'ox'}/{row}": row for row in range(40)})
+    values = {
+        "name": "image_folder",
+        "root": str(tmp_path),
+        "train": ".",
+        "test": {"fraction": 0.2},
+    }
+    source = TypeAdapter(DataConfig).validate_python(values).source()
+    train, test = source.train(), source.test()
+    assert (len(train), len(test)) == (32, 8)
+    assert test.targets(range(8)).sum(0).tolist() == [4, 4]

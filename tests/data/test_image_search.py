@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from mlt.data import LabelTable
 from mlt.data.columns import StringColumn
+from mlt.data.image_files import absent_rows
 from mlt.data.image_search import find_images
+from mlt.data.same_files import count_shared
 from mlt.errors import ConfigError, DataError
 
 
@@ -116,3 +120,15 @@ def test_a_folder_that_is_a_link_is_searched(tmp_path: Path) -> None:
 
 def test_no_names(tmp_path: Path) -> None:
     assert find(tmp_path, []) == []
+
+
+def test_a_file_whose_name_is_not_unicode_is_no_ones(tmp_path: Path) -> None:
+    write(tmp_path, "x/y/a.jpg", "b.csv")
+    for folder in (".", "x", "x/y"):
+        (tmp_path / folder / os.fsdecode(b"caf\xe9.jpg")).touch()
+    assert find(tmp_path, ["a", "é"], "x/y") == ["x/y/a.jpg", "x/y/é"]
+    for folder in (".", "x"):
+        (tmp_path / folder / os.fsdecode(b"caf\xe9.jpg")).unlink()
+    assert find(tmp_path, ["a"], ".") == ["x/y/a.jpg"]
+    table = LabelTable.from_lists([1], ["x/y/a.jpg"], ["cat"], [[]], tmp_path)
+    assert not len(absent_rows(table)) and count_shared(table, table) == 1

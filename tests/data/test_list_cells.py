@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlt.data import read_csv
@@ -106,6 +106,7 @@ names = (
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(names, max_size=4), min_size=1, max_size=6).filter(any),
     st.sampled_from([repr, json.dumps, lambda row: json.dumps(row, ensure_ascii=False)]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlt.data import LabelTable, read_csv
@@ -88,6 +88,7 @@ def test_readable_names(tmp_path: Path) -> None:
     (tmp_path / "names.csv").write_text("LabelName,DisplayName\n/m/ox,Ox\n")
     table = read(tmp_path, LINES, class_labels=str(tmp_path / "names.csv"))
     assert table.class_names == ("/m/cat", "/m/dog", "Ox")
+    assert "2 classes have no name in class_labels: '/m/cat', '/m/dog'" in table.notes
     (tmp_path / "names.csv").write_text("/m/ox,Ox\n/m/ox,Cow\n")
     with pytest.raises(DataError, match=r"line 2: '/m/ox' has two names, 'Ox' and 'Cow'"):
         read(tmp_path, LINES, class_labels=str(tmp_path / "names.csv"))
@@ -112,6 +113,7 @@ def test_ids_groups_and_paths_are_those_of_the_first_line(tmp_path: Path) -> Non
     assert table.groups is not None and list(table.groups) == ["p1", "p2"]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_round_trip(tmp_path_factory: Any, data: Any) -> None:
     file = tmp_path_factory.mktemp("long") / "table.csv"

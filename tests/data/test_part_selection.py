@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
+from mlt.data import LabelTable
+from mlt.data.columns import StringColumn
+from mlt.data.part_selection import rows_listed
 from mlt.data.run_data import Data, load_data
 from mlt.data.settings import DataConfig
 from mlt.errors import DataError, MissingFileError
@@ -70,6 +73,23 @@ def test_lists_choose_parts_of_one_table(root: Path) -> None:
     assert data.train.paths is not None
     assert list(data.train.paths) == ["images_0/0.png", "images_1/1.png", "images_1/5.png"]
     assert "training: 1 of the 4 names in train.txt are not in the table: '9.png'" in data.notes
+
+
+def test_folders_count_as_far_as_list_and_table_have_them(tmp_path: Path) -> None:
+    paths = ["set/train/p1/view1.jpg", "set/train/p2/view1.jpg", "set/test/p1/view1.jpg"]
+    table = LabelTable.from_lists(paths, paths, ["cat"], [[], [], []])
+
+    def rows(*names: str) -> list[int]:
+        found, _ = rows_listed(table, StringColumn.from_iterable(names), Path("list.txt"))
+        return found.tolist()
+
+    assert rows("train/p2/view1.jpg", "test/p1/view1") == [1, 2]
+    assert rows("set\\train\\p1\\view1.jpg") == [0]
+    assert rows("p2/view1.jpg") == [1]
+    with pytest.raises(DataError, match=r"'p1/view1\.jpg' may be several images"):
+        rows("p1/view1.jpg")
+    with pytest.raises(DataError, match="none of its 1 names is in the table"):
+        rows("train/p3/view1.jpg")
 
 
 def test_training_takes_what_other_lists_leave(root: Path) -> None:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
+from scipy.sparse import csr_array
 
 from mlt.config import parse_config
+from mlt.data.labels import LabelTable
 from mlt.data.partition import Partition
 from mlt.data.parts import cut_rows
 from mlt.data.run_data import load_data
@@ -234,3 +236,43 @@ def test_a_long_tail_is_cut_out_of_the_training_part_of_a_saved_split(
     loaded = load_data(parse_config({**tiny_values, "data": data}).data)
     assert loaded.split.recipe["name"] == "pareto"
     assert set(loaded.train.image_ids) < {f"{n:02}.png" for n in range(30)}
+
+
+def test_fractions_of_a_folder_per_class(images: Path, tmp_path: Path) -> None:
+    for n in range(40):
+        folder = tmp_path / "all" / ("dog" if n % 2 else "cat")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}.png").write_bytes((images / f"{n:02}.png").read_bytes())
+    config = data_config(name="image_folder", root=str(tmp_path), train="all", **CUT)
+    data = load_data(config)
+    assert data.validation is not None
+    assert [len(t) for t in (data.train, data.validation, data.test)] == [28, 4, 8]
+    assert data.test.class_counts().counts.tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("share_known", [0.2, 0.8])
+def test_what_is_known_to_be_absent_is_balanced(share_known: float) -> None:
+    rng = np.random.default_rng(0)
+    present = rng.random((400, 5)) < 0.1
+    known = present | (rng.random((400, 5)) < [share_known, 0.5, 0.5, 0.5, 0.05])
+    table = LabelTable(
+        np.arange(400), None, tuple("abcde"), csr_array(present), known=csr_array(known)
+    )
+    rows = cut_rows(table, {"test": 0.25})["test"]
+    absent = known & ~present
+    wanted = 0.25 * absent.sum(axis=0)
+    assert np.abs(absent[rows].sum(axis=0) - wanted).max() < 2
+
+
+def test_images_of_a_group_are_in_one_part_and_the_notes_say_so(images: Path) -> None:
+    lines = (images / "all.csv").read_text().splitlines()
+    rows = [f"{line},{'' if n == 7 else f'p{n // 4}'}" for n, line in enumerate(lines[1:])]
+    (images / "patients.csv").write_text("\n".join([f"{lines[0]},patient", *rows]))
+    values = {**sources(images)["csv"], "train": "patients.csv", "group": "patient", **CUT}
+    data = load_data(data_config(**values))
+    assert data.validation is not None
+    tables = (data.train, data.validation, data.test)
+    patients = [set(filter(None, table.groups or ())) for table in tables]
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 10
+    assert sum(map(len, tables)) == 40
+    assert any("11 groups, each in one part" in note for note in data.notes)

@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from mlt.data import LabelTable
+from mlt.data.run_data import load_data
 from mlt.data.same_files import count_shared, one_row_per_file
+from mlt.data.settings import DataConfig
 from mlt.errors import DataError
 
 
@@ -129,3 +132,20 @@ def test_a_data_set_without_files(root: Path) -> None:
     one = LabelTable.from_lists([1, 2], ["a.jpg", "b.jpg"], ["cat"], [[], []], root)
     object.__setattr__(one, "paths", None)
     assert one_row_per_file(one) is one and count_shared(one, one) == 0
+
+
+def test_a_table_with_a_file_under_two_names(root: Path) -> None:
+    (root / "train.csv").write_text("path,labels\na.jpg,cat\nx/b.jpg,dog\nlink.jpg,dog\n")
+    (root / "test.csv").write_text("path,labels\nx/y/c.jpg,cat\n./a.jpg,cat\n")
+    values = {"name": "csv", "root": str(root), "train": "train.csv", "test": "test.csv"}
+    config = TypeAdapter(DataConfig).validate_python(values)
+    data = load_data(config)
+    assert list(data.train.paths or ()) == ["a.jpg", "x/b.jpg"]
+    assert [note for note in data.notes if "image" in note] == [
+        "training: 1 image is left out, the file being listed already: 'link.jpg' is 'x/b.jpg'",
+        "warning: 1 of 2 test images are training images too; results on them look better than "
+        "they are",
+    ]
+    (root / "train.csv").write_text("path,labels\nx/b.jpg,dog\nlink.jpg,cat\n")
+    with pytest.raises(DataError, match=r"listed twice .*: 'link\.jpg' is the same file as 'x/b"):
+        load_data(config)

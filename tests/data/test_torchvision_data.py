@@ -222,7 +222,11 @@ def test_training_on_pictures_makes_a_checkpoint_that_predicts_files(
     np.testing.assert_allclose(np.stack(logits), written.logits, atol=1e-5)
 
 
-class FiftyOneView:
+class SampleCollection:
+    """The base of FiftyOne's data sets and views."""
+
+
+class FiftyOneView(SampleCollection):
     """What the recipe uses of FiftyOne, whose data base is not a part of the tests."""
 
     def __init__(self, samples: list[dict[str, Any]]) -> None:
@@ -252,6 +256,8 @@ def test_the_recipe_for_fiftyone(folder: Path) -> None:
         },
     ]
     view = FiftyOneView(samples)
+    with pytest.raises(ConfigError, match=r"is a SampleCollection, .*'FiftyOne' in docs/your_own"):
+        part_of(view)
     recipe = (Path(__file__).parents[2] / "docs" / "your_own_data.md").read_text()
     code = recipe.split("## FiftyOne")[1].split("```python")[1].split("```")[0]
     names: dict[str, Any] = {"view": view, "mlt": mlt}

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from mlt.data import LabelTable
 from mlt.data.formats.tar_shards import find_shards, list_members
 from mlt.data.row_images import row_bytes, row_image
+from mlt.data.same_files import count_shared
 from mlt.data.settings import DataConfig
 from mlt.errors import DataError, MissingFileError
 
@@ -167,6 +168,26 @@ def test_paths_and_links_in_an_archive_are_inert(tmp_path: Path) -> None:
     assert list(table.image_ids) == ["../secret", "/etc/other"]
     assert [row_bytes(table, row) for row in (0, 1)] == [png(5), png(6)]
     assert outside.read_bytes() == png(200)
+
+
+def test_parts_are_cut_out_of_the_shards(tmp_path: Path) -> None:
+    members = {}
+    for row in range(40):
+        members |= {
+            f"{row:02}.png": png(row),
+            f"{row:02}.json": f'["{"cat" if row % 2 else "ox"}"]',
+        }
+    shard(tmp_path / "all.tar", members)
+    values = {"name": "webdataset", "root": str(tmp_path), "train": ["all.tar"]}
+    parts = {"test": {"fraction": 0.25}, "validation": {"fraction": 0.1}}
+    source = TypeAdapter(DataConfig).validate_python(values | parts).source(tmp_path / "cache")
+    tables = [source.train(), source.validation(), source.test()]
+    assert [len(table) for table in tables] == [26, 4, 10]
+    for table in tables:
+        greys = [row_image(table, row).getpixel((0, 0))[0] for row in range(len(table))]
+        assert greys == [int(name) for name in table.image_ids]
+    assert count_shared(tables[0], tables[2]) == 0
+    assert count_shared(tables[0], read(tmp_path, train="all.tar")) == 26
 
 
 # --- what is refused ------------------------------------------------------------------------------

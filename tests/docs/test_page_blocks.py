@@ -52,6 +52,7 @@ NOT_RUN = {
     "mlt evaluate my.yaml": "needs a run of the recipe, which trains for minutes",
     "mlt export": "takes more than ten seconds; tests/inference/test_export.py exports",
     "python tools/report.py runs/bce-seed*": "needs what `mlt compare` trained",
+    "mlt train known_data": "needs data sets that are not part of mlt",
     "mlt train coco_mlt": "needs COCO's photographs",
     "mlt train voc_mlt": "needs VOC's photographs",
     "mlt evaluate voc_mlt": "needs VOC's photographs",

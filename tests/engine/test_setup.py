@@ -52,3 +52,29 @@ def test_a_warmup_that_outlasts_the_run_is_warned_about(
     setup = prepare(parse_config(tiny_values), None)
     assert setup.updates_per_epoch == 4
     assert any("never reaches its learning rate" in note for note in setup.notes) == warned
+
+
+@pytest.mark.parametrize(
+    ("loss", "warned"),
+    [
+        ({"preset": "cb_focal"}, True),
+        ({"weighting": {"name": "effective_number"}}, True),
+        ({"preset": "cb_focal", "options": {"beta": 0.9}}, False),
+        ({"preset": "inverse"}, False),
+    ],
+)
+def test_weights_of_beta_auto_that_differ_by_much_are_warned_about(
+    tiny_values: dict[str, Any], loss: dict[str, Any], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = prepare(parse_config({**tiny_values, "loss": loss}), None)
+    assert not any("beta auto" in note for note in setup.notes)
+    monkeypatch.setattr("mlt.engine.setup.HARSH_SPAN", 1.1)
+    notes = [note for note in setup.notes if "beta auto" in note]
+    assert bool(notes) == warned
+    if warned:
+        counts = setup.class_counts
+        rarest, commonest = (
+            counts.names[int(k)] for k in (counts.counts.argmin(), counts.counts.argmax())
+        )
+        assert f"class {rarest!r} weighs " in notes[0]
+        assert f"as class {commonest!r}" in notes[0]

@@ -67,7 +67,7 @@ def test_a_folder_without_images_says_so(tmp_path: Path) -> None:
 def test_a_table_that_is_not_utf8_says_so(tmp_path: Path, suffix: str) -> None:
     table = tmp_path / f"list.{suffix}"
     table.write_bytes("path\na.jpg\ncafé.jpg\n".encode("latin-1"))
-    with pytest.raises(DataError, match=rf"list\.{suffix} is not UTF-8 .*save it as UTF-8"):
+    with pytest.raises(DataError, match=rf"list\.{suffix} .* is not UTF-8.*Save the file as UTF-8"):
         find_images([table])
 
 

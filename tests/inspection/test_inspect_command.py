@@ -79,6 +79,13 @@ def test_text_ends_with_what_to_do_next(config: Path, capsys: pytest.CaptureFixt
     assert printed.index("What to do next") > printed.index("Pictures")
 
 
+def test_near_duplicates_are_asked_for(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for flags in [], ["--near"]:
+        assert main(["inspect", str(config), "--json", *flags]) == 0
+        found = json.loads(capsys.readouterr().out)["similar_pictures"]
+        assert isinstance(found, list) == bool(flags)
+
+
 def test_a_part_that_cannot_be_read_does_not_hide_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from mlt.config.load import parse_config
 from mlt.data.columns import StringColumn
 from mlt.data.labels import LabelTable
 from mlt.data.samplers.settings import ClassAwareSampler
+from mlt.errors import ConfigError
 from mlt.inspection import inspect_data
 from mlt.inspection.cooccurrence import hidden_classes
 from mlt.inspection.duplicates import shared_groups
@@ -231,6 +232,11 @@ def test_groups_follow_the_limits() -> None:
     table = table_of([[0]] * 3 + [[1]] * 2 + [[2]], ["a", "b", "c"])
     found = inspect_data({"train": table}, limits=GroupLimits(head=3, tail=2), pictures=0)
     assert found.groups == {"a": "head", "b": "medium", "c": "tail"}
+
+
+def test_a_part_of_another_name() -> None:
+    with pytest.raises(ConfigError, match="no part 'val'; the parts are train, validation, test"):
+        inspect_data({"val": table_of([[0]], ["cat"])})
 
 
 def test_patients_in_two_parts_are_a_leak() -> None:

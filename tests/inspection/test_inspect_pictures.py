@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from mlt.data.images import load_image
 from mlt.data.labels import LabelTable
-from mlt.errors import UserError
+from mlt.errors import DataError, UserError
 from mlt.inspection import inspect_data
 from mlt.inspection.duplicates import same_pictures
 from mlt.inspection.pictures import look_at_pictures
@@ -97,7 +98,7 @@ def test_missing_pictures_do_not_stop_the_counting(folder: Path) -> None:
     assert found.parts["train"].class_counts == {"cat": 2, "dog": 0}
     assert found.pictures["train"].missing == 2
     texts = [advice.text for advice in found.advice if advice.kind == "fix"]
-    assert any(text.startswith("2 of 2 training pictures are not there") for text in texts)
+    assert any(text.startswith("Of 2 training pictures, 2 are not there") for text in texts)
     # They are the same files, which can be known without them.
     assert any(text.startswith("2 pictures are in more than one of the parts") for text in texts)
 
@@ -107,6 +108,36 @@ def test_data_that_loads_its_own_images_has_no_files() -> None:
     own = LabelTable(table.image_ids, None, table.class_names, table.labels)
     found = inspect_data({"train": own})
     assert (found.pictures, found.same_pictures) == ({}, ())
+
+
+class Archive:
+    """Pictures that are not files: a row is read by its name."""
+
+    def __init__(self, content: dict[str, bytes]) -> None:
+        self.content = content
+
+    def read(self, path: str) -> bytes:
+        """The picture of a row."""
+        return self.content[path]
+
+
+def test_pictures_that_are_not_files(folder: Path) -> None:
+    names = ("good.jpg", "cut.jpg", "tiny.png")
+    archive = Archive({name: (folder / name).read_bytes() for name in names})
+    archive.content["again"] = archive.content["good.jpg"]
+    files = [*names, "again"]
+    table = LabelTable.from_lists(range(4), files, ["cat"], [[0], [0], [0], []], images=archive)
+    found = inspect_data({"train": table})
+    looked = found.pictures["train"]
+    assert (looked.missing, list(looked.broken), list(looked.tiny)) == (
+        0,
+        ["cut.jpg"],
+        ["tiny.png"],
+    )
+    assert [[place.file for place in places] for places in found.same_pictures or ()] == [
+        ["good.jpg", "again"]
+    ]
+    assert [suspect.disagreed for suspect in found.suspects] == [("cat",)]
 
 
 def test_the_same_content_within_and_between_parts(folder: Path) -> None:
@@ -121,6 +152,24 @@ def test_the_same_content_within_and_between_parts(folder: Path) -> None:
         [("train", "good.jpg"), ("train", "copy.jpg")],
         [("train", "grey.png"), ("test", "./grey.png")],
     ]
+
+
+def test_pictures_that_look_the_same(folder: Path) -> None:
+    smooth = Image.fromarray(NOISE[:6, :6]).resize((200, 200), Image.Resampling.BICUBIC)
+    smooth.save(folder / "large.png")
+    smooth.resize((90, 90)).save(folder / "small.jpg")
+    (folder / "copy.png").write_bytes((folder / "large.png").read_bytes())
+    train = table_of(folder, ["large.png", "copy.png", "good.jpg", "empty.jpg"])
+    test = table_of(folder, ["small.jpg", "absent.jpg"])
+    found = inspect_data({"train": train, "test": test}, near=True)
+    assert [[place.file for place in places] for places in found.similar_pictures or ()] == [
+        ["large.png", "copy.png", "small.jpg"]
+    ]
+    said = "look the same though their files differ: 1 times, 1 of them across parts"
+    assert any(said in advice.text for advice in found.advice)
+    # The two that are equal are said to be so, and not again.
+    assert inspect_data({"train": train}, near=True).similar_pictures == ()
+    assert inspect_data({"train": train}).similar_pictures is None
 
 
 def test_empty_files_are_broken_and_not_equal(folder: Path) -> None:
@@ -144,3 +193,35 @@ def test_what_nobody_said_contradicts_nothing(folder: Path) -> None:
         range(2), ["good.jpg", "copy.jpg"], ["cat", "dog"], [[0], [0, 1]], folder, [[0], [0, 1]]
     )
     assert inspect_data({"train": table}).suspects == ()
+
+
+class Stored:
+    """Pictures that are not files, by their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.content = {path.name: path.read_bytes() for path in folder.glob("*.*g")}
+
+    def read(self, path: str) -> bytes:
+        if path == "lost.png":
+            raise DataError("The image lost.png cannot be read: gone.")
+        return self.content[path]
+
+
+def test_pictures_that_are_not_files(folder: Path) -> None:
+    (folder / "folder.jpg").rmdir()
+    reader = Stored(folder)
+    files = [*sorted(reader.content), "lost.png"]
+    of_files = look_at_pictures(table_of(folder, files[:-1]), None)
+    table = replace(table_of(Path("away"), files), images=reader)
+    found = look_at_pictures(table, None)
+    assert found is not None and of_files is not None
+    assert (found.missing, found.decoded) == (0, len(files))
+    assert set(found.broken) == {*of_files.broken, "lost.png"}
+    assert (found.tiny, found.extreme) == (of_files.tiny, of_files.extreme)
+    assert (found.odd_modes, found.modes) == (of_files.odd_modes, of_files.modes)
+    twice = {"train": table, "test": replace(table.take([0]), root=Path("elsewhere"))}
+    (group,) = same_pictures(twice)
+    assert [(place.part, place.file) for place in group] == [
+        ("train", files[0]),
+        ("test", files[0]),
+    ]

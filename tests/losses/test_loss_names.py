@@ -70,7 +70,7 @@ def test_a_class_passes_its_options_on(name: str) -> None:
         "beta": 0.99, "map_alpha": 0.2, "map_beta": 9.0, "map_gamma": 0.3, "max_m": 0.4, "s": 3.0,
         "norm_by_instance": True, "neg_scale": 3.0, "init_bias": 0.1, "tau": 0.5, "drw_epoch": 4,
         "margin_epoch": 1, "threshold": 0.2, "scale": 1.5, "label_smoothing": 0.1,
-        "reduction": "sum",
+        "reduction": "sum", "soft_targets": "mixed",
     }  # fmt: skip
     options = {key: changed[key] for key in loss_options(name)}
     if name == "ldam":

@@ -126,7 +126,7 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="no predictions file"):
         Predictions.load(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(DataError, match="is not a predictions file"):
+    with pytest.raises(DataError, match="damaged or not an npz file"):
         Predictions.load(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", logits=np.zeros(3))
     with pytest.raises(DataError, match="lacks image_ids, targets"):

@@ -153,11 +153,6 @@ def _read_column(
     table: Table, name: str, cells: pa.Array, form: TableFormat
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each cell says: kinds (N,) uint8 and, for values, targets (N,) float32."""
-    if not pa.types.is_large_string(cells.type):
-        raise DataError(
-            f"{table.source}: the column {name!r} holds lists; if it lists names of classes, set "
-            f"labels_column: {name}"
-        )
     spellings = cells.dictionary_encode()
     read = [read_cell(text, form) for text in spellings.dictionary.to_pylist()]
     indices = spellings.indices.to_numpy()

@@ -218,9 +218,15 @@ def _records(file: _File, source: str, keys: Callable[[], list[str]]) -> CocoRec
     if file.images is None or file.annotations is None or file.categories is None:
         found = keys()
         absent = [k for k in ("images", "annotations", "categories") if k not in found]
+        remedy = "Labels are in instances_*.json"
+        if absent == ["categories"]:
+            remedy = (
+                'Labels need a list categories with entries such as {"id": 1, "name": "cat"}: '
+                "export it with its classes"
+            )
         raise DataError(
             f"{source} is not a COCO or LVIS instances file: it has no {' and no '.join(absent)}; "
-            f"its keys are {', '.join(found[:10]) or 'none'}. Labels are in instances_*.json"
+            f"its keys are {', '.join(found[:10]) or 'none'}. {remedy}"
         )
     return CocoRecords(source, file.images, file.annotations, file.categories)
 

@@ -152,6 +152,9 @@ def read_tables(
         wanted = [form.labels_column, *([form.value_column] if form.value_column else [])]
     needed = list(dict.fromkeys([*others, *wanted]))
     cells = dict(zip(needed, table.columns(needed)))
+    lists = [] if form.labels_column is None or form.layout == "long" else [form.labels_column]
+    for name in {*cells} - ({*lists} - {*others}):
+        _refuse_lists(table, name, cells[name])
     paths, ids = cells[form.path_column], cells[form.id_column or form.path_column]
     read = _read_labels(table, form, cells, classes, class_names, names_of, ids)
     if read.rows is not None:
@@ -233,6 +236,14 @@ def _read_labels(
         values = cells[form.value_column] if form.value_column else None
         return read_long_form(table, ids, names, values, form, class_names, names_of)
     return read_name_lists(table, names, form, class_names, names_of)
+
+
+def _refuse_lists(table: Table, name: str, cells: pa.Array) -> None:
+    if not pa.types.is_large_string(cells.type):
+        raise DataError(
+            f"{table.source}: the column {name!r} holds lists; if it lists names of classes, set "
+            f"labels_column: {name}, without layout"
+        )
 
 
 class _Places:

@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlt.data.columns import Column, StringColumn, integer_column
-from mlt.data.label_values import LabelValue, labels_of_columns, labels_of_lists
+from mlt.data.formats.label_values import labels_of_columns, labels_of_lists
 from mlt.data.labels import LabelTable
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from mlt.data.formats.table_format import LabelValue
 
 __all__ = ["RowImages", "load_splits", "read_hf"]
 
@@ -132,6 +134,7 @@ def read_hf(
     image_column: str = "image",
     labels_column: str | None = "labels",
     id_column: str | None = None,
+    group: str | None = None,
     class_names: Sequence[str] | None = None,
     number_names: Sequence[str] | None = None,
     multi_hot: bool = False,
@@ -148,9 +151,11 @@ def read_hf(
         split: Its name; None takes the one that it knows.
         root: Where paths of images start.
         image_column: Column of images: of the library's ``Image``, encoded bytes, or paths.
-        labels_column: Column of labels, see :func:`mlt.data.label_values.labels_of_lists`; with a
-            dot, a field of it, as ``objects.category``. None: every class has a column of its own.
+        labels_column: Column of labels, see
+            :func:`mlt.data.formats.label_values.labels_of_lists`; with a dot, a field of it, as
+            ``objects.category``. None: every class has a column of its own.
         id_column: Column of ids; None takes the numbers of the rows.
+        group: Column of what images belong to, such as their patient.
         class_names: The classes of lists of names, or the class columns; None takes those that
             occur, or all further columns.
         number_names: What class numbers mean where the data set does not say.
@@ -171,7 +176,7 @@ def read_hf(
             f" (Image, bytes or paths); set data.image_column. {_columns(dataset)}"
         )
     if labels_column is None:
-        others = [n for n in dataset.column_names if n not in (image_column, id_column)]
+        others = [n for n in dataset.column_names if n not in (image_column, id_column, group)]
         names = [n for n in class_names or others if n in others] or list(class_names or ())
         read = labels_of_columns(
             {name: _values(dataset, name, "class_names", where) for name in names},
@@ -198,6 +203,7 @@ def read_hf(
         known=read.known,
         root=root,
         soft=read.soft,
+        groups=None if group is None else _groups(_values(dataset, group, "group", where)),
         notes=read.notes,
         images=RowImages(dataset.select_columns([image_column]).with_format("arrow"), root),
     )
@@ -210,6 +216,11 @@ def _ids(dataset: Dataset, id_column: str | None, where: Callable[[int], str]) -
     if ids.null_count:
         raise DataError(f"{where(int(np.argmax(ids.is_null())))} has no id in {id_column!r}")
     return integer_column(ids.to_numpy()) if pa.types.is_integer(ids.type) else StringColumn(ids)
+
+
+def _groups(values: pa.Array) -> StringColumn:
+    """The groups as text; empty for null, which is an image of its own."""
+    return StringColumn(values.cast(pa.large_string()).fill_null(""))
 
 
 def _values(dataset: Dataset, name: str, key: str, where: Callable[[int], str]) -> pa.Array:

@@ -22,7 +22,7 @@ from mlt.data.formats.cells import (
     read_cell,
 )
 from mlt.data.formats.name_suspicions import suspicious_names
-from mlt.data.formats.read_labels import ReadLabels, amount
+from mlt.data.formats.read_labels import ReadLabels, amount, readable_names
 from mlt.data.formats.table import Table
 from mlt.data.sparse import csr_from_pairs
 from mlt.errors import DataError
@@ -92,7 +92,7 @@ def read_long_form(
         kept = target > 0
         soft = csr_array((target[kept], (rows[kept], columns[kept])), shape=shape)
         notes.append("values between 0 and 1 are soft targets, and labels from 0.5 on")
-    notes += _notes(table, form, target, unlisted, repeated, contradicted, without, shape)
+    notes += _notes(form, target, unlisted, repeated, contradicted, without, shape)
     return ReadLabels(classes, labels, known, soft, tuple(notes), first_rows)
 
 
@@ -106,7 +106,7 @@ def _columns(
     """The classes, the column of each line, and notes."""
     spellings = pc.utf8_trim_whitespace(names).dictionary_encode()
     written = spellings.dictionary.to_pylist()
-    found = [names_of.get(name, name) for name in written] if names_of else written
+    found, notes = readable_names(written, names_of)
     given = tuple(class_names or ())
     nothing = {name for name in found if is_blank(name) and name not in given}
     others = sorted({*found} - nothing - {*form.negatives} - {*given})
@@ -124,7 +124,7 @@ def _columns(
         **dict.fromkeys(nothing, _NOTHING),
         **dict.fromkeys(form.negatives, _NEGATIVE),
     }
-    notes = suspicious_names(classes)
+    notes += suspicious_names(classes)
     for name in others[:1000] if given else ():
         if close := get_close_matches(name, given, n=1, cutoff=0.75):
             notes.append(f"{name!r} is not a class; did you mean {close[0]!r}?")
@@ -185,7 +185,6 @@ def _known(
 
 
 def _notes(
-    table: Table,
     form: TableFormat,
     target: np.ndarray,
     unlisted: str,

@@ -19,7 +19,7 @@ from mlt.data.formats.name_suspicions import (
     other_separator,
     suspicious_names,
 )
-from mlt.data.formats.read_labels import ReadLabels, amount
+from mlt.data.formats.read_labels import ReadLabels, amount, readable_names
 from mlt.data.formats.table import Table
 from mlt.data.sparse import csr_from_runs
 from mlt.errors import DataError
@@ -57,7 +57,8 @@ def read_name_lists(
     """
     assert form.labels_column is not None
     written, names, lengths, notes = _split(table, cells, form)
-    found = [names_of.get(name, name) for name in written] if names_of else written
+    found, more = readable_names(written, names_of)
+    notes += more
     given = tuple(class_names or ())
     said_blank = {name for name in found if is_blank(name) and name not in given}
     said_none = {*form.negatives}

@@ -1,13 +1,16 @@
-"""What the readers of the three layouts return."""
+"""What the readers of the three layouts return, and what they share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
-__all__ = ["ReadLabels", "amount"]
+from mlt.data.formats.cells import is_blank
+
+__all__ = ["ReadLabels", "amount", "readable_names"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,21 @@ def amount(number: int, one: str, many: str) -> str:
         ('1 image has', '1,200 images')
     """
     return f"{number:,} {one if number == 1 else many}"
+
+
+def readable_names(
+    written: Sequence[str], names_of: Mapping[str, str] | None
+) -> tuple[list[str], list[str]]:
+    """What names stand for, and notes on those that stand for nothing and stay.
+
+    Example:
+        >>> readable_names(["/m/1", "/m/2", ""], {"/m/1": "Cat"})
+        (['Cat', '/m/2', ''], ["1 class has no name in class_labels: '/m/2'"])
+    """
+    if names_of is None:
+        return list(written), []
+    missing = [name for name in written if name not in names_of and not is_blank(name)]
+    shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    number = amount(len(missing), "class has", "classes have")
+    notes = [f"{number} no name in class_labels: {shown}"] if missing else []
+    return [names_of.get(name, name) for name in written], notes

@@ -11,16 +11,19 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from mlt.data.columns import StringColumn
+from mlt.data.formats.label_values import labels_of_lists
 from mlt.data.formats.tar_shards import Member, ShardImages, list_members
 from mlt.data.images import IMAGE_SUFFIXES
-from mlt.data.label_values import LabelValue, labels_of_lists
 from mlt.data.labels import LabelTable
 from mlt.errors import DataError
+
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import LabelValue
 
 __all__ = ["read_webdataset"]
 

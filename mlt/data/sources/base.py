@@ -137,6 +137,17 @@ class OwnDataSettings(DataSettings):
         keys = (part, f"{part}_set", f"{part}_list")
         return [key for key in keys if getattr(self, key, None) is not None]
 
+    def of_fold(self, split: str, fold: int) -> OwnDataSettings:
+        """The same data with a fold of a saved split to test on, in place of other test images.
+
+        Args:
+            split: A file that `mlt split --folds` wrote.
+            fold: Which.
+        """
+        test = {"test", "test_set", "test_list", "split_column", "split_values"}
+        values = self.model_dump(include=self.model_fields_set - test)
+        return type(self).model_validate({**values, "split": split, "fold": fold})
+
     @model_validator(mode="after")
     def _check_saved_parts(self) -> OwnDataSettings:
         from mlt.data.partition import saved_parts

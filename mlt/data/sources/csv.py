@@ -222,11 +222,12 @@ class CsvSource(DataSource[CsvData]):
         return np.setdiff1d(np.arange(len(table)), taken), ()
 
     def _with_images(self, table: LabelTable) -> LabelTable:
-        """The table with the files that its paths stand for."""
+        """The table with the files that its paths stand for, each once."""
         from mlt.data.image_search import find_images
+        from mlt.data.same_files import one_row_per_file
 
         images = self.settings.images
         folders = (images,) if isinstance(images, str) else images
         assert table.paths is not None
         paths = find_images(table.paths, self.root, folders, self.settings.extension)
-        return replace(table, paths=paths)
+        return one_row_per_file(replace(table, paths=paths))

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from mlt.data.sources.base import DataSource, OwnDataSettings, Part
+from mlt.data.formats.table_format import LabelValue
+from mlt.data.sources.base import (
+    DataSource,
+    Fraction,
+    OwnDataSettings,
+    Part,
+    files_or_fraction,
+)
 from mlt.errors import DataError
 from mlt.settings import UserPath
 
@@ -20,7 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["HfData", "HfSource"]
 
-LabelValue = Literal["unknown", "negative", "positive"]
+SplitOrFraction: TypeAlias = Annotated[
+    Annotated[str, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(files_or_fraction),
+]
 
 
 class HfData(OwnDataSettings):
@@ -38,10 +48,11 @@ class HfData(OwnDataSettings):
     """Commit or tag of a data set of the hub; null takes the newest."""
     train: str = "train"
     """Split to train on."""
-    test: str = "test"
-    """Split that the results are of."""
-    validation: str | None = None
-    """Split to watch training on and to choose the best epoch by; null watches the test images."""
+    test: SplitOrFraction | None = "test"
+    """Split that the results are of, or the fraction of the training images to cut out for it."""
+    validation: SplitOrFraction | None = None
+    """Split to watch training on and to choose the best epoch by, or the fraction to cut out for
+    it; null watches the test images."""
     image_column: str = "image"
     """Column of images: encoded, or paths that start from `path`."""
     labels_column: str | None = "labels"
@@ -49,6 +60,8 @@ class HfData(OwnDataSettings):
     `objects.category` is a field of a column. Null: every class has a column of its own."""
     id_column: str | None = None
     """Column with the image ids; null takes the numbers of the rows."""
+    group: str | None = None
+    """Column of what images belong to, such as their patient; fractions keep a group together."""
     multi_hot: bool = False
     """Whether lists of whole numbers are 0 and 1 for every class, rather than class numbers."""
     separator: str | None = Field(None, min_length=1)
@@ -57,11 +70,6 @@ class HfData(OwnDataSettings):
     """What null means."""
     uncertain: LabelValue = "unknown"
     """What -1 means among 0 and 1."""
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation is not None
 
     def source(self, cache: Path | None = None) -> HfSource:
         """What reads this data."""
@@ -110,6 +118,7 @@ class HfSource(DataSource[HfData]):
             image_column=settings.image_column,
             labels_column=settings.labels_column,
             id_column=settings.id_column,
+            group=settings.group,
             class_names=class_names or settings.class_names,
             number_names=settings.class_names,
             multi_hot=settings.multi_hot,

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from mlt.data.sources.base import DataSource, OwnDataSettings, Part
+from pydantic import Discriminator, Tag
+
+from mlt.data.sources.base import (
+    DataSource,
+    Fraction,
+    OwnDataSettings,
+    Part,
+    files_or_fraction,
+)
 from mlt.errors import DataError, MissingFileError
 
 if TYPE_CHECKING:
     from mlt.data.labels import LabelTable
 
 __all__ = ["ImageFolderData", "ImageFolderSource"]
+
+FolderOrFraction: TypeAlias = Annotated[
+    Annotated[str, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(files_or_fraction),
+]
 
 
 class ImageFolderData(OwnDataSettings):
@@ -21,19 +34,14 @@ class ImageFolderData(OwnDataSettings):
     name: Literal["image_folder"]
     train: str = "train"
     """Folder of the class folders of the training images."""
-    test: str = "test"
-    """The same of the test images."""
-    validation: str | None = None
-    """The same of images to watch training on and to choose the best epoch by; null watches the
-    test images."""
+    test: FolderOrFraction | None = "test"
+    """The same of the test images, or the fraction of the training images to cut out for them."""
+    validation: FolderOrFraction | None = None
+    """The same of images to watch training on and to choose the best epoch by, or the fraction to
+    cut out for them; null watches the test images."""
     same_image: Literal["content", "name", "never"] = "content"
     """When files in several class folders are one image with several labels: `content`, where they
     are the same byte for byte; `name`, where they have the same name; or `never`."""
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation is not None
 
     def source(self, cache: Path | None = None) -> ImageFolderSource:
         """What reads this data."""

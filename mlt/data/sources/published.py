@@ -57,7 +57,13 @@ class PublishedSource(DataSource[S]):
         super().check(table, part)
 
 
-def how_to_get(archives: Sequence[str], layout: str, root: Path, missing: str) -> str:
+def how_to_get(
+    archives: Sequence[str],
+    layout: str,
+    root: Path,
+    missing: str,
+    elsewhere: str = "--set data.root=FOLDER (build-split: --root FOLDER)",
+) -> str:
     """Say what to download and where to put it.
 
     Args:
@@ -65,12 +71,13 @@ def how_to_get(archives: Sequence[str], layout: str, root: Path, missing: str) -
         layout: What the folder then holds.
         root: Where it was looked for.
         missing: What is not there.
+        elsewhere: How to name another folder.
     """
     listed = "\n".join(f"    {archive}" for archive in archives)
     return (
         f"data.root: there is no {missing} in {root}. This data set is not part of mlt; download\n"
         f"{listed}\n"
         f"  and unpack them so that the folder holds {layout}.\n"
-        "  If you have it elsewhere: --set data.root=FOLDER (build-split: --root FOLDER)\n"
+        f"  If you have it elsewhere: {elsewhere}\n"
         "  To try mlt without it, on the embedded data: mlt train digits_mlt_cb_focal"
     )

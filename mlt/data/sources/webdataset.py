@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from mlt.data.sources.base import DataSource, OwnDataSettings, Part
+from mlt.data.formats.table_format import LabelValue
+from mlt.data.sources.base import (
+    DataSource,
+    Fraction,
+    OwnDataSettings,
+    Part,
+    files_or_fraction,
+)
 from mlt.errors import DataError, MissingFileError
 
 if TYPE_CHECKING:
@@ -18,8 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["WebDatasetData", "WebDatasetSource"]
 
-LabelValue = Literal["unknown", "negative", "positive"]
 Shards: TypeAlias = str | tuple[str, ...]
+ShardsOrFraction: TypeAlias = Annotated[
+    Annotated[Shards, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(files_or_fraction),
+]
 
 
 class WebDatasetData(OwnDataSettings):
@@ -28,11 +38,11 @@ class WebDatasetData(OwnDataSettings):
     name: Literal["webdataset"]
     train: Shards
     """Shards of the training images: `train-{000..003}.tar`, `train-*.tar`, or a list of such."""
-    test: Shards
-    """Shards of the test images."""
-    validation: Shards | None = None
-    """Shards of images to watch training on and to choose the best epoch by; null watches the test
-    images."""
+    test: ShardsOrFraction | None = None
+    """Shards of the test images, or the fraction of the training images to cut out for them."""
+    validation: ShardsOrFraction | None = None
+    """Shards of images to watch training on and to choose the best epoch by, or the fraction to cut
+    out for them; null watches the test images."""
     image_extension: str | None = None
     """What follows the first dot of an image's name; null takes the one image of a sample."""
     labels_extension: str | None = None
@@ -48,11 +58,6 @@ class WebDatasetData(OwnDataSettings):
     """What it means that a sample has no labels, or null."""
     uncertain: LabelValue = "unknown"
     """What -1 means among 0 and 1."""
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether validation images are named."""
-        return self.validation is not None
 
     def source(self, cache: Path | None = None) -> WebDatasetSource:
         """What reads this data."""

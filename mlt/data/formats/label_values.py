@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,10 @@ from scipy.sparse import csr_array, vstack
 from mlt.data.sparse import csr_from_pairs
 from mlt.errors import DataError
 
-__all__ = ["LabelValue", "Labels", "labels_of_columns", "labels_of_lists"]
+if TYPE_CHECKING:
+    from mlt.data.formats.table_format import LabelValue
 
-LabelValue: TypeAlias = Literal["unknown", "negative", "positive"]
+__all__ = ["Labels", "labels_of_columns", "labels_of_lists"]
 
 _ROWS_AT_ONCE = 1 << 16
 

@@ -1,0 +1,24 @@
+"""Measures of how well parts are balanced, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlt.data.labels import LabelTable
+from mlt.data.part_balance import Deviation, label_distance, largest_deviation
+
+
+def test_label_distance_by_hand() -> None:
+    # cat: 4 of 8 images, odds 1; 2 of 6 here, odds 1/2. dog: 2 of 8, odds 1/3; 2 of 6, odds 1/2.
+    lists = [[0], [0], [1], [1], [], [], [0], [0]]
+    table = LabelTable.from_lists(range(8), "abcdefgh", ["cat", "dog", "yeti"], lists)
+    distance = label_distance(table, np.arange(6))
+    np.testing.assert_allclose(distance, (1 / 2 + 1 / 6) / 2)
+
+
+def test_largest_deviation_is_the_one_beyond_chance() -> None:
+    lists = [[0]] * 40 + [[1]] * 4 + [[]] * 56
+    table = LabelTable.from_lists(range(100), map(str, range(100)), ["cat", "dog"], lists)
+    rows = {"train": np.r_[0:30, 40:43, 44:100], "test": np.r_[30:40, 43:44]}
+    found = largest_deviation(table, rows, {"train": 0.9, "test": 0.1})
+    assert found == Deviation("cat", "test", 10, 4.0)
