@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn
 from mlt.errors import DataError
 
-__all__ = ["cell_value", "outer_column", "strings_at"]
+__all__ = ["cell_value", "names_in_objects", "outer_column", "paths_to", "strings_at"]
 
 _LISTS = pa.large_list(pa.large_string())
 _EVERY = "*"
@@ -31,13 +32,44 @@ def outer_column(name: str, header: Sequence[str]) -> str | None:
     return max((c for c in header if c and name.startswith(f"{c}.")), key=len, default=None)
 
 
+def paths_to(key: str, records: Iterable[Any]) -> list[str]:
+    """Where objects hold a key, with dots between the keys on the way, the shortest first.
+
+    ``*`` stands for keys that change from one to the other.
+
+    Example:
+        >>> paths_to("label", [{"boxes": [{"label": "cat"}]}, {"label": None}])
+        ['label', 'boxes.label']
+        >>> paths_to("name", [{"a": {"name": "cat"}}, {"b": {"name": "dog"}}])
+        ['*.name']
+    """
+    found = dict.fromkeys(path for record in records for path in _paths(key, record))
+    starred = {}
+    for path in found:
+        for n in range(len(path) - 1):
+            if any(path != p and path[:n] == p[:n] and path[n + 1 :] == p[n + 1 :] for p in found):
+                path = (*path[:n], _EVERY, *path[n + 1 :])
+                break
+        starred[path] = None
+    return [".".join(path) for path in sorted(starred, key=len)]
+
+
+def _paths(key: str, value: Any) -> Iterator[tuple[str, ...]]:
+    for item in value if isinstance(value, list) else [value]:
+        for outer, inner in item.items() if isinstance(item, dict) else ():
+            if outer == key:
+                yield (key,)
+            elif isinstance(inner, (dict, list)):
+                yield from ((outer, *path) for path in _paths(key, inner))
+
+
 def strings_at(
     values: Iterable[Any], path: str, name: str, place: Callable[[int], str]
 ) -> tuple[pa.Array, tuple[str, ...]]:
     """What each of N values has at a path, as text or, where a list is on the way, as lists of it.
 
     Args:
-        values: Objects, lists, text, numbers or None.
+        values: Objects, lists, numbers, None, or text, which may be JSON or a Python literal.
         path: Keys with dots between them; ``*`` stands for every key. What is within lists is taken
             from each of their items. Of an object of truth values (or 0 and 1) at the end, the keys
             that are true are taken.
@@ -59,6 +91,7 @@ def strings_at(
     rows: list[list[str]] = []
     for row, value in enumerate(values):
         try:
+            value = cell_value(value) if isinstance(value, str) else value
             rows.append([str(found) for found in walk.follow(value, path)])
         except ValueError as error:
             raise DataError(f"{place(row)}: {name!r} {error}") from None
@@ -71,6 +104,37 @@ def strings_at(
     if walk.through_lists or any(len(found) > 1 for found in rows):
         return pa.array(rows, _LISTS), notes
     return StringColumn.from_iterable(found[0] if found else "" for found in rows).array, notes
+
+
+def names_in_objects(
+    cells: pa.Array, name: str, place: Callable[[int], str]
+) -> tuple[pa.Array, tuple[str, ...]]:
+    """Cells of names as they are, or as lists of the names that objects in them say are true.
+
+    Args:
+        cells: N large strings or lists of them, of a column of names.
+        name: What the column is called in messages.
+        place: File and line of a cell, for messages.
+
+    Returns:
+        As of :func:`strings_at`.
+
+    Raises:
+        DataError: If objects hold something else; names a key that may be meant.
+    """
+    if pa.types.is_large_list(cells.type):
+        return cells, ()
+    braces = cells.filter(pc.starts_with(cells, "{"))
+    if not len(braces) or not _is_object(braces[0].as_py()):
+        return cells, ()
+    return strings_at(cells.to_pylist(), "", name, place)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(cell_value(text), dict)
+    except ValueError:
+        return False
 
 
 def cell_value(text: str) -> Any:
@@ -143,8 +207,8 @@ class _Walk:
         if not all(isinstance(inner, (bool, int)) and inner in (0, 1) for inner in value.values()):
             key = next(iter(value))
             raise ValueError(
-                f"holds an object with {', '.join(map(repr, list(value)[:_SHOWN]))}; say what of "
-                f"it is meant, such as '{self.name}.{key}', or '{self.name}.*' for all of it"
+                f"holds an object with {', '.join(map(repr, list(value)[:_SHOWN]))}; name what is "
+                f"meant, as in '{self.name}.{key}', or '{self.name}.*' for all of its values"
             )
         self.arrived = self.through_lists = True
         yield from (key for key, inner in value.items() if inner)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from mlt.data.formats.nested import outer_column, strings_at
+from mlt.data.formats.nested import outer_column, paths_to, strings_at
 from mlt.data.formats.table import Table
 from mlt.errors import DataError, MissingFileError
 
@@ -18,6 +18,7 @@ __all__ = ["JsonTable", "ParquetTable"]
 
 _TEXT = pa.large_string()
 _LISTS = pa.large_list(_TEXT)
+_TRIED, _SHOWN = 100, 3
 
 
 class ParquetTable(Table):
@@ -47,15 +48,26 @@ class ParquetTable(Table):
         """The columns of these names; numbers and truth values as text, nothing as empty text."""
         for name in names:
             self.require(name)
+        outer = {name: outer_column(name, self.header) or name for name in names}
         try:
-            read = self._parquet.read(columns=list(dict.fromkeys(names)))
+            read = self._parquet.read(columns=list(dict.fromkeys(outer.values())))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.source} is damaged: {error}") from None
-        return [self._strings(name, read.column(name).combine_chunks()) for name in names]
+        return [
+            self._strings(name, read.column(name).combine_chunks())
+            if outer[name] == name
+            else self._within(name, outer[name], read.column(outer[name]))
+            for name in names
+        ]
 
     def line(self, row: int) -> str:
         """File and row, counted from 1."""
         return f"{self.source}, row {row + 1}"
+
+    def _within(self, name: str, column: str, array: Any) -> pa.Array:
+        array, notes = strings_at(array.to_pylist(), name[len(column) + 1 :], name, self.line)
+        self.notes += tuple(note for note in notes if note not in self.notes)
+        return array
 
     def _strings(self, name: str, array: Any) -> pa.Array:
         if isinstance(array, pa.ChunkedArray):
@@ -69,9 +81,10 @@ class ParquetTable(Table):
                 return pa.LargeListArray.from_arrays(ends, lists.flatten().fill_null(""))
             return array.cast(_TEXT).fill_null("")
         except pa.ArrowException:
+            within = f"; name what is within, as in '{name}.{array.type[0].name}'"
             raise DataError(
                 f"{self.source}: the column {name!r} holds {array.type}, not text, numbers or "
-                "lists of them"
+                f"lists of them{within * pa.types.is_struct(array.type)}"
             ) from None
 
 
@@ -119,7 +132,14 @@ class JsonTable(Table):
             remedy = "; this is COCO's format: data: {name: coco, ...}"
         elif column in self._numbers:
             remedy = "; it is written by column: write records (pandas: orient='records')"
-        if outer_column(column, self.header) is None and not column.startswith("*."):
+        elif self._kind == "object" and len(self._records) == 1:
+            remedy = (
+                "; a list of objects was expected, one for each image: "
+                "docs/your_own_data.md, 'Other formats', shows how to write one"
+            )
+        elif column not in self.header and (paths := paths_to(column, self._records[:_TRIED])):
+            remedy = f"; is it {' or '.join(map(repr, paths[:_SHOWN]))}?"
+        if not column.startswith("*."):
             super().require(column, remedy)
 
 
