@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
 
 from PIL import Image
 
@@ -11,7 +10,7 @@ from mlt.data.images import decode_image, load_image
 from mlt.data.labels import LabelTable
 from mlt.errors import MissingFileError
 
-__all__ = ["row_bytes", "row_file", "row_image"]
+__all__ = ["row_bytes", "row_image"]
 
 
 def row_image(table: LabelTable, row: int) -> Image.Image:
@@ -38,22 +37,6 @@ def row_image(table: LabelTable, row: int) -> Image.Image:
         return load_image(path)
     assert table.paths is not None
     return decode_image(table.images.read(table.paths[row]), path.as_posix())
-
-
-def row_file(table: LabelTable, row: int) -> Path | BytesIO:
-    """What Pillow opens to see the image of a row as it is stored, with its mode and its size.
-
-    Args:
-        table: The images.
-        row: Which.
-
-    Returns:
-        The path where it is a file, there or not; else its content.
-
-    Raises:
-        UserError: As of :func:`row_bytes`, for images that are not files.
-    """
-    return table.image_path(row) if table.images is None else BytesIO(row_bytes(table, row))
 
 
 def row_bytes(table: LabelTable, row: int) -> bytes:

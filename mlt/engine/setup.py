@@ -102,8 +102,8 @@ class Setup:
 
 def _harsh_weights(loss: LossConfig, counts: ClassCounts) -> str | None:
     """Say so if class weights of beta auto differ by more than a short training gets over."""
-    loss = loss.resolve() if isinstance(loss, PresetLoss) else loss
-    part = getattr(loss, "weighting", None)
+    resolved = loss.resolve() if isinstance(loss, PresetLoss) else loss
+    part = getattr(resolved, "weighting", None)
     if not isinstance(part, EffectiveNumber) or part.beta != "auto":
         return None
     weights = effective_number_weights(counts.clamped, "auto", num_samples(counts))

@@ -153,6 +153,12 @@ def test_json_lines(tmp_path: Path) -> None:
     table = read_csv(file, ".")
     assert list(table.paths) == ["a.jpg", "2017-01-01", "c.jpg", "d.jpg"]
     assert table.targets(range(4)).tolist() == [[1, 1], [0, 0], [0, 0], [0, 1]]
+    packed = tmp_path / "table.jsonl.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    assert read_csv(packed, ".").digest() == table.digest()
+    packed.write_bytes(gzip.compress(file.read_bytes())[:-9])
+    with pytest.raises(DataError, match=r"table\.jsonl\.gz cannot be unpacked"):
+        read_csv(packed, ".")
     file.write_text('{"path": "a", "cat": true, "dog": 0.0}\n{"path": "b", "cat": false}\n')
     assert read_csv(file, ".", labels_column=None).targets([0, 1]).tolist() == [[1, 0], [0, 0]]
     file.write_text('{"path": "a", "labels": "cat"}\n{"path": "b", "labels": {"cat": 1}}\n')

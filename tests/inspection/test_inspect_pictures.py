@@ -121,7 +121,7 @@ class Archive:
         return self.content[path]
 
 
-def test_pictures_that_are_not_files(folder: Path) -> None:
+def test_pictures_of_an_archive(folder: Path) -> None:
     names = ("good.jpg", "cut.jpg", "tiny.png")
     archive = Archive({name: (folder / name).read_bytes() for name in names})
     archive.content["again"] = archive.content["good.jpg"]

@@ -11,17 +11,17 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from mlt.data.columns import StringColumn
 from mlt.data.formats.nested import outer_column, strings_at
-from mlt.data.formats.table import Table
+from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["CsvTable", "csv_rows"]
@@ -61,7 +61,7 @@ def csv_rows(
     encoding = encoding or _encoding_by_mark(file)
     line = 0
     try:
-        with _open(file, "rt", encoding=encoding, newline="") as stream:
+        with open_unpacked(file, "rt", encoding=encoding, newline="") as stream:
             reader = csv.reader(
                 stream, delimiter=delimiter, strict=True, skipinitialspace=delimiter == " "
             )
@@ -267,15 +267,10 @@ class CsvTable(Table):
             yield line, row
 
 
-def _open(file: Path, mode: str, **how: Any) -> IO[Any]:
-    opener: Callable[..., IO[Any]] = gzip.open if file.suffix.lower() == ".gz" else Path.open
-    return opener(file, mode, **how)
-
-
 def _encoding_by_mark(file: Path) -> str:
     """The encoding by the byte order mark; UTF-8, whose own mark is dropped, without."""
     try:
-        with _open(file, "rb") as stream:
+        with open_unpacked(file, "rb") as stream:
             start = stream.read(4)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{file} cannot be unpacked: {error}") from None
@@ -288,7 +283,7 @@ def _refuse_text(file: Path, encoding: str, error: UnicodeError) -> NoReturn:
     name = "UTF-8" if encoding == "utf-8-sig" else encoding
     place = f"{file} is not {name} ({error.reason if hasattr(error, 'reason') else error})"
     if name == "UTF-8":
-        with _open(file, "rb") as stream:
+        with open_unpacked(file, "rb") as stream:
             number, line = next((n, text) for n, text in enumerate(stream, 1) if not _is_utf8(text))
         text = line.strip()[:60].decode("cp1252", "replace")
         place = f"{file}, line {number} is not UTF-8; as cp1252 it would be {text!r}"
@@ -307,7 +302,7 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _has_quotes(file: Path) -> bool:
-    with _open(file, "rb") as stream:
+    with open_unpacked(file, "rb") as stream:
         return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))
 
 

@@ -88,13 +88,13 @@ def strings_at(
         [['cat', 'dog'], []]
     """
     walk = _Walk(name)
-    rows: list[list[str]] = []
-    for row, value in enumerate(values):
-        try:
+    row, rows = 0, []
+    try:
+        for row, value in enumerate(values):
             value = cell_value(value) if isinstance(value, str) else value
             rows.append([str(found) for found in walk.follow(value, path)])
-        except ValueError as error:
-            raise DataError(f"{place(row)}: {name!r} {error}") from None
+    except ValueError as error:
+        raise DataError(f"{place(row)}: {name!r} {error}") from None
     if walk.lacking and not walk.arrived:
         shown = ", ".join(map(repr, list(walk.lacking)[:_SHOWN]))
         raise DataError(f"{place(0)}: nothing is at {name!r}; the objects on the way have {shown}")

@@ -36,7 +36,7 @@ def open_tables(files: Sequence[Path], form: TableFormat) -> Table:
     """Open one table, or several as one.
 
     Args:
-        files: ``.csv``, ``.tsv``, ``.txt``, each also as ``.gz``; ``.jsonl`` and ``.json``;
+        files: ``.csv``, ``.tsv``, ``.txt``, ``.json``, ``.jsonl``, each also as ``.gz``;
             ``.parquet``. Other endings are taken for CSV.
         form: How text is encoded and taken apart.
 
@@ -49,7 +49,7 @@ def open_tables(files: Sequence[Path], form: TableFormat) -> Table:
 
 
 def _open(file: Path, form: TableFormat) -> Table:
-    ending = file.suffix.lower()
+    ending = Path(file.name.lower().removesuffix(".gz")).suffix
     if ending in (".parquet", ".pq"):
         from mlt.data.formats.record_table import ParquetTable
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlt.data.formats.nested import outer_column, paths_to, strings_at
-from mlt.data.formats.table import Table
+from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["JsonTable", "ParquetTable"]
@@ -94,7 +96,7 @@ class JsonTable(Table):
     A key that a record lacks is an empty cell. ``annotations.label`` is what is within.
 
     Args:
-        file: The file, UTF-8.
+        file: The file, UTF-8; unpacked if its name ends in ``.gz``.
 
     Raises:
         MissingFileError: If it does not exist.
@@ -105,8 +107,13 @@ class JsonTable(Table):
         if not file.is_file():
             raise MissingFileError(f"there is no file {file}")
         self.source = str(file)
-        data = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
-        whole = _whole(file, data) if file.suffix.lower() == ".json" else None
+        try:
+            with open_unpacked(file, "rb") as stream:
+                data = stream.read().removeprefix(b"\xef\xbb\xbf")
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{file} cannot be unpacked: {error}") from None
+        is_json = file.name.lower().removesuffix(".gz").endswith(".json")
+        whole = _whole(file, data) if is_json else None
         self._kind, self._numbers, self._records = whole or _of_lines(file, data)
         if not self._records:
             raise DataError(f"{file} is empty; expected JSON objects, one for each image")

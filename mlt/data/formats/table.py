@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +15,7 @@ import pyarrow as pa
 from mlt.data.formats.nested import outer_column
 from mlt.errors import DataError
 
-__all__ = ["JoinedTables", "Table"]
+__all__ = ["JoinedTables", "Table", "open_unpacked"]
 
 _SHOWN = 20
 
@@ -74,6 +77,12 @@ class Table(ABC):
     def how_taken_apart(self) -> str:
         """How the columns were found, for messages."""
         return ""
+
+
+def open_unpacked(file: Path, mode: str, **how: Any) -> IO[Any]:
+    """Open a file, or what is packed in it where its name ends in ``.gz``."""
+    opener: Callable[..., IO[Any]] = gzip.open if file.suffix.lower() == ".gz" else Path.open
+    return opener(file, mode, **how)
 
 
 class JoinedTables(Table):
