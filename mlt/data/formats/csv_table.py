@@ -115,9 +115,9 @@ class CsvTable(Table):
         self.list_separator = " " if self.delimiter == " " else list_separator
         self.last_has_rest = columns is not None and self.list_separator is not None
         self.width = len(columns) if columns and self.last_has_rest else len(first)
-        if columns is not None and len(columns) != self.width:
+        if columns is not None and (len(columns) != self.width or self._is_wide(first)):
             raise DataError(
-                f"{file} has {self.width} columns, taken apart at {self.delimiter!r}, but "
+                f"{file} has {len(first)} columns, taken apart at {self.delimiter!r}, but "
                 f"{len(columns)} names are given for them"
             )
         if self.has_header:
@@ -154,6 +154,9 @@ class CsvTable(Table):
                 raise DataError(f"{self.file}: {error}") from None
         kept = sorted(set(positions))
         rows = [[row[at] for at in kept] for _, row in self._rows()]
+        if self.last_has_rest and self.delimiter != " ":
+            most = max((row[-1].count(self.list_separator or "") for row in rows), default=0)
+            self.notes = (f"lines of {self.file.name} end in up to {most + 1} class names",)
         columns = zip(*rows) if rows else [()] * len(kept)
         found = {at: StringColumn.from_iterable(c).array for at, c in zip(kept, columns)}
         return [found[at] for at in positions]
@@ -208,6 +211,11 @@ class CsvTable(Table):
             ),
         )
         return [read.column(name).combine_chunks()[int(self.has_header) :] for name in names]
+
+    def _is_wide(self, row: list[str]) -> bool:
+        """Whether what is left of a line looks like columns of 0 and 1, not like a list of names."""
+        rest = row[self.width - 1 :]
+        return self.delimiter != " " and len(rest) > 1 and {*rest} <= {"0", "1", "-1", ""}
 
     def _may_have_rest(self, row: list[str]) -> bool:
         if not self.last_has_rest or len(row) > self.width:
