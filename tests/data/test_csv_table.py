@@ -93,7 +93,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
         read_csv(file, ".")
     file = tmp_path / "table.csv.zip"
     file.touch()
-    with pytest.raises(DataError, match=r"unpack it, or save it as \.csv"):
+    with pytest.raises(DataError, match=r"not read as a table, .*; unpack it"):
         read_csv(file, ".")
 
 
@@ -131,8 +131,11 @@ def test_tables_without_a_header(tmp_path: Path) -> None:
         read_csv(file, ".")
     assert read_csv(file, ".", columns=["path", "labels"]).class_names == ("cat", "dog")
     file.write_text("001.jpg,cat\n002.jpg,dog,cat\n")
+    listed = read_csv(file, ".", columns=["path", "labels"])
+    assert listed.targets([0, 1]).tolist() == [[1, 0], [1, 1]]
+    assert listed.notes == ("lines of train.csv end in up to 2 class names",)
     with pytest.raises(DataError, match="line 2: 3 columns, but there should be 2"):
-        read_csv(file, ".", columns=["path", "labels"])
+        read_csv(file, ".", columns=["labels", "path"])
 
 
 def test_header_cells_are_trimmed(tmp_path: Path) -> None:
@@ -161,7 +164,7 @@ def test_json_lines(tmp_path: Path) -> None:
         read_csv(packed, ".")
     file.write_text('{"path": "a", "cat": true, "dog": 0.0}\n{"path": "b", "cat": false}\n')
     assert read_csv(file, ".", labels_column=None).targets([0, 1]).tolist() == [[1, 0], [0, 0]]
-    file.write_text('{"path": "a", "labels": "cat"}\n{"path": "b", "labels": {"cat": 1}}\n')
+    file.write_text('{"path": "a", "labels": "cat"}\n{"path": "b", "labels": {"cat": 2}}\n')
     with pytest.raises(DataError, match=r"table\.jsonl, line 2: 'labels' holds an object"):
         read_csv(file, ".")
     file.write_text('{"path": "a", "labels": "cat"}\n\n{"path": "b"\n')

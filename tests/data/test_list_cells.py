@@ -53,9 +53,7 @@ def test_not_lists(text: str) -> None:
     assert not are_list_literals([text])
 
 
-@pytest.mark.parametrize(
-    "text", ["['cat', 'dog]", "[['cat'], ['dog']]", "{'cat': 1}", "[" * 5000 + "]" * 5000]
-)
+@pytest.mark.parametrize("text", ["['cat', 'dog]", "[['cat'], ['dog']]", "[" * 5000 + "]" * 5000])
 def test_lists_that_cannot_be_read_are_refused_with_their_line(tmp_path: Path, text: str) -> None:
     file = tmp_path / "table.csv"
     file.write_text(f"path\tlabels\na\t['cat']\nb\t{text}\n")

@@ -206,7 +206,7 @@ def test_formats_that_are_read(
         pytest.param(
             'path,labels\na.jpg,"{""cat"":""1""}"\n',
             {},
-            "line 2: .* cannot be read as a list",
+            "line 2: 'labels' holds an object with 'cat'; name what is meant",
             id="VGG Image Annotator",
         ),
     ],
@@ -229,5 +229,5 @@ def test_what_is_read_but_suspected(tmp_path: Path) -> None:
         "does 'Normal' mean that there is none of the classes? Then set negatives: [Normal]",
     )
     assert len(read_csv(file, ".", separator="|", negatives=["Normal"]).notes) == 1
-    file.write_text('path,labels\na,"{""choices"":[""cat"",""dog""]}"\nb,cat\n')
+    file.write_text("path,labels\na,['cat\nb,cat\n")
     assert "do these class names belong to lists" in read_csv(file, ".").notes[0]

@@ -37,8 +37,7 @@ CocoAnnotations: TypeAlias = str | Path | Mapping[str, Any] | LoadedCoco
 """A COCO or LVIS file, its parsed content, or the loaded ``COCO`` or ``LVIS`` object."""
 
 _OTHERS = (
-    "Other JSON (COCO's panoptic files, Datumaro, FiftyOne, LabelMe, ...): docs/your_own_data.md, "
-    "'Other formats'"
+    "Other JSON (COCO's panoptic files, Datumaro, FiftyOne, LabelMe, ...): docs/other_formats.md"
 )
 
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

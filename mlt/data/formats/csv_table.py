@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from mlt.data.columns import StringColumn
+from mlt.data.formats.first_line import what_the_first_line_may_be
 from mlt.data.formats.nested import outer_column, strings_at
 from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
@@ -34,11 +34,6 @@ _MARKS = {
 }
 _DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 _OTHER_DELIMITERS = (";", "\t", "|", ",")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_NUMBERS = (
-    "it holds numbers alone, as label files of YOLO and NUS-WIDE do: docs/your_own_data.md, "
-    "'Other formats', shows how to write a table of them"
-)
 
 
 def csv_rows(
@@ -120,9 +115,9 @@ class CsvTable(Table):
         self.list_separator = " " if self.delimiter == " " else list_separator
         self.last_has_rest = columns is not None and self.list_separator is not None
         self.width = len(columns) if columns and self.last_has_rest else len(first)
-        if columns is not None and len(columns) != self.width:
+        if columns is not None and (len(columns) != self.width or self._is_wide(first)):
             raise DataError(
-                f"{file} has {self.width} columns, taken apart at {self.delimiter!r}, but "
+                f"{file} has {len(first)} columns, taken apart at {self.delimiter!r}, but "
                 f"{len(columns)} names are given for them"
             )
         if self.has_header:
@@ -159,6 +154,9 @@ class CsvTable(Table):
                 raise DataError(f"{self.file}: {error}") from None
         kept = sorted(set(positions))
         rows = [[row[at] for at in kept] for _, row in self._rows()]
+        if self.last_has_rest and self.delimiter != " ":
+            most = max((row[-1].count(self.list_separator or "") for row in rows), default=0)
+            self.notes = (f"lines of {self.file.name} end in up to {most + 1} class names",)
         columns = zip(*rows) if rows else [()] * len(kept)
         found = {at: StringColumn.from_iterable(c).array for at, c in zip(kept, columns)}
         return [found[at] for at in positions]
@@ -180,35 +178,9 @@ class CsvTable(Table):
     def require(self, column: str, remedy: str = "") -> None:
         """Check that a column is there exactly once; suspects a file without a header."""
         if self.has_header and column not in self.header and not outer_column(column, self.header):
-            remedy = self._what_else_the_first_line_may_be() or remedy
+            rows = islice(csv_rows(self.file, self.delimiter, self.encoding), 5)
+            remedy = what_the_first_line_may_be([row for _, row in rows], self.delimiter) or remedy
         super().require(column, remedy)
-
-    def _what_else_the_first_line_may_be(self) -> str:
-        if self.width == 1 and _looks_like_image(self.header[0]):
-            return "; is it a list of images? It says nothing about their labels"
-        if self.width == 1 and self.header[0].split()[0].isdecimal() and self._is_numbers():
-            return f"; {_NUMBERS}"
-        if _looks_like_image(self.header[0].partition(" ")[0]):
-            names = ", ".join(["path", *(f"class{n}" for n in range(1, self.width))][:4])
-            dots = ", ..." if self.width > 4 else ""
-            return (
-                "; does the file have no header? Then name its columns: columns: "
-                f"[{names}{dots}], or set header: false, which calls them 1, 2, ..."
-            )
-        rows = [row for _, row in islice(csv_rows(self.file, self.delimiter, self.encoding), 2)]
-        (cells, words), (next_cells, next_words) = [_width(row) for row in (*rows, [])[:2]]
-        if self.delimiter == " " and next_cells == cells + 1:
-            return "; its lines have a column more: write path before its first name"
-        if cells == next_cells == 1 < words and next_words in (words, words + 1):
-            return '; do spaces separate its columns? Then set delimiter: " "'
-        if cells == 1 and (next_cells, next_words) > (cells, words):
-            return "; is its first line a title or a count? Then remove it"
-        return ""
-
-    def _is_numbers(self) -> bool:
-        """Whether each of the first lines is made of numbers alone."""
-        rows = islice(csv_rows(self.file, self.delimiter, self.encoding), 5)
-        return all(_NUMBER.fullmatch(text) for _, row in rows for text in " ".join(row).split())
 
     def _find_delimiter(self) -> str:
         by_ending = _DELIMITERS.get(Path(self.file.name.removesuffix(".gz")).suffix.lower(), ",")
@@ -239,6 +211,11 @@ class CsvTable(Table):
             ),
         )
         return [read.column(name).combine_chunks()[int(self.has_header) :] for name in names]
+
+    def _is_wide(self, row: list[str]) -> bool:
+        """Whether what is left of a line looks like columns of 0 and 1, not like a list of names."""
+        rest = row[self.width - 1 :]
+        return self.delimiter != " " and len(rest) > 1 and {*rest} <= {"0", "1", "-1", ""}
 
     def _may_have_rest(self, row: list[str]) -> bool:
         if not self.last_has_rest or len(row) > self.width:
@@ -304,12 +281,3 @@ def _is_utf8(text: bytes) -> bool:
 def _has_quotes(file: Path) -> bool:
     with open_unpacked(file, "rb") as stream:
         return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))
-
-
-def _width(row: list[str]) -> tuple[int, int]:
-    """How many cells there are, or words in one cell."""
-    return len(row), sum(len(cell.split()) for cell in row)
-
-
-def _looks_like_image(cell: str) -> bool:
-    return cell.lower().endswith((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"))

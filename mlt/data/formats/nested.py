@@ -88,13 +88,13 @@ def strings_at(
         [['cat', 'dog'], []]
     """
     walk = _Walk(name)
-    row, rows = 0, []
+    rows: list[list[str]] = []
     try:
-        for row, value in enumerate(values):
+        for value in values:
             value = cell_value(value) if isinstance(value, str) else value
             rows.append([str(found) for found in walk.follow(value, path)])
     except ValueError as error:
-        raise DataError(f"{place(row)}: {name!r} {error}") from None
+        raise DataError(f"{place(len(rows))}: {name!r} {error}") from None
     if walk.lacking and not walk.arrived:
         shown = ", ".join(map(repr, list(walk.lacking)[:_SHOWN]))
         raise DataError(f"{place(0)}: nothing is at {name!r}; the objects on the way have {shown}")

@@ -20,7 +20,7 @@ _SHEET = (
     'save the sheet as CSV UTF-8 there, or: python -c "import pandas; '
     "pandas.read_excel('{name}').to_csv('{stem}.csv', index=False)\""
 )
-_IN_PYTHON = "write a table of it in Python: docs/your_own_data.md, 'Other formats', shows how"
+_IN_PYTHON = "write a table of it in Python: docs/other_formats.md shows how"
 _REMEDIES = {
     **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), _ARCHIVE),
     **dict.fromkeys((".xls", ".xlsx", ".xlsm", ".ods"), _SHEET),

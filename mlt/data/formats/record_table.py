@@ -142,7 +142,7 @@ class JsonTable(Table):
         elif self._kind == "object" and len(self._records) == 1:
             remedy = (
                 "; a list of objects was expected, one for each image: "
-                "docs/your_own_data.md, 'Other formats', shows how to write one"
+                "docs/other_formats.md shows how to write one"
             )
         elif column not in self.header and (paths := paths_to(column, self._records[:_TRIED])):
             remedy = f"; is it {' or '.join(map(repr, paths[:_SHOWN]))}?"

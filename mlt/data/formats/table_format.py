@@ -44,7 +44,8 @@ class TableFormat(Settings):
     """Column with the image ids; null takes the paths as ids."""
     labels_column: str | None = "labels"
     """Column that lists an image's class names; null: every class has a column of its own. In the
-    long layout, the column with the class of each line."""
+    long layout, the column with the class of each line. As for every column, a name with dots is of
+    what is within objects: `annotations.label`."""
     layout: Literal["long"] | None = None
     """`long`: a line per image and class instead of a line per image."""
     separator: str | None = Field(None, min_length=1)
@@ -86,7 +87,8 @@ class TableFormat(Settings):
     header: bool = True
     """Whether the first line names the columns; false: their names are 1, 2, 3, ..."""
     columns: tuple[str, ...] | None = None
-    """Names of the columns, for a table without a header."""
+    """Names of the columns, for a table without a header. If the last one is the labels column,
+    lines may end in any number of class names."""
 
     @model_validator(mode="after")
     def _check_combination(self) -> TableFormat:

@@ -58,11 +58,11 @@ def read_annotation(file: Path) -> VocAnnotation:
 def _check_layout(file: Path, annotation: ET.Element) -> None:
     """Refuse what would be read as an image without labels because its objects are elsewhere."""
     if (name := _local_name(annotation)) != "annotation":
-        cvat = ". If it is of CVAT, export the task as Pascal VOC, or boxes as COCO" * (
-            name == "annotations"
-        )
+        of_cvat = name == "annotations"
+        remedy = ". If it is of CVAT, export the task as Pascal VOC, or boxes as COCO" * of_cvat
         raise DataError(
-            f"{file} is not an annotation: its outermost element is <{name}>, not <annotation>{cvat}"
+            f"{file} is not an annotation: its outermost element is <{name}>, not <annotation>"
+            f"{remedy}"
         )
     read = set(annotation.iterfind("{*}object"))
     for element in annotation.iter():

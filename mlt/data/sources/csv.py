@@ -52,13 +52,13 @@ class SplitValues(Settings):
 
 
 class CsvData(TableFormat, OwnDataSettings):
-    """Your own data in tables (.csv, .csv.gz, .tsv, .jsonl, .parquet): `path,labels`, a path and
-    one column per class, or a line per image and class.
+    """Your own data in tables (.csv, .csv.gz, .tsv, .json, .jsonl, .parquet): `path,labels`, a path
+    and one column per class, or a line per image and class.
     """
 
     name: Literal["csv"]
     train: Files
-    """Table of the training images, or a list of tables."""
+    """Table of the training images, a list of tables, or a pattern such as `labels/*.csv`."""
     test: FilesOrFraction | None = None
     """Table of the test images, or a list of tables, or the fraction of the training images to cut
     out for them; null with `test_list` or `split_column`, which choose them from the training
