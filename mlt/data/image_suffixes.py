@@ -1,0 +1,11 @@
+"""By which suffixes image files are known."""
+
+from __future__ import annotations
+
+__all__ = ["IMAGE_SUFFIXES"]
+
+IMAGE_SUFFIXES = frozenset(
+    f".{name}"
+    for name in "avif bmp gif jp2 jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
+)
+"""What is taken for an image inside a folder or an archive, in lower case."""
