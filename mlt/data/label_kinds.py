@@ -36,6 +36,14 @@ class Kinds:
 def kinds_of(
     columns: csr_array, unit_of_image: np.ndarray, num_classes: int, rng: np.random.Generator
 ) -> Kinds:
+    """Sort units (images, or groups of images) into kinds of the same labels.
+
+    Args:
+        columns: (N, D) CSR array of what is balanced: classes first, then pairs and absences.
+        unit_of_image: (N,) the unit of each image, 0..U-1.
+        num_classes: C, the first columns that are wanted in every part.
+        rng: Decides between kinds that are alike otherwise.
+    """
     num_images, num_units = columns.shape[0], int(unit_of_image.max(initial=-1)) + 1
     counts, sizes = csr_array(columns.astype(float)), np.ones(num_images, np.int64)
     if num_units < num_images:
