@@ -153,9 +153,23 @@ def _compare_predictions(arguments: argparse.Namespace) -> int:
         )
     if len(arguments.configs) < 2:
         raise ConfigError("give at least two files of predictions to compare")
+    read = read_runs(arguments, arguments.configs)
+    if any(not isinstance(run, str) and run.predictions.class_counts is None for run in read):
+        from mlt.report.page import write_tables
+        from mlt.report.runs import load_run
+        from mlt.report.totals import totals_tables
+
+        tables = totals_tables([load_run(run) if isinstance(run, str) else run for run in read])
+        write_tables(tables, arguments.output)
+        print("\n\n".join(table.to_text() for table in tables))
+        print(
+            f"\nwritten to {arguments.output} as Markdown, CSV and LaTeX; --train-targets FILE "
+            "adds head, medium and tail, every class, and a page"
+        )
+        return 0
     output = Path(arguments.report or Path(arguments.output) / "report.html")
-    tables = ("auroc", "differences", "auroc-differences")
-    report_runs(read_runs(arguments, arguments.configs), output, printed=tables)
+    printed = ("auroc", "differences", "auroc-differences")
+    report_runs(read, output, printed=printed)
     return 0
 
 

@@ -16,6 +16,7 @@ from mlt.cli.prediction_tables import (
 
 if TYPE_CHECKING:
     from mlt.class_groups import GroupLimits
+    from mlt.config import Config
     from mlt.predictions import Predictions
 
 DESCRIPTION = """\
@@ -67,9 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.output:
         check_free(arguments.output, arguments.overwrite)
-    validating = arguments.validation or Path(arguments.predictions or "").stem == "validation"
+    saved = arguments.predictions if not arguments.checkpoint else None
+    validating = arguments.validation or Path(saved or "").name == "validation.npz"
     part: Literal["test", "validation"] = "validation" if validating else "test"
-    predictions, limits, thresholds = _predict(arguments, part)
+    if saved and is_table(saved):
+        predictions, limits = _of_table(arguments, part)
+        thresholds: float | tuple[float, ...] = 0.0
+    else:
+        predictions, limits, thresholds = _of_model(arguments, part)
     summary = summarize(predictions, limits=limits, threshold=thresholds, beta=arguments.beta)
     if arguments.classes:
         print(class_table(summary, auroc=arguments.auroc) + "\n")
@@ -77,54 +83,60 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.rates or arguments.beta is not None:
         print("\n" + rates_table(summary))
     if arguments.output:
-        saved = arguments.predictions is not None and not is_table(arguments.predictions)
-        write_results(arguments.output, summary, None if saved else predictions)
+        is_there = saved is not None and not is_table(saved)
+        write_results(arguments.output, summary, None if is_there else predictions)
     return 0
 
 
-def _predict(
+def _of_table(
     arguments: argparse.Namespace, part: Literal["test", "validation"]
-) -> tuple[Predictions, GroupLimits, float | tuple[float, ...]]:
-    """What is evaluated, where head and tail begin, and the thresholds of the labels."""
-    from mlt.class_groups import GroupLimits
+) -> tuple[Predictions, GroupLimits]:
+    """Predictions of another tool, and where head and tail begin."""
     from mlt.errors import ConfigError
 
-    file, config, checkpoint = arguments.predictions, arguments.config, arguments.checkpoint
-    head, tail = GroupLimits().head, GroupLimits().tail
-    thresholds: float | tuple[float, ...] = 0.0
-    if file is not None and is_table(file) and checkpoint is None:
-        if config is not None:
-            from mlt.config import load_config
+    config = None
+    if arguments.config is not None:
+        from mlt.config import load_config
 
-            evaluation = load_config(config, arguments.overrides).evaluation
-            head, tail = evaluation.head, evaluation.tail
-        predictions = read_predictions(arguments, file, config, part)
-    else:
-        of_config = config or arguments.overrides or arguments.validation
-        if (
-            (file is None) == (checkpoint is None)
-            or (file and of_config)
-            or (checkpoint and not config)
-        ):
-            raise ConfigError(
-                "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone, or "
-                "--predictions of another tool with --targets FILE or CONFIG"
-            )
-        refuse_table_arguments(arguments, "predictions.npz and checkpoints know all this")
-        if file is not None:
-            from mlt.predictions import Predictions
-
-            predictions = Predictions.load(file)
-        else:
-            from mlt.config import load_config
-            from mlt.engine.evaluate import evaluate_checkpoint, tuned_thresholds
-
-            loaded = load_config(config, arguments.overrides)
-            head, tail = loaded.evaluation.head, loaded.evaluation.tail
-            predictions = evaluate_checkpoint(loaded, checkpoint, part)
-            thresholds = tuned_thresholds(checkpoint)
-    limits = GroupLimits(
-        head=head if arguments.head is None else arguments.head,
-        tail=tail if arguments.tail is None else arguments.tail,
+        config = load_config(arguments.config, arguments.overrides)
+    elif arguments.overrides:
+        raise ConfigError("--set changes a configuration; give CONFIG")
+    return read_predictions(arguments, arguments.predictions, config, part), _limits(
+        arguments, config
     )
-    return predictions, limits, thresholds
+
+
+def _of_model(
+    arguments: argparse.Namespace, part: Literal["test", "validation"]
+) -> tuple[Predictions, GroupLimits, float | tuple[float, ...]]:
+    """What was saved or a checkpoint predicts, where head and tail begin, and the thresholds."""
+    from mlt.errors import ConfigError
+
+    refuse_table_arguments(arguments, "predictions.npz and checkpoints know all this")
+    file, checkpoint = arguments.predictions, arguments.checkpoint
+    by_checkpoint = arguments.config is not None and checkpoint is not None and file is None
+    of_config = arguments.config or checkpoint or arguments.overrides or arguments.validation
+    if file is not None and not of_config:
+        from mlt.predictions import Predictions
+
+        return Predictions.load(file), _limits(arguments, None), 0.0
+    if not by_checkpoint:
+        raise ConfigError(
+            "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone, or "
+            "--predictions of another tool with --targets FILE or CONFIG"
+        )
+    from mlt.config import load_config
+    from mlt.engine.evaluate import evaluate_checkpoint, tuned_thresholds
+
+    config = load_config(arguments.config, arguments.overrides)
+    predictions = evaluate_checkpoint(config, checkpoint, part)
+    return predictions, _limits(arguments, config), tuned_thresholds(checkpoint)
+
+
+def _limits(arguments: argparse.Namespace, config: Config | None) -> GroupLimits:
+    """Where head and tail begin: as the arguments say, else the configuration, else by default."""
+    from mlt.class_groups import GroupLimits
+
+    limits = GroupLimits() if config is None else config.evaluation
+    head = limits.head if arguments.head is None else arguments.head
+    return GroupLimits(head=head, tail=limits.tail if arguments.tail is None else arguments.tail)

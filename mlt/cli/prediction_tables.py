@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlt.config import Config
+    from mlt.prediction_tables import Truth
     from mlt.predictions import Predictions
 
 __all__ = ["add_table_arguments", "is_table", "read_predictions", "refuse_table_arguments"]
@@ -67,7 +69,7 @@ def is_table(file: str | Path) -> bool:
 def read_predictions(
     arguments: argparse.Namespace,
     file: str | Path,
-    config: str | None = None,
+    config: Config | None = None,
     part: str = "test",
 ) -> Predictions:
     """Read predictions: mlt's own, or a table of scores beside its truth.
@@ -83,7 +85,7 @@ def read_predictions(
         UserError: For whatever is wrong with the files.
     """
     from mlt.errors import ConfigError
-    from mlt.prediction_tables import Truth, TruthTable
+    from mlt.prediction_tables import TruthTable
     from mlt.prediction_tables import read_predictions as read_table
 
     if not Path(file).is_file():
@@ -108,7 +110,7 @@ def read_predictions(
         )
     truth: Truth | TruthTable | str
     if config is not None:
-        truth = _truth_of_config(config, arguments.overrides, part)
+        truth = _truth_of_config(config, part)
     elif is_table(arguments.targets):
         truth = TruthTable(
             file=Path(arguments.targets),
@@ -165,21 +167,18 @@ def _form(changes: list[str]) -> dict[str, Any]:
     return form
 
 
-def _truth_of_config(config: str, overrides: list[str], part: str):  # type: ignore[no-untyped-def]
+def _truth_of_config(config: Config, part: str) -> Truth:
     """The labels of the test or validation images, and the counts of the training split."""
-    from mlt.config import load_config
     from mlt.data.run_data import training_split
     from mlt.errors import ConfigError
     from mlt.prediction_tables import Truth
     from mlt.run_folder import RunFolder
 
-    loaded = load_config(config, overrides)
-    cache = RunFolder(loaded.output).cache
-    source = loaded.data.source(cache)
-    _, train = training_split(loaded.data, cache)
-    table = source.test(train.class_names) if part == "test" else source.validation(
-        train.class_names
-    )  # fmt: skip
+    cache = RunFolder(config.output).cache
+    source = config.data.source(cache)
+    _, train = training_split(config.data, cache)
+    read = source.test if part == "test" else source.validation
+    table = read(train.class_names)
     if table is None:
         raise ConfigError("data.validation: the configuration names no validation images")
-    return Truth.of_table(table, f"the {part} images of {config}", train)
+    return Truth.of_table(table, f"the {part} images of the configuration", train)

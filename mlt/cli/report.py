@@ -48,13 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from mlt.errors import ConfigError
     from mlt.report.page import check_output
 
     output = Path(arguments.output)
     tables = Path(arguments.tables) if arguments.tables else None
     check_output(output, tables, arguments.overwrite)
+    runs = read_runs(arguments, arguments.runs)
+    if any(not isinstance(run, str) and run.predictions.class_counts is None for run in runs):
+        raise ConfigError(
+            "a report shows classes by how frequent they are in the training images: give their "
+            "labels, --train-targets FILE (mlt evaluate and mlt compare do without)"
+        )
     report_runs(
-        read_runs(arguments, arguments.runs),
+        runs,
         output,
         baseline=arguments.baseline,
         tables=tables,
@@ -69,12 +76,8 @@ def read_runs(arguments: argparse.Namespace, files: Sequence[str]) -> list[str |
     Args:
         arguments: Has what :func:`mlt.cli.prediction_tables.add_table_arguments` declares.
         files: Tables, run folders and predictions.npz.
-
-    Raises:
-        ConfigError: If a table has no training counts, which a report groups the classes by.
     """
     from mlt.class_groups import GroupLimits
-    from mlt.errors import ConfigError
     from mlt.report.runs import Run
 
     if not any(map(is_table, files)):
@@ -85,11 +88,6 @@ def read_runs(arguments: argparse.Namespace, files: Sequence[str]) -> list[str |
             runs.append(file)
             continue
         predictions = read_predictions(arguments, file)
-        if predictions.class_counts is None:
-            raise ConfigError(
-                "a report shows classes by how frequent they are in the training images: give "
-                "their labels, --train-targets FILE (mlt evaluate does without)"
-            )
         runs.append(Run(Path(file), predictions, GroupLimits(), {}))
     return runs
 

@@ -75,6 +75,7 @@ def test_evaluate_says_what_scikit_learn_says(
         (["--targets", "truth.csv"], "say what the scores of a.csv are, --logits or --probab"),
         (["--logits"], "say what a.csv is to be evaluated against: --targets FILE, a table of the "
          "true labels, or CONFIG"),
+        (["--logits", "--targets", "truth.csv", "--set", "seed=1"], "--set changes a config"),
         (["--logits", "--targets", "nowhere.csv"], "there is no CSV file nowhere.csv"),
         (["--logits", "--targets", "x.npz", "--train-targets", "train.csv"], "--train-targets go"),
         (["--probabilities", "--targets", "train.csv", "--id-column", "key"], "no column 'key'"),
@@ -112,6 +113,7 @@ def test_a_configuration_has_the_truth_too(
     table, config = tmp_path / "scores.csv", tmp_path / "tiny.yaml"
     table.write_text("\n".join(lines) + "\n")
     config.write_text(dump_yaml(tiny_values))
+    table = table.rename(tmp_path / "validation.csv")  # a name that says nothing
     assert main(["evaluate", str(config), "--predictions", str(table), "--logits"]) == 0
     printed = capsys.readouterr().out
     evaluation = tiny_values["evaluation"]
@@ -142,6 +144,25 @@ def test_tables_are_compared_and_reported(folder: Path, capsys: pytest.CaptureFi
     assert "at least two" in capsys.readouterr().err
     assert main(["compare", "a.csv", "b.csv", *said, "--output", "x", "--losses", "bce"]) == 2
     assert "are for configurations, not predictions" in capsys.readouterr().err
+
+
+def test_tables_are_compared_without_training_labels(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = ["--probabilities", "--targets", "truth.csv"]
+    assert main(["compare", "a.csv", "b.csv", *said, "--output", "cmp"]) == 0
+    printed = capsys.readouterr().out
+    assert "--train-targets FILE adds head, medium and tail" in printed
+    rows = [line.split() for line in printed.splitlines()]
+    _, targets = read(folder / "truth.csv")
+    for model in ("a", "b"):
+        order, shares = read(folder / f"{model}.csv")
+        shares = shares[:, [order.index(name) for name in NAMES]]
+        (row,) = [row for row in rows if row[:1] == [model] and row[1] not in ("mAP", "AUROC")]
+        assert row[1] == f"{100 * average_precision_score(targets, shares):.2f}"
+        assert row[6] == f"{100 * roc_auc_score(targets, shares):.2f}"
+    assert [row[1] for row in rows if row[:1] == ["b"]][1:] == ["mAP", "AUROC"]
+    assert "b,mAP," in (folder / "cmp" / "differences.csv").read_text()
 
 
 def test_a_table_stands_beside_saved_predictions(
