@@ -6,7 +6,9 @@ needs `pip install iterative-stratification scikit-multilearn`. Label tables are
 published splits (tests/published), and random long tails. The measures are of Sechidis et al.
 (2011): the label distribution distance (LD) is the mean over classes and parts of the difference
 between the odds of the class in the part and in all images, the examples distribution (ED) the mean
-over parts of the difference of the part's size from the size asked for.
+over parts of the difference of the part's size from the size asked for. LD of pairs is that of the
+pairs of classes that occur together. Missing counts, over the parts, the classes that a part does
+not have though there are images enough for all parts.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.sparse import csr_array
 
-from mlt.data.sparse import csr_from_lists, csr_from_pairs
+from mlt.data.label_kinds import with_pairs
+from mlt.data.sparse import column_counts, csr_from_lists, csr_from_pairs
 from mlt.data.stratification import stratify
 
 Method: TypeAlias = Callable[[np.ndarray, Sequence[float], int], np.ndarray]
@@ -95,18 +98,29 @@ METHODS: dict[str, Method] = {
 }
 
 
+def distance(labels: csr_array, parts: np.ndarray, count: int) -> float:
+    """LD of some columns: the mean over columns and parts of the difference of the odds."""
+    total = column_counts(labels)
+    odds = total / np.maximum(labels.shape[0] - total, 1)
+    found = []
+    for part in range(count):
+        here = column_counts(labels[parts == part])
+        found.append(np.abs(here / np.maximum((parts == part).sum() - here, 1) - odds))
+    return float(np.mean(found))
+
+
 def measures(
-    labels: np.ndarray, parts: np.ndarray, fractions: Sequence[float]
-) -> tuple[float, float, int]:
-    """LD, ED, and the classes that a part lacks though there are images enough, over all parts."""
-    total = labels.sum(axis=0)
-    sizes = np.bincount(parts, minlength=len(fractions))
-    counts = np.stack([labels[parts == part].sum(axis=0) for part in range(len(fractions))])
-    odds = counts / np.maximum(sizes[:, None] - counts, 1)
-    distance = np.abs(odds - total / np.maximum(len(labels) - total, 1)).mean()
-    wanted = np.array(fractions) * len(labels)
-    missing = int(((counts == 0) & (total >= len(fractions))).sum())
-    return float(distance), float(np.abs(sizes - wanted).mean()), missing
+    labels: csr_array, pairs: csr_array, parts: np.ndarray, fractions: Sequence[float]
+) -> tuple[float, float, float, int]:
+    """LD, LD of pairs, ED, and in how many parts a class is missing that has images enough."""
+    count, total = len(fractions), column_counts(labels)
+    sizes = np.bincount(parts, minlength=count)
+    missing = sum(
+        int(((column_counts(labels[parts == part]) == 0) & (total >= count)).sum())
+        for part in range(count)
+    )
+    examples = float(np.abs(sizes - np.array(fractions) * labels.shape[0]).mean())
+    return distance(labels, parts, count), distance(pairs, parts, count), examples, missing
 
 
 def main() -> None:
@@ -127,11 +141,12 @@ def main() -> None:
     lines = [
         f"{datetime.date.today()}, {arguments.seeds} seeds, means",
         "",
-        "| table | cut | method | LD | ED | classes missing in a part | CPU seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| table | cut | method | LD | LD of pairs | ED | missing | CPU seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, labels in tables.items():
         dense = labels.toarray().astype(int)
+        pairs = csr_array(with_pairs(labels)[:, labels.shape[1] :])
         for cut, fractions in cuts.items():
             for method, assign in METHODS.items():
                 found, seconds = [], []
@@ -139,11 +154,11 @@ def main() -> None:
                     start = time.process_time()
                     parts = assign(dense, fractions, seed)
                     seconds.append(time.process_time() - start)
-                    found.append(measures(dense, parts, fractions))
-                ld, ed, missing = np.mean(found, axis=0)
+                    found.append(measures(labels, pairs, parts, fractions))
+                ld, of_pairs, ed, missing = np.mean(found, axis=0)
                 lines.append(
-                    f"| {name} | {cut} | {method} | {ld:.5f} | {ed:.2f} | {missing:.1f} | "
-                    f"{np.mean(seconds):.2f} |"
+                    f"| {name} | {cut} | {method} | {ld:.5f} | {of_pairs:.5f} | {ed:.2f} | "
+                    f"{missing:.1f} | {np.mean(seconds):.2f} |"
                 )
                 print(lines[-1], flush=True)
     large = long_tail(1_000_000, 100, 3, 2)

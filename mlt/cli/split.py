@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,7 @@ def _settings(arguments: argparse.Namespace) -> DataConfig:
         group = [f"data.group={arguments.group}"] if arguments.group else []
         return load_config(arguments.config, [*arguments.overrides, *group]).data
     file = Path(arguments.table)
-    images = "." if arguments.images is None else str(Path(arguments.images).resolve())
+    images = "." if arguments.images is None else os.path.relpath(arguments.images, file.parent)
     values: dict[str, Any] = {"root": str(file.parent), "test": {"fraction": 0.5}}
     if file.name.endswith((".json", ".json.gz")):
         values |= {"name": "coco", "train": {"annotations": file.name, "images": images}}

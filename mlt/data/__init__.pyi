@@ -10,3 +10,5 @@ from .formats.hugging_face import read_hf as read_hf
 from .formats.voc import read_voc as read_voc
 from .labels import LabelTable as LabelTable
 from .split import Split as Split
+from .partition import Partition as Partition
+from .stratification import stratify as stratify

@@ -84,11 +84,13 @@ def one_hot(values: Any, class_names: Sequence[str], what: str) -> np.ndarray | 
     Raises:
         DataError: If a number is of no class.
     """
+    if not len(values) or np.ndim(values[0]) or len(class_names) == 1:
+        return None
     try:
         indices = np.asarray([v.item() if hasattr(v, "item") else v for v in values])
-    except (TypeError, ValueError, RuntimeError):  # rows of several numbers
+    except ValueError:  # numbers and lists
         return None
-    if indices.ndim != 1 or indices.dtype.kind not in "iu" or len(class_names) == 1:
+    if indices.ndim != 1 or indices.dtype.kind not in "iu":
         return None
     wrong = indices[(indices < 0) | (indices >= len(class_names))]
     if len(wrong):

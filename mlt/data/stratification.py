@@ -75,8 +75,8 @@ def stratify(
     if also is not None:
         columns = csr_array(hstack([columns, also], format="csr"))
     kinds = kinds_of(columns, unit_of_image, labels.shape[1], rng)
-    dealt = _deal(kinds, shares, exact=groups is None)
-    dealt = exchange(dealt, kinds, shares, rng, exact=groups is None)
+    exact = bool((kinds.sizes == 1).all())
+    dealt = exchange(_deal(kinds, shares, exact), kinds, shares, rng, exact)
     return _parts_of_units(dealt, kinds, rng)[unit_of_image]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,8 +14,10 @@ from torch import nn
 from mlt.class_groups import GroupLimits
 from mlt.config import Config, load_config
 from mlt.data.dataset import ItemDataset
+from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
+from mlt.data.split import Split
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.engine.own_checks import check_logits, check_model
 from mlt.errors import CheckpointError, ConfigError, DataError
@@ -33,6 +36,8 @@ __all__ = [
     "predict_logits",
     "tuned_thresholds",
 ]
+
+logger = logging.getLogger(__name__)
 
 Part = Literal["test", "validation"]
 
@@ -109,6 +114,8 @@ def evaluate_checkpoint(
     device = pick_device(config.device)
     model, info = load_checkpoint(checkpoint, model)
     images = _part(config, part, data)
+    if data is None and config.data.cuts(part):
+        _warn_of_training_images(Path(checkpoint).parent, images.table, part)
     check_class_names(checkpoint, info.class_names, images.table.class_names)
     if images.items is None and not info.preprocessing:
         raise CheckpointError(
@@ -148,6 +155,26 @@ def _part(config: Config, part: Part, data: Mapping[str, Given] | None) -> OwnPa
         raise ConfigError("data.validation: the configuration names no validation images")
     source.check(table, part)
     return OwnPart(part, table)
+
+
+def _warn_of_training_images(folder: Path, table: LabelTable, part: Part) -> None:
+    """Say if images that are cut out of the training table were trained on after all.
+
+    They are cut again for each evaluation, and another label or image makes it another cut.
+    """
+    file = RunFolder(folder).split
+    if not file.is_file():
+        return
+    shared = len(set(Split.load(file).image_ids) & set(table.image_ids.tolist()))
+    if shared:
+        logger.warning(
+            "warning: %d of %d %s images were trained on, see %s: labels, images or the settings "
+            "of the cut have changed since. `mlt split` keeps a cut in a file",
+            shared,
+            len(table),
+            part,
+            file,
+        )
 
 
 def _as_it_is(image: Any) -> torch.Tensor:

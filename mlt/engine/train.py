@@ -63,7 +63,8 @@ def train(
         config: The run; a configuration, a YAML file, or the name of one that ships with mlt.
         data: ``train``, ``test`` and perhaps ``validation``: label tables, whose images go through
             the configured transforms, or map-style data sets with ``class_names`` that yield
-            ``(image, target)`` or ``(image, target, known)``, whose tensors are used as they come.
+            ``(image, target)`` or ``(image, target, known)``: images of Pillow go through the
+            configured transforms too, tensors are used as they come.
             Class counts are those of ``train``; an attribute ``targets``, (N, C), spares reading
             every item for them. See :func:`mlt.data.own_data.own_parts`.
         model: Any module from images to logits (N, C).

@@ -6,7 +6,9 @@ import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mlt.data.columns import StringColumn
 from mlt.data.formats.csv_table import csv_rows
+from mlt.data.image_search import find_images as search_images
 from mlt.data.images import IMAGE_SUFFIXES
 from mlt.errors import DataError, MissingFileError
 
@@ -26,7 +28,8 @@ def find_images(
         paths: One or several. Files; folders, with all below but hidden ones left out;
             patterns with ``*``, ``?``, ``**``; or ``.csv`` and ``.tsv`` tables.
         path_column: The tables' column of paths.
-        images: The folder that the tables' paths start from; None for each table's own folder.
+        images: The folder that the tables' paths start from; None for each table's own folder. A
+            name without extension is found there by name, and in the folders below.
 
     Returns:
         The files. Those of a table need not exist.
@@ -95,6 +98,6 @@ def _listed(table: Path, path_column: str, images: Path) -> Iterator[Path]:
             "with --path-column"
         )
     place = columns.index(path_column)
-    for _, row in rows:
-        if len(row) > place and row[place]:
-            yield images / row[place]
+    names = [row[place] for _, row in rows if len(row) > place and row[place]]
+    for path in search_images(StringColumn.from_iterable(names), images):
+        yield images / path

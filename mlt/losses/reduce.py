@@ -25,6 +25,12 @@ __all__ = [
 ]
 
 
+_OUTSIDE = "targets must lie between 0 and 1"
+_GIVE_KNOWN = (
+    "For labels that are uncertain or that nobody annotated, give known=, False for each of them"
+)
+
+
 def check_reduction(reduction: str) -> Reduction:
     """Return ``reduction`` if it is one.
 
@@ -99,20 +105,14 @@ def _refuse_outside(logits: Tensor, targets: Tensor, known: Tensor | None) -> Te
     if device == "cpu" and not tracing and not torch.compiler.is_compiling():
         lowest, highest = low.item(), high.item()
         if not (lowest >= -slack and highest <= 1 + slack):
-            raise DataError(f"{OUTSIDE}; they go from {lowest:g} to {highest:g}. {GIVE_KNOWN}")
+            raise DataError(f"{_OUTSIDE}; they go from {lowest:g} to {highest:g}. {_GIVE_KNOWN}")
         return logits
     # In the targets' type the limits could be rounded to 0 and 1.
     inside = (low.float() >= -slack) & (high.float() <= 1 + slack)
     if device in ("cpu", "cuda") and not tracing and not _is_batched(inside):
-        torch._assert_async(inside, f"{OUTSIDE}. {GIVE_KNOWN}")
+        torch._assert_async(inside, f"{_OUTSIDE}. {_GIVE_KNOWN}")
         return logits
     return torch.where(inside, logits, torch.nan)
-
-
-OUTSIDE = "targets must lie between 0 and 1"
-GIVE_KNOWN = (
-    "For labels that are uncertain or that nobody annotated, give known=, False for each of them"
-)
 
 
 def _all_rows(values: Tensor) -> Tensor:

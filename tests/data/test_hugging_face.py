@@ -175,7 +175,9 @@ def test_folders_that_were_saved_to_disk_and_single_files(tmp_path: Path) -> Non
     assert read(tmp_path / "one").targets([0, 1]).tolist() == TARGETS[:2]
     file = path / "data" / "test-00000-of-00001.parquet"
     assert read(file).targets([0, 1]).tolist() == TARGETS[2:]
-    with pytest.raises(DataError, match=r"data.test: .* has no split 'test'; it has train"):
+    with pytest.raises(
+        DataError, match=r"data.test: .* has no split 'test'; it has train.*fraction"
+    ):
         read(tmp_path / "one", "test")
 
 
@@ -247,6 +249,19 @@ def test_parts_are_cut_out_of_a_single_split_and_keep_groups_together(tmp_path: 
         assert greys == table.image_ids.tolist()
     assert count_shared(train, test) == 0
     assert count_shared(train, read(path)) == len(train)
+
+
+def test_a_validation_split_is_used_or_mentioned(tmp_path: Path) -> None:
+    columns, features = {"labels": LABELS}, {"labels": List(ClassLabel(names=NAMES))}
+    parts = {"train": slice(0, 2), "validation": slice(2, 3), "test": slice(3, 4)}
+    path = write(tmp_path / "set", columns, features, **parts)
+    assert read(path).notes == (
+        "its split 'validation' is not used; data.validation: validation watches it",
+    )
+    assert read(path, validation="validation").notes == ()
+    values = {"name": "hf", "path": str(path), "validation": "validation"}
+    validation = TypeAdapter(DataConfig).validate_python(values).source().validation()
+    assert validation is not None and list(validation.paths or ()) == ["validation/0"]
 
 
 def test_a_data_set_of_the_hub_is_asked_for_by_its_name(

@@ -73,8 +73,8 @@ def test_nih14(tmp_path: Path, folder: str) -> None:
     assert data.train.num_classes == 14
     assert data.train.groups is not None and data.train.groups[3] == "1"
     notes = "\n".join(data.notes)
-    assert "4 train images, but the published data has 86,524" in notes
-    assert "2 test images, but the published data has 25,596" in notes
+    assert "4 images read, but the published data has 86,524" in notes
+    assert "2 images read, but the published data has 25,596" in notes
     assert "14 classes, as published" in notes
     cut = load("nih14", tmp_path, validation={"fraction": 0.5})
     assert cut.validation is not None and cut.validation.groups is not None
@@ -194,7 +194,7 @@ def test_planet(tmp_path: Path) -> None:
     assert data.train.class_names == ("clear", "cloudy", "haze", "primary", "water")
     assert (labels(data.train) | labels(data.test))["train_1.jpg"] == ["haze", "primary", "water"]
     assert (len(data.train), len(data.test)) == (12, 3)
-    assert any("15 train images, but the published data has 40,479" in n for n in data.notes)
+    assert any("15 images read, but the published data has 40,479" in n for n in data.notes)
 
 
 def test_lvis(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_lvis(tmp_path: Path) -> None:
         assert table.targets([0, 1]).tolist() == [[1, 0], [1, 0]]
         assert table.known_mask([0, 1]).tolist() == [[True, True], [True, False]]
     notes = "\n".join(data.notes)
-    assert "2 train images, but the published data has 100,170" in notes
+    assert "2 images read, but the published data has 100,170" in notes
     assert "2 classes, but the published data has 1,203" in notes
 
 
@@ -242,14 +242,14 @@ def test_a_size_as_published_is_said() -> None:
     table = LabelTable.from_lists([1], ["a.jpg"], ["a"], [[0]])
     known = KnownDataSet((), "", images={"train": 1, "test": 1200}, classes=1)
     assert known.compared(table, "train").notes == (
-        "1 train images, as published",
+        "1 images read, as published",
         "1 classes, as published",
     )
     assert known.compared(table, "test").notes == (
-        "1 test images, but the published data has 1,200",
+        "1 images read, but the published data has 1,200",
     )
     assert known.compared(table, "validation").notes == ()
-    assert known.compared(table, "train", whole=False).notes == ("1 train images, as published",)
+    assert known.compared(table, "train", whole=False).notes == ("1 images read, as published",)
 
 
 def test_the_shared_cases_in_one_line(shared: Path) -> None:

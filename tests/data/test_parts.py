@@ -18,6 +18,7 @@ from mlt.data.partition import Partition
 from mlt.data.parts import cut_rows
 from mlt.data.run_data import load_data
 from mlt.data.settings import DataConfig
+from mlt.data.sources.csv import CsvData, FilesOrFraction, Fraction
 from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.engine.train import train
 from mlt.errors import ConfigError, DataError
@@ -116,7 +117,7 @@ def test_the_cut_does_not_depend_on_the_order_of_the_rows(images: Path, tmp_path
 
 
 def test_a_run_on_fractions_is_evaluated_on_the_images_it_was_not_trained_on(
-    images: Path, tiny_values: dict[str, Any]
+    images: Path, tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     config = parse_config({**tiny_values, "data": {**sources(images)["csv"], **CUT}})
     train(config)
@@ -127,6 +128,11 @@ def test_a_run_on_fractions_is_evaluated_on_the_images_it_was_not_trained_on(
     again = evaluate_checkpoint(config, folder / "last.safetensors", "validation")
     assert data.validation is not None
     assert again.image_ids.tolist() == list(data.validation.image_ids)
+    assert "were trained on" not in caplog.text
+    other = {"validation": {"fraction": 0.1, "seed": 1}, "test": {"fraction": 0.2, "seed": 1}}
+    changed = parse_config({**tiny_values, "data": {**sources(images)["csv"], **other}})
+    evaluate_checkpoint(changed, folder / "last.safetensors")
+    assert "of 8 test images were trained on" in caplog.text
 
 
 def test_fractions_are_cut_before_the_long_tail(images: Path) -> None:
@@ -276,3 +282,21 @@ def test_images_of_a_group_are_in_one_part_and_the_notes_say_so(images: Path) ->
     assert sum(map(len, patients)) == len(set.union(*patients)) == 10
     assert sum(map(len, tables)) == 40
     assert any("11 groups, each in one part" in note for note in data.notes)
+
+
+class Preset(CsvData):
+    """A data set whose configuration cuts test images where nothing else is said."""
+
+    test: FilesOrFraction | None = Fraction(fraction=0.2)
+
+
+def test_a_saved_split_takes_the_place_of_a_fraction_by_default(
+    images: Path, tmp_path: Path
+) -> None:
+    values = sources(images)["csv"]
+    assert len(Preset(**values).source().test()) == 8
+    rows = {f"fold_{k}": range(10 * k, 10 * k + 10) for k in range(4)}
+    split = saved(images, tmp_path / "folds.json", rows)
+    source = Preset(**values).of_fold(split, 1).source()
+    assert source.test().image_ids.tolist() == [f"{n}.png" for n in range(10, 20)]
+    assert len(source.train()) == 30

@@ -143,6 +143,12 @@ def test_groups_of_unequal_size_are_stratified() -> None:
     assert np.abs(counts - np.outer([0.7, 0.1, 0.2], counts.sum(axis=0))).max() < 2
 
 
+def test_groups_of_one_image_each_are_as_no_groups() -> None:
+    labels = csr_array(np.random.default_rng(0).random((30, 14)) < 0.1)
+    parts = stratify(labels, [0.7, 0.1, 0.2], groups=np.arange(30))
+    assert np.bincount(parts).tolist() == [21, 3, 6]
+
+
 @pytest.mark.parametrize("fractions", [[0.5, 0.6], [1.0, 0.0], []])
 def test_fractions_that_do_not_add_up_are_refused(fractions: list[float]) -> None:
     with pytest.raises(ConfigError, match="add up to 1"):

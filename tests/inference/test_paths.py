@@ -32,6 +32,17 @@ def test_patterns_files_and_repetitions(folder: Path) -> None:
     assert find_images([f"{folder}/su*"]) == []  # a pattern's folders are not entered
 
 
+def test_names_of_a_table_without_extension_and_in_another_folder(folder: Path) -> None:
+    table = folder / "lists" / "ids.csv"
+    table.parent.mkdir()
+    table.write_text("path\nb\nsub/c\nabsent\n")
+    assert find_images([table], images=folder) == [
+        folder / "b.jpg", folder / "sub" / "c.webp", folder / "absent"
+    ]  # fmt: skip
+    with pytest.raises(MissingFileError, match=r"no folder .*nowhere"):
+        find_images([table], images=folder / "nowhere")
+
+
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "[1].jpg").touch()
     assert find_images([tmp_path / "[1].jpg"]) == [tmp_path / "[1].jpg"]
@@ -67,7 +78,7 @@ def test_a_folder_without_images_says_so(tmp_path: Path) -> None:
 def test_a_table_that_is_not_utf8_says_so(tmp_path: Path, suffix: str) -> None:
     table = tmp_path / f"list.{suffix}"
     table.write_bytes("path\na.jpg\ncafé.jpg\n".encode("latin-1"))
-    with pytest.raises(DataError, match=rf"list\.{suffix} .* is not UTF-8.*Save the file as UTF-8"):
+    with pytest.raises(DataError, match=rf"list\.{suffix}, .*is not UTF-8.*Save the file as UTF-8"):
         find_images([table])
 
 

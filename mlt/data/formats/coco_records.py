@@ -36,6 +36,11 @@ class LoadedCoco(Protocol):
 CocoAnnotations: TypeAlias = str | Path | Mapping[str, Any] | LoadedCoco
 """A COCO or LVIS file, its parsed content, or the loaded ``COCO`` or ``LVIS`` object."""
 
+_OTHERS = (
+    "Other JSON (COCO's panoptic files, Datumaro, FiftyOne, LabelMe, ...): docs/your_own_data.md, "
+    "'Other formats'"
+)
+
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -159,10 +164,15 @@ def _from_file(path: Path, any_ids: bool) -> CocoRecords:
     start = data[:100].lstrip()
     if not start:
         raise DataError(f"{path} is empty; is the download complete?")
+    if start.startswith((b"<?xml", b"<annotation")):
+        raise DataError(
+            f"{path} is XML, not JSON; Pascal VOC is read by name: voc; CVAT exports that and COCO"
+        )
     if start.startswith(b"["):
         raise DataError(
             f"{path} is not a COCO or LVIS instances file: it holds a list, as files of detection "
-            f"results do, where an object with images, annotations and categories was expected"
+            f"results do, where an object with images, annotations and categories was expected. If "
+            f"it lists images with their labels, it is a table: name: csv"
         )
     try:
         file = _decode(lambda kind: msgspec.json.decode(data, type=kind), any_ids)
@@ -218,7 +228,7 @@ def _records(file: _File, source: str, keys: Callable[[], list[str]]) -> CocoRec
     if file.images is None or file.annotations is None or file.categories is None:
         found = keys()
         absent = [k for k in ("images", "annotations", "categories") if k not in found]
-        remedy = "Labels are in instances_*.json"
+        remedy = "Labels are in instances_*.json. " + _OTHERS
         if absent == ["categories"]:
             remedy = (
                 'Labels need a list categories with entries such as {"id": 1, "name": "cat"}: '
@@ -235,7 +245,7 @@ def _explain(error: msgspec.ValidationError) -> str:
     text = str(error)
     if "_id`" in text or ".id`" in text:
         text += "; ids must be 64-bit integers, and an annotation needs image_id and category_id"
-    return text
+    return f"{text}. {_OTHERS}"
 
 
 def _unify_ids(file: _File) -> None:

@@ -18,6 +18,7 @@ from mlt.data.formats.cells import check_policies
 from mlt.data.formats.class_columns import class_columns, read_class_columns
 from mlt.data.formats.long_form import read_long_form
 from mlt.data.formats.name_lists import read_name_lists
+from mlt.data.formats.nested import names_in_objects
 from mlt.data.formats.open_table import open_tables
 from mlt.data.formats.read_labels import ReadLabels
 from mlt.data.formats.table import Table
@@ -152,6 +153,9 @@ def read_tables(
         wanted = [form.labels_column, *([form.value_column] if form.value_column else [])]
     needed = list(dict.fromkeys([*others, *wanted]))
     cells = dict(zip(needed, table.columns(needed)))
+    if (column := form.labels_column) is not None:
+        cells[column], of_objects = names_in_objects(cells[column], column, table.line)
+        notes = [*of_objects]
     lists = [] if form.labels_column is None or form.layout == "long" else [form.labels_column]
     for name in {*cells} - ({*lists} - {*others}):
         _refuse_lists(table, name, cells[name])

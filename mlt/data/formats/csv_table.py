@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from mlt.data.columns import StringColumn
+from mlt.data.formats.nested import outer_column, strings_at
 from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
 
@@ -32,6 +34,11 @@ _MARKS = {
 }
 _DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 _OTHER_DELIMITERS = (";", "\t", "|", ",")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_NUMBERS = (
+    "it holds numbers alone, as label files of YOLO and NUS-WIDE do: docs/your_own_data.md, "
+    "'Other formats', shows how to write a table of them"
+)
 
 
 def csv_rows(
@@ -84,6 +91,8 @@ class CsvTable(Table):
         header: Whether the first line names the columns; without, they are 1, 2, 3, ...
         columns: Names of the columns of a file without a header. Where spaces separate them, the
             last one has the rest of the line.
+        list_separator: What joins the rest of the line in the last of ``columns``, where it is not
+            spaces that separate them; None: no line may be longer.
 
     Raises:
         MissingFileError: If it does not exist.
@@ -97,6 +106,8 @@ class CsvTable(Table):
         encoding: str | None = None,
         header: bool = True,
         columns: Sequence[str] | None = None,
+        *,
+        list_separator: str | None = None,
     ) -> None:
         if not file.is_file():
             raise MissingFileError(f"there is no CSV file {file}")
@@ -106,7 +117,8 @@ class CsvTable(Table):
         first = self._first_row(self.delimiter)
         if not first:
             raise DataError(f"{file} is empty; expected a header line")
-        self.last_has_rest = columns is not None and self.delimiter == " "
+        self.list_separator = " " if self.delimiter == " " else list_separator
+        self.last_has_rest = columns is not None and self.list_separator is not None
         self.width = len(columns) if columns and self.last_has_rest else len(first)
         if columns is not None and len(columns) != self.width:
             raise DataError(
@@ -127,8 +139,17 @@ class CsvTable(Table):
         """
         for name in names:
             self.require(name)
-        positions = [self.header.index(name) for name in names]
-        if self.delimiter.isascii() and self.delimiter != " ":
+        outer = [outer_column(name, self.header) for name in names]
+        found = self._cells([self.header.index(o or name) for o, name in zip(outer, names)])
+        for n, (name, column) in enumerate(zip(names, outer)):
+            if column is not None:
+                path = name[len(column) + 1 :]
+                found[n], notes = strings_at(found[n].to_pylist(), path, name, self.line)
+                self.notes += tuple(note for note in notes if note not in self.notes)
+        return found
+
+    def _cells(self, positions: list[int]) -> list[pa.Array]:
+        if self.delimiter.isascii() and self.delimiter != " " and not self.last_has_rest:
             try:
                 if not _has_quotes(self.file):
                     return self._arrow_columns(positions)
@@ -158,11 +179,15 @@ class CsvTable(Table):
 
     def require(self, column: str, remedy: str = "") -> None:
         """Check that a column is there exactly once; suspects a file without a header."""
-        if self.has_header and column not in self.header:
+        if self.has_header and column not in self.header and not outer_column(column, self.header):
             remedy = self._what_else_the_first_line_may_be() or remedy
         super().require(column, remedy)
 
     def _what_else_the_first_line_may_be(self) -> str:
+        if self.width == 1 and _looks_like_image(self.header[0]):
+            return "; is it a list of images? It says nothing about their labels"
+        if self.width == 1 and self.header[0].split()[0].isdecimal() and self._is_numbers():
+            return f"; {_NUMBERS}"
         if _looks_like_image(self.header[0].partition(" ")[0]):
             names = ", ".join(["path", *(f"class{n}" for n in range(1, self.width))][:4])
             dots = ", ..." if self.width > 4 else ""
@@ -170,10 +195,20 @@ class CsvTable(Table):
                 "; does the file have no header? Then name its columns: columns: "
                 f"[{names}{dots}], or set header: false, which calls them 1, 2, ..."
             )
-        second = next(islice(csv_rows(self.file, self.delimiter, self.encoding), 1, None), None)
-        if self.width == 1 and second and _width(second[1]) > _width(self.header):
+        rows = [row for _, row in islice(csv_rows(self.file, self.delimiter, self.encoding), 2)]
+        (cells, words), (next_cells, next_words) = [_width(row) for row in (*rows, [])[:2]]
+        if self.delimiter == " " and next_cells == cells + 1:
+            return "; its lines have a column more: write path before its first name"
+        if cells == next_cells == 1 < words and next_words in (words, words + 1):
+            return '; do spaces separate its columns? Then set delimiter: " "'
+        if cells == 1 and (next_cells, next_words) > (cells, words):
             return "; is its first line a title or a count? Then remove it"
         return ""
+
+    def _is_numbers(self) -> bool:
+        """Whether each of the first lines is made of numbers alone."""
+        rows = islice(csv_rows(self.file, self.delimiter, self.encoding), 5)
+        return all(_NUMBER.fullmatch(text) for _, row in rows for text in " ".join(row).split())
 
     def _find_delimiter(self) -> str:
         by_ending = _DELIMITERS.get(Path(self.file.name.removesuffix(".gz")).suffix.lower(), ",")
@@ -205,18 +240,24 @@ class CsvTable(Table):
         )
         return [read.column(name).combine_chunks()[int(self.has_header) :] for name in names]
 
+    def _may_have_rest(self, row: list[str]) -> bool:
+        if not self.last_has_rest or len(row) > self.width:
+            return self.last_has_rest
+        # Nothing is listed; with spaces, this is not sure.
+        return self.width == 2 or (self.delimiter != " " and len(row) == self.width - 1)
+
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         rows = csv_rows(self.file, self.delimiter, self.encoding)
         if self.has_header:
             next(rows)
         for line, row in rows:
-            if self.last_has_rest and (len(row) > self.width or self.width == 2):  # none listed
-                row[self.width - 1 :] = [" ".join(row[self.width - 1 :])]
+            if self._may_have_rest(row):
+                row[self.width - 1 :] = [(self.list_separator or "").join(row[self.width - 1 :])]
             if len(row) != self.width:
                 expected = "the header has" if self.has_header else "there should be"
                 lists = (
                     "; if lines end in a list, name the columns: columns: [path, labels]"
-                    if self.delimiter == " " and not self.last_has_rest
+                    if not self.has_header and not self.last_has_rest
                     else ""
                 )
                 raise DataError(

@@ -68,7 +68,10 @@ def read_image_folder(
     paths = [shown[0] for shown in images]
     labels = [sorted({column_of[_class(file)] for file in shown}) for shown in images]
     table = LabelTable.from_lists(paths, paths, names, labels, root)
-    notes = _notes(images, len(files) - len(found), loose, same_image)
+    notes = [*_notes(images, len(files) - len(found), loose, same_image)]
+    if len(folders) == 1:
+        inside = f"{root.name}/{folders[0]}"
+        notes.append(f"there is one class, {folders[0]!r}; are the folders of classes in {inside}?")
     return replace(table, notes=tuple(notes))
 
 

@@ -12,6 +12,7 @@ _SEPARATORS = (";", ",", "|", "/", "+", "&", "\t", " ")
 _QUOTES = "\"'`"
 _PAIRS = ("[]", "{}", "()")
 _NONE = frozenset(("no finding", "no findings", "normal", "healthy", "background", "nothing"))
+_WEIGHTED = re.compile(r":[01]?\.\d+$")
 _LOOKED_AT = 10_000
 _SHOWN = 5
 
@@ -64,7 +65,7 @@ def name_with_shared_word(names: Sequence[str]) -> str | None:
 
 
 def suspicious_names(class_names: Sequence[str]) -> list[str]:
-    """Notes on names with a loose bracket, on names nearly the same, and on those that mean none.
+    """Notes on names with a loose bracket or a weight, nearly the same names, and "none".
 
     Example:
         >>> suspicious_names(["['cat'", "Dog", "dog", "mass (benign)"])[0]
@@ -78,6 +79,11 @@ def suspicious_names(class_names: Sequence[str]) -> list[str]:
         notes.append(
             "do these class names belong to lists that were taken apart wrongly? "
             f"{', '.join(map(repr, loose[:_SHOWN]))}{more}"
+        )
+    if weighted := [name for name in class_names if _WEIGHTED.search(name)]:
+        notes.append(
+            f"do these class names end in a weight, which is not read? {weighted[0]!r}; remove it, "
+            "or write a line per image and class, with value_column"
         )
     alike: dict[str, list[str]] = {}
     for name in class_names:

@@ -15,15 +15,29 @@ if TYPE_CHECKING:
 
 __all__ = ["open_tables"]
 
-_NOT_TABLES = frozenset((".zip", ".tar", ".tgz", ".xls", ".xlsx", ".ods", ".json", ".pkl", ".npz"))
+_ARCHIVE = "unpack it"
+_SHEET = (
+    'save the sheet as CSV UTF-8 there, or: python -c "import pandas; '
+    "pandas.read_excel('{name}').to_csv('{stem}.csv', index=False)\""
+)
+_IN_PYTHON = "write a table of it in Python: docs/your_own_data.md, 'Other formats', shows how"
+_REMEDIES = {
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), _ARCHIVE),
+    **dict.fromkeys((".xls", ".xlsx", ".xlsm", ".ods"), _SHEET),
+    **dict.fromkeys((".mat", ".npz", ".npy", ".pkl", ".h5", ".hdf5", ".tfrecord"), _IN_PYTHON),
+    ".xml": "Pascal VOC is read by name: voc; CVAT exports that and COCO, too",
+    **dict.fromkeys((".yaml", ".yml"), f"export the data as COCO, or {_IN_PYTHON}"),
+    ".arff": "delete the lines up to @data, save it as .csv, and name the columns as its "
+    "@attribute lines do: columns: [path, cat, dog]",
+}
 
 
 def open_tables(files: Sequence[Path], form: TableFormat) -> Table:
     """Open one table, or several as one.
 
     Args:
-        files: ``.csv``, ``.tsv``, ``.txt``, ``.jsonl``, each also as ``.gz``; ``.parquet``. Other
-            endings are taken for CSV.
+        files: ``.csv``, ``.tsv``, ``.txt``, ``.json``, ``.jsonl``, each also as ``.gz``;
+            ``.parquet``. Other endings are taken for CSV.
         form: How text is encoded and taken apart.
 
     Raises:
@@ -40,13 +54,22 @@ def _open(file: Path, form: TableFormat) -> Table:
         from mlt.data.formats.record_table import ParquetTable
 
         return ParquetTable(file)
-    if ending in (".jsonl", ".ndjson"):
-        from mlt.data.formats.record_table import JsonLinesTable
+    if ending in (".json", ".jsonl", ".ndjson", ".manifest"):
+        from mlt.data.formats.record_table import JsonTable
 
-        return JsonLinesTable(file)
-    if ending in _NOT_TABLES and file.is_file():
+        return JsonTable(file)
+    if ending in _REMEDIES and file.is_file():
+        remedy = _REMEDIES[ending].replace("{name}", file.name).replace("{stem}", file.stem)
         raise DataError(
-            f"{file} is not read as a table; unpack it, or save it as .csv, .tsv, .csv.gz, .jsonl "
-            "or .parquet"
+            f"{file} is not read as a table, as .csv, .tsv, .csv.gz, .json, .jsonl and .parquet "
+            f"are; {remedy}"
         )
-    return CsvTable(file, form.delimiter, form.encoding, form.header, form.columns)
+    ends_in_list = form.columns is not None and form.labels_column == form.columns[-1]
+    return CsvTable(
+        file,
+        form.delimiter,
+        form.encoding,
+        form.header,
+        form.columns,
+        list_separator=(form.separator or "|") if ends_in_list and not form.layout else None,
+    )

@@ -1,4 +1,4 @@
-"""Parquet files and JSON lines as columns of strings and of lists of strings."""
+"""Parquet files and JSON records as columns of strings and of lists of strings."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from mlt.data.columns import StringColumn
+from mlt.data.formats.nested import outer_column, paths_to, strings_at
 from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["JsonLinesTable", "ParquetTable"]
+__all__ = ["JsonTable", "ParquetTable"]
 
 _TEXT = pa.large_string()
 _LISTS = pa.large_list(_TEXT)
+_TRIED, _SHOWN = 100, 3
 
 
 class ParquetTable(Table):
@@ -49,15 +50,26 @@ class ParquetTable(Table):
         """The columns of these names; numbers and truth values as text, nothing as empty text."""
         for name in names:
             self.require(name)
+        outer = {name: outer_column(name, self.header) or name for name in names}
         try:
-            read = self._parquet.read(columns=list(dict.fromkeys(names)))
+            read = self._parquet.read(columns=list(dict.fromkeys(outer.values())))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.source} is damaged: {error}") from None
-        return [self._strings(name, read.column(name).combine_chunks()) for name in names]
+        return [
+            self._strings(name, read.column(name).combine_chunks())
+            if outer[name] == name
+            else self._within(name, outer[name], read.column(outer[name]))
+            for name in names
+        ]
 
     def line(self, row: int) -> str:
         """File and row, counted from 1."""
         return f"{self.source}, row {row + 1}"
+
+    def _within(self, name: str, column: str, array: Any) -> pa.Array:
+        array, notes = strings_at(array.to_pylist(), name[len(column) + 1 :], name, self.line)
+        self.notes += tuple(note for note in notes if note not in self.notes)
+        return array
 
     def _strings(self, name: str, array: Any) -> pa.Array:
         if isinstance(array, pa.ChunkedArray):
@@ -71,66 +83,106 @@ class ParquetTable(Table):
                 return pa.LargeListArray.from_arrays(ends, lists.flatten().fill_null(""))
             return array.cast(_TEXT).fill_null("")
         except pa.ArrowException:
+            within = f"; name what is within, as in '{name}.{array.type[0].name}'"
             raise DataError(
                 f"{self.source}: the column {name!r} holds {array.type}, not text, numbers or "
-                "lists of them"
+                f"lists of them{within * pa.types.is_struct(array.type)}"
             ) from None
 
 
-class JsonLinesTable(Table):
-    """A file with a JSON object per line; a key that a line lacks is an empty cell.
+class JsonTable(Table):
+    """Records in JSON: an object per line, a list of objects, or an object of objects.
+
+    A key that a record lacks is an empty cell. ``annotations.label`` is what is within.
 
     Args:
         file: The file, UTF-8; unpacked if its name ends in ``.gz``.
 
     Raises:
         MissingFileError: If it does not exist.
-        DataError: If a line is not a JSON object; gives the line.
+        DataError: If it holds something else; gives the line.
     """
 
     def __init__(self, file: Path) -> None:
         if not file.is_file():
             raise MissingFileError(f"there is no file {file}")
         self.source = str(file)
-        self._records: list[dict[str, Any]] = []
-        self._lines: list[int] = []
-        decoder = msgspec.json.Decoder(dict[str, Any])
-        number = 0
         try:
             with open_unpacked(file, "rb") as stream:
-                for number, line in enumerate(stream, start=1):
-                    if text := line.removeprefix(b"\xef\xbb\xbf").strip():
-                        self._records.append(decoder.decode(text))
-                        self._lines.append(number)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{file}, line {number} is not a JSON object: {error}") from None
+                data = stream.read().removeprefix(b"\xef\xbb\xbf")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{file} cannot be unpacked after line {number}: {error}") from None
+            raise DataError(f"{file} cannot be unpacked: {error}") from None
+        is_json = file.name.lower().removesuffix(".gz").endswith(".json")
+        whole = _whole(file, data) if is_json else None
+        self._kind, self._numbers, self._records = whole or _of_lines(file, data)
         if not self._records:
-            raise DataError(f"{file} is empty; expected a JSON object per line")
+            raise DataError(f"{file} is empty; expected JSON objects, one for each image")
         self.header = list(dict.fromkeys(key for record in self._records for key in record))
 
     def columns(self, names: Sequence[str]) -> list[pa.Array]:
         """The columns of these names; numbers and truth values as text, null as empty text."""
+        arrays = []
         for name in names:
             self.require(name)
-        return [self._column(name) for name in names]
+            array, notes = strings_at(self._records, name, name, self.line)
+            self.notes += tuple(note for note in notes if note not in self.notes)
+            arrays.append(array)
+        return arrays
 
     def line(self, row: int) -> str:
-        """File and line of a row."""
-        return f"{self.source}, line {self._lines[row]}"
+        """File and line, or number, of a record."""
+        return f"{self.source}, {self._kind} {self._numbers[row]}"
 
-    def _column(self, name: str) -> pa.Array:
-        cells = [record.get(name) for record in self._records]
-        if not any(isinstance(cell, list) for cell in cells):
-            texts = (self._text(name, row, cell) for row, cell in enumerate(cells))
-            return StringColumn.from_iterable(texts).array
-        lists = [cell if isinstance(cell, list) else [cell] for cell in cells]
-        rows = [[self._text(name, row, item) for item in items] for row, items in enumerate(lists)]
-        return pa.array(rows, _LISTS)
+    def require(self, column: str, remedy: str = "") -> None:
+        """Check that a column, or what a name with dots begins with, is there."""
+        if {"images", "annotations", "categories"} <= {*self.header}:
+            remedy = "; this is COCO's format: data: {name: coco, ...}"
+        elif column in self._numbers:
+            remedy = "; it is written by column: write records (pandas: orient='records')"
+        elif self._kind == "object" and len(self._records) == 1:
+            remedy = (
+                "; a list of objects was expected, one for each image: "
+                "docs/your_own_data.md, 'Other formats', shows how to write one"
+            )
+        elif column not in self.header and (paths := paths_to(column, self._records[:_TRIED])):
+            remedy = f"; is it {' or '.join(map(repr, paths[:_SHOWN]))}?"
+        if not column.startswith("*."):
+            super().require(column, remedy)
 
-    def _text(self, name: str, row: int, value: Any) -> str:
-        if isinstance(value, (dict, list)):
-            kind = "an object" if isinstance(value, dict) else "a list within a list"
-            raise DataError(f"{self.line(row)}: {name!r} holds {kind}, not text or a number")
-        return "" if value is None else str(value)
+
+_Read = tuple[str, list[Any], list[dict[str, Any]]]
+"""What records are called in messages, the number or key of each, and the records."""
+
+
+def _whole(file: Path, data: bytes) -> _Read | None:
+    """The records of a JSON file; None if it has several values, one per line."""
+    try:
+        content = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if "trailing characters" in str(error):
+            return None
+        raise DataError(f"{file} is not JSON: {error}; is the download complete?") from None
+    if isinstance(content, dict):
+        if not content or not all(isinstance(value, dict) for value in content.values()):
+            return "object", [1], [content]
+        return "object", list(content), list(content.values())
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        raise DataError(
+            f"{file} is not a table: expected a list of objects, one for each image, such as "
+            '[{"path": "a.jpg", "labels": ["cat"]}]'
+        )
+    return "object", list(range(1, len(content) + 1)), content
+
+
+def _of_lines(file: Path, data: bytes) -> _Read:
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    lines, records = [], []
+    for number, line in enumerate(data.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{file}, line {number} is not a JSON object: {error}") from None
+        lines.append(number)
+    return "line", lines, records

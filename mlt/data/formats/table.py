@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
+from mlt.data.formats.nested import outer_column
 from mlt.errors import DataError
 
 __all__ = ["JoinedTables", "Table", "open_unpacked"]
@@ -36,6 +37,8 @@ class Table(ABC):
     def columns(self, names: Sequence[str]) -> list[pa.Array]:
         """The columns of these names, without header: large strings, or large lists of them.
 
+        A name such as ``objects.label`` is of what is within a column of objects.
+
         Raises:
             DataError: If one is not there exactly once, or the file is damaged; gives the line.
         """
@@ -49,7 +52,7 @@ class Table(ABC):
         return "; ".join(self.line(row) for row in rows)
 
     def require(self, column: str, remedy: str = "") -> None:
-        """Check that a column is there exactly once.
+        """Check that a column is there exactly once, or the one that a name with dots is within.
 
         Args:
             column: Its name.
@@ -59,7 +62,7 @@ class Table(ABC):
             DataError: If it is not.
         """
         count = self.header.count(column)
-        if count == 1:
+        if count == 1 or outer_column(column, self.header):
             return
         amount = f"{count} columns" if count else "no column"
         shown = ", ".join(map(repr, self.header[:_SHOWN]))
@@ -103,6 +106,7 @@ class JoinedTables(Table):
             DataError: If a table lacks one, or holds lists where another holds text.
         """
         parts = [table.columns(names) for table in self.tables]
+        self.notes = tuple(note for table in self.tables for note in table.notes)
         self._ends = np.cumsum([len(part[0]) for part in parts])
         for name, *arrays in zip(names, *parts):
             if len({array.type for array in arrays}) > 1:

@@ -72,6 +72,11 @@ def read_voc(
     annotations = [
         read_annotation(voc.annotation(i)) if voc.annotations else _marked(marks, i) for i in ids
     ]
+    if voc.annotations and not any(a.names for a in annotations):
+        lists = class_lists(voc.lists, image_set)
+        if any(mark >= 0 for of_class in lists.values() for mark in of_class.values()):
+            marks, annotations = lists, [_marked(lists, i) for i in ids]
+            notes.append(f"no annotation has an object: labels are of the lists *_{image_set}.txt")
     found = [a.names if include_difficult else a.certain for a in annotations]
     if class_names is None:
         classes = tuple(sorted(set(marks).union(*found)))
@@ -80,8 +85,8 @@ def read_voc(
         _check_classes(voc, ids, found, classes)
     columns = {name: c for c, name in enumerate(classes)}
     # A list of a class need not have every image, and not every class has a list.
-    lists = [name for name in marks if name in columns]
-    listed = [[columns[name] for name in lists if i in marks[name]] for i in ids if marks]
+    listed_classes = [name for name in marks if name in columns]
+    listed = [[columns[name] for name in listed_classes if i in marks[name]] for i in ids if marks]
     table = LabelTable.from_lists(
         ids,
         [voc.image(i, a.filename) for i, a in zip(ids, annotations)],

@@ -57,10 +57,12 @@ def read_annotation(file: Path) -> VocAnnotation:
 
 def _check_layout(file: Path, annotation: ET.Element) -> None:
     """Refuse what would be read as an image without labels because its objects are elsewhere."""
-    if _local_name(annotation) != "annotation":
+    if (name := _local_name(annotation)) != "annotation":
+        cvat = ". If it is of CVAT, export the task as Pascal VOC, or boxes as COCO" * (
+            name == "annotations"
+        )
         raise DataError(
-            f"{file} is not an annotation: its outermost element is <{_local_name(annotation)}>, "
-            "not <annotation>"
+            f"{file} is not an annotation: its outermost element is <{name}>, not <annotation>{cvat}"
         )
     read = set(annotation.iterfind("{*}object"))
     for element in annotation.iter():

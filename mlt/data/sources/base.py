@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
+from mlt.data.sources.cut_settings import Fraction, LongTailConfig, files_or_fraction
 from mlt.errors import ConfigError, DataError
 from mlt.settings import Settings, UserPath
 
@@ -31,46 +32,6 @@ __all__ = [
 ]
 
 Part: TypeAlias = Literal["train", "validation", "test"]
-
-
-class Fraction(Settings):
-    """Cut this part out of the training images, every class by its share."""
-
-    fraction: float = Field(gt=0, lt=1)
-    """Share of all images that `train` names; validation 0.1 and test 0.2 leave 0.7."""
-    seed: int = Field(0, ge=0)
-    """Another seed is another cut."""
-    order: Literal[1, 2] = 1
-    """1 balances classes, 2 also pairs of classes that occur together."""
-
-
-def files_or_fraction(value: Any) -> str:
-    """The tag of what names a part: ``"fraction"`` or ``"files"``, for pydantic's Discriminator.
-
-    Files are a string, or a section that says where annotations and images are.
-    """
-    if isinstance(value, Mapping):
-        return "files" if {"annotations", "images"} & value.keys() else "fraction"
-    return "fraction" if isinstance(value, Fraction) else "files"
-
-
-class LongTailConfig(Settings):
-    """Cut a long-tailed training split with the Pareto recipe."""
-
-    b: float = Field(6.0, ge=0.01)
-    """Shape of the Pareto distribution; larger is a steeper tail."""
-    max: int = Field(800, ge=1)
-    """Images the most frequent class aims at."""
-    min: int = Field(1, ge=1)
-    """Images the rarest class aims at."""
-    seed: int = Field(0, ge=0)
-    """Seed of the draw."""
-
-    @model_validator(mode="after")
-    def _check(self) -> LongTailConfig:
-        if self.min > self.max:
-            raise ValueError(f"min ({self.min}) must not exceed max ({self.max})")
-        return self
 
 
 class DataSettings(Settings):
@@ -117,9 +78,16 @@ class OwnDataSettings(DataSettings):
 
     @property
     def fractions(self) -> dict[str, Fraction]:
-        """The parts that are cut out of the training images."""
+        """The parts that are cut out of the training images, but for those of a saved split."""
+        from mlt.data.partition import saved_parts
+
+        saved = saved_parts(self.split)
         given = {part: getattr(self, part, None) for part in ("validation", "test")}
-        return {part: value for part, value in given.items() if isinstance(value, Fraction)}
+        return {
+            part: value
+            for part, value in given.items()
+            if isinstance(value, Fraction) and part not in saved
+        }
 
     @property
     def has_validation(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["CsvData", "CsvSource", "SplitValues"]
 
 Files: TypeAlias = str | tuple[str, ...]
-"""A file, or several that are read as one."""
+"""A file, several that are read as one, or a pattern such as `labels/*.csv`."""
 
 FilesOrFraction: TypeAlias = Annotated[
     Annotated[Files, Tag("files")] | Annotated[Fraction, Tag("fraction")],
@@ -174,13 +175,28 @@ class CsvSource(DataSource[CsvData]):
         return bool(values_of_part(cells.unique().to_pylist(), part, self._split_values()))
 
     def _files(self, part: Part) -> list[Path]:
-        files = [self.root / name for name in self.settings.files_of(part)]
+        from mlt.data.images import IMAGE_SUFFIXES
+
+        files = [file for name in self.settings.files_of(part) for file in self._fitting(name)]
         for file in files:
             if not file.is_file():
+                suffixes = sorted({f.suffix for f in file.glob("*.*")} - IMAGE_SUFFIXES)
+                suffix = suffixes[0] if suffixes else ".csv"
+                inside = (file.relative_to(self.root) / f"*{suffix}").as_posix()
+                folder = f"; it is a folder: {inside} names all of its files"
                 raise MissingFileError(
                     f"data.{part}: there is no table {file} (data.root: {self.root})"
+                    f"{folder * file.is_dir()}"
                 )
         return files
+
+    def _fitting(self, name: str) -> list[Path]:
+        """The files that a name or a pattern fits; itself, if there is none."""
+        file = self.root / name
+        if file.is_file() or not glob.has_magic(name):
+            return [file]
+        found = sorted(glob.glob(name, root_dir=self.root, recursive=True))  # noqa: PTH207
+        return [self.root / name for name in found] or [file]
 
     def _split_column(self, part: Part) -> str | None:
         """The column that chooses the images of a part; None where it has a table of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -109,9 +110,10 @@ class HfSource(DataSource[HfData]):
             raise DataError(
                 f"data.{part}: {settings.path} has no split {split!r}; it has "
                 f"{', '.join(self.splits)}. Set data.{part} to the one to take"
+                + (f", or cut it out: {part}: {{fraction: 0.2}}" if part != "train" else "")
             )
         local = self.root / settings.path
-        return read_hf(
+        table = read_hf(
             self.splits[split],
             split,
             local.parent if local.is_file() else local,
@@ -126,3 +128,7 @@ class HfSource(DataSource[HfData]):
             blank=settings.blank,
             uncertain=settings.uncertain,
         )
+        if part != "train" or settings.has_validation or "validation" not in self.splits:
+            return table
+        unused = "its split 'validation' is not used; data.validation: validation watches it"
+        return replace(table, notes=(*table.notes, unused))

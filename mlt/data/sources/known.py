@@ -55,7 +55,7 @@ class KnownDataSet:
         """
         notes = []
         if (published := self.images.get(part)) is not None:
-            notes.append(_comparison(len(table), published, f"{part} images"))
+            notes.append(_comparison(len(table), published, "images read"))
         if self.classes is not None and whole and part == "train":
             notes.append(_comparison(table.num_classes, self.classes, "classes"))
         return replace(table, notes=(*table.notes, *notes))
