@@ -1,6 +1,4 @@
-"""By which suffixes image files are known."""
-
-from __future__ import annotations
+"""What is taken for an image inside a folder or an archive."""
 
 __all__ = ["IMAGE_SUFFIXES"]
 
@@ -8,4 +6,4 @@ IMAGE_SUFFIXES = frozenset(
     f".{name}"
     for name in "avif bmp gif jp2 jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
 )
-"""What is taken for an image inside a folder or an archive, in lower case."""
+"""Suffixes in lower case. A file that is named itself may have any."""
