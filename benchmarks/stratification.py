@@ -23,9 +23,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.sparse import csr_array
 
-from mlt.data.label_kinds import with_pairs
 from mlt.data.sparse import column_counts, csr_from_lists, csr_from_pairs
-from mlt.data.stratification import stratify
+from mlt.data.splits.label_kinds import with_pairs
+from mlt.data.splits.stratification import stratify
 
 Method: TypeAlias = Callable[[np.ndarray, Sequence[float], int], np.ndarray]
 PUBLISHED = Path(__file__).parents[1] / "tests" / "published"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlt.data.labels import LabelTable
-from mlt.data.part_balance import label_distance
 from mlt.data.sparse import column_counts
+from mlt.data.splits.balance import label_distance
 
 __all__ = ["class_counts_of_parts", "parts_table"]
 

@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from mlt.cli.part_tables import class_counts_of_parts, parts_table
-    from mlt.data.parts import cut_partition, part_notes
+    from mlt.data.splits.parts import cut_partition, part_notes
     from mlt.errors import OutputExistsError
 
     fractions = _fractions(arguments)
@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _fractions(arguments: argparse.Namespace) -> dict[str, float]:
     """Part to its share; the first is what the others leave."""
-    from mlt.data.parts import fold_fractions
+    from mlt.data.splits.parts import fold_fractions
     from mlt.errors import ConfigError
 
     given = {
@@ -174,8 +174,8 @@ def _grouped(table: LabelTable, arguments: argparse.Namespace) -> LabelTable:
 
 def _without_torn_duplicates(table: LabelTable, how: str) -> LabelTable:
     """The table with each picture that is there more than once as a group; says which."""
-    from mlt.data.grouping import kept_together, rows_together
     from mlt.data.near_duplicates import near_groups
+    from mlt.data.splits.grouping import kept_together, rows_together
     from mlt.inspection.duplicates import same_pictures
 
     same = [[place.row for place in places] for places in same_pictures({"train": table})]

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GROUPS
-from mlt.data.split import Split
+from mlt.data.splits.split import Split
 
 __all__ = ["class_bars", "draws_table", "split_summary"]
 

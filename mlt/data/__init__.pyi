@@ -1,4 +1,4 @@
-from .split_builders import (
+from .splits.build import (
     build_pareto_split as build_pareto_split,
     build_published_split as build_published_split,
     full_split as full_split,
@@ -9,6 +9,6 @@ from .formats.csv import read_csv as read_csv
 from .formats.hugging_face import read_hf as read_hf
 from .formats.voc import read_voc as read_voc
 from .labels import LabelTable as LabelTable
-from .split import Split as Split
-from .partition import Partition as Partition
-from .stratification import stratify as stratify
+from .splits.split import Split as Split
+from .splits.partition import Partition as Partition
+from .splits.stratification import stratify as stratify

@@ -21,7 +21,7 @@ from mlt.data.loader import default_workers, leave_signals_to_the_main_process
 from mlt.data.names import name_difference
 from mlt.data.picture_items import with_pictures
 from mlt.data.run_data import Data, fit_together
-from mlt.data.split_builders import full_split
+from mlt.data.splits.build import full_split
 from mlt.data.transforms import Transform
 from mlt.errors import ConfigError, DataError, UserError
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from mlt.data.labels import LabelTable
-from mlt.data.partition import saved_parts
 from mlt.data.same_files import count_shared
 from mlt.data.settings import DataConfig
 from mlt.data.sources.base import DataSource
-from mlt.data.split import Split
+from mlt.data.splits.partition import saved_parts
+from mlt.data.splits.split import Split
 from mlt.errors import ConfigError, MissingFileError
 
 __all__ = ["Data", "fit_together", "load_data", "split_of", "training_split"]

@@ -17,7 +17,7 @@ from mlt.data.dataset import ItemDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
-from mlt.data.split import Split
+from mlt.data.splits.split import Split
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.engine.own_checks import check_logits, check_model
 from mlt.errors import CheckpointError, ConfigError, DataError

@@ -11,9 +11,9 @@ import numpy as np
 from mlt.class_groups import GroupLimits
 from mlt.config import Config
 from mlt.data.names import name_difference
-from mlt.data.partition import Partition
-from mlt.data.parts import cut_partition, fold_fractions
 from mlt.data.sources.base import OwnDataSettings
+from mlt.data.splits.partition import Partition
+from mlt.data.splits.parts import cut_partition, fold_fractions
 from mlt.engine.compare import Plan, check_plans
 from mlt.errors import ConfigError, DataError
 from mlt.metrics import Summary, summarize

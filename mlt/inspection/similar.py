@@ -8,9 +8,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from mlt.data.grouping import rows_together
 from mlt.data.labels import LabelTable
 from mlt.data.near_duplicates import near_pairs, table_hashes
+from mlt.data.splits.grouping import rows_together
 from mlt.inspection.duplicates import Place
 
 __all__ = ["similar_pictures"]

@@ -10,7 +10,7 @@ import pytest
 from mlt.cli import main
 from mlt.config.yaml_text import dump_yaml
 from mlt.data import Split
-from mlt.data.partition import Partition
+from mlt.data.splits.partition import Partition
 from mlt.metrics import summarize
 from mlt.predictions import Predictions
 

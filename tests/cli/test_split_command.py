@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mlt.cli import main
-from mlt.data.partition import Partition
+from mlt.data.splits.partition import Partition
 
 CLASSES = {"cat": 2, "dog": 3, "cow": 5, "yeti": 30}
 """Every which image has the class, counted from its own number."""

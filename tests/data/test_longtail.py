@@ -14,8 +14,8 @@ from scipy.sparse import csr_array
 from scipy.stats import pareto
 
 from mlt.data import LabelTable
-from mlt.data.longtail import class_order, pareto_profile, select_pareto, select_published
 from mlt.data.published import VOC_CLASSES
+from mlt.data.splits.longtail import class_order, pareto_profile, select_pareto, select_published
 from mlt.errors import ConfigError
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from mlt.data.grouping import kept_together, rows_together
 from mlt.data.labels import LabelTable
 from mlt.data.near_duplicates import near_groups, near_pairs, perceptual_hash
+from mlt.data.splits.grouping import kept_together, rows_together
 from mlt.errors import ConfigError
 
 

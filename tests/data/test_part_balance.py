@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlt.data.labels import LabelTable
-from mlt.data.part_balance import Deviation, label_distance, largest_deviation
+from mlt.data.splits.balance import Deviation, label_distance, largest_deviation
 
 
 def test_label_distance_by_hand() -> None:

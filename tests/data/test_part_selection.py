@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from mlt.data import LabelTable
 from mlt.data.columns import StringColumn
-from mlt.data.part_selection import rows_listed
 from mlt.data.run_data import Data, load_data
 from mlt.data.settings import DataConfig
+from mlt.data.splits.selection import rows_listed
 from mlt.errors import DataError, MissingFileError
 
 

@@ -14,11 +14,11 @@ from scipy.sparse import csr_array
 
 from mlt.config import parse_config
 from mlt.data.labels import LabelTable
-from mlt.data.partition import Partition
-from mlt.data.parts import cut_rows
 from mlt.data.run_data import load_data
 from mlt.data.settings import DataConfig
 from mlt.data.sources.csv import CsvData, FilesOrFraction, Fraction
+from mlt.data.splits.partition import Partition
+from mlt.data.splits.parts import cut_rows
 from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.engine.train import train
 from mlt.errors import ConfigError, DataError

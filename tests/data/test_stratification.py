@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from mlt.data.sparse import csr_from_lists
-from mlt.data.stratification import part_sizes, stratify
+from mlt.data.splits.stratification import part_sizes, stratify
 from mlt.errors import ConfigError
 
 FRACTIONS = st.lists(st.integers(1, 9), min_size=2, max_size=5).map(

@@ -166,7 +166,7 @@ class CsvSource(DataSource[CsvData]):
     def has_part(self, part: Part) -> bool:
         """Whether the split column has a value for a part."""
         from mlt.data.formats.open_table import open_tables
-        from mlt.data.part_selection import values_of_part
+        from mlt.data.splits.selection import values_of_part
 
         column = self._split_column(part)
         if column is None:
@@ -214,7 +214,7 @@ class CsvSource(DataSource[CsvData]):
         """The rows of a part, None for all, and notes on them."""
         import numpy as np
 
-        from mlt.data.part_selection import read_image_list, rows_listed, rows_of_part
+        from mlt.data.splits.selection import read_image_list, rows_listed, rows_of_part
 
         if values is not None:
             column = self.settings.split_column or ""

@@ -12,7 +12,7 @@ from mlt.settings import UserPath
 
 if TYPE_CHECKING:
     from mlt.data.labels import LabelTable
-    from mlt.data.split import Split
+    from mlt.data.splits.split import Split
 
 __all__ = ["DigitsMltData", "DigitsMltSource"]
 
@@ -42,6 +42,6 @@ class DigitsMltSource(InstancesSource[DigitsMltData]):
     def build_split(self, table: LabelTable, sources: Sequence[Path] = ()) -> Split:
         """Cut the long-tailed training split."""
         from mlt.data.digits import DIGITS_LONGTAIL
-        from mlt.data.split_builders import build_pareto_split
+        from mlt.data.splits.build import build_pareto_split
 
         return build_pareto_split(table, self.settings.name, **DIGITS_LONGTAIL, sources=sources)

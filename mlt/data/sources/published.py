@@ -12,7 +12,7 @@ from mlt.settings import UserPath
 
 if TYPE_CHECKING:
     from mlt.data.labels import LabelTable
-    from mlt.data.split import Split
+    from mlt.data.splits.split import Split
 
 __all__ = ["PublishedSettings", "PublishedSource", "how_to_get"]
 
@@ -44,7 +44,7 @@ class PublishedSource(DataSource[S]):
 
     def build_split(self, table: LabelTable, sources: Sequence[Path] = ()) -> Split:
         """Build the published split, by its recipe or of the given ids."""
-        from mlt.data.split_builders import build_published_split, read_image_ids
+        from mlt.data.splits.build import build_published_split, read_image_ids
 
         ids = read_image_ids(self.settings.image_ids) if self.settings.image_ids else None
         name = self.settings.name  # type: ignore[attr-defined]

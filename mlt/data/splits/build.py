@@ -11,10 +11,10 @@ import numpy as np
 
 from mlt.data.digests import source_digest
 from mlt.data.labels import LabelTable
-from mlt.data.longtail import class_order, pareto_profile, select_pareto, select_published
 from mlt.data.names import name_difference
 from mlt.data.published import PUBLISHED, mismatches_with
-from mlt.data.split import Split
+from mlt.data.splits.longtail import class_order, pareto_profile, select_pareto, select_published
+from mlt.data.splits.split import Split
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 __all__ = ["build_pareto_split", "build_published_split", "full_split", "read_image_ids"]
@@ -90,7 +90,7 @@ def build_pareto_split(
     Args:
         table: All images there are to choose from.
         name: What to call the split.
-        b: Shape of the Pareto profile, see :func:`mlt.data.longtail.pareto_profile`.
+        b: Shape of the Pareto profile, see :func:`mlt.data.splits.longtail.pareto_profile`.
         max: Target of the most frequent class, in images.
         min: What the targets fall towards, in images.
         seed: Of the draw. NumPy may draw otherwise in another version; a saved split stays.

@@ -10,7 +10,7 @@ Multi-Label Data", LIDTA 2017, arXiv:1704.08756. What differs from the papers:
   the largest parts.
 - Parts have exactly the size that was asked for, to one image (not so with groups).
 - At last images are exchanged between parts for as long as that helps, see
-  :mod:`mlt.data.stratified_exchange`.
+  :mod:`mlt.data.splits.exchange`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from mlt.data.label_kinds import Kinds, kinds_of, wanted_counts, with_pairs
-from mlt.data.stratified_exchange import exchange
+from mlt.data.splits.exchange import exchange
+from mlt.data.splits.label_kinds import Kinds, kinds_of, wanted_counts, with_pairs
 from mlt.errors import ConfigError
 
 __all__ = ["part_sizes", "stratify"]

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mlt.data.columns import StringColumn
 from mlt.data.labels import LabelTable
-from mlt.data.parts import group_codes
+from mlt.data.splits.parts import group_codes
 
 __all__ = ["kept_together", "rows_together"]
 

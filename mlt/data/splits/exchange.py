@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from mlt.data.label_kinds import Kinds, wanted_counts
+from mlt.data.splits.label_kinds import Kinds, wanted_counts
 
 __all__ = ["exchange"]
 

@@ -15,10 +15,10 @@ from scipy.sparse import csr_array
 from mlt.data.columns import StringColumn
 from mlt.data.digests import source_digest
 from mlt.data.labels import LabelTable
-from mlt.data.part_balance import largest_deviation
-from mlt.data.partition import FOLD, Partition, saved_parts
 from mlt.data.sparse import column_counts
-from mlt.data.stratification import stratify
+from mlt.data.splits.balance import largest_deviation
+from mlt.data.splits.partition import FOLD, Partition, saved_parts
+from mlt.data.splits.stratification import stratify
 from mlt.errors import ConfigError
 
 __all__ = [
@@ -92,7 +92,7 @@ def cut_rows(
         fractions: Part to its share of all images of the table.
         rest: What the part of all other images is called; it comes first.
         within: The rows to cut from; None: all.
-        order: See :func:`mlt.data.stratification.stratify`.
+        order: See :func:`mlt.data.splits.stratification.stratify`.
         seed: Another seed is another cut.
 
     Returns:
