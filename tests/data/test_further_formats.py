@@ -395,7 +395,7 @@ SNIPPETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "ImageList/TrainImagelist.txt": "".join(f"actor\\{image}\n" for image in IMAGES),
             **{
-                f"TrainTestLabels/Labels_{name}_Train.txt": "".join(
+                f"Groundtruth/TrainTestLabels/Labels_{name}_Train.txt": "".join(
                     f"{int(name in names)}\n" for names in IMAGES.values()
                 )
                 for name in IDS

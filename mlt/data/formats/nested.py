@@ -44,7 +44,7 @@ def paths_to(key: str, records: Iterable[Any]) -> list[str]:
         ['*.name']
     """
     found = dict.fromkeys(path for record in records for path in _paths(key, record))
-    starred = {}
+    starred: dict[tuple[str, ...], None] = {}
     for path in found:
         for n in range(len(path) - 1):
             if any(path != p and path[:n] == p[:n] and path[n + 1 :] == p[n + 1 :] for p in found):
@@ -98,7 +98,7 @@ def strings_at(
     if walk.lacking and not walk.arrived:
         shown = ", ".join(map(repr, list(walk.lacking)[:_SHOWN]))
         raise DataError(f"{place(0)}: nothing is at {name!r}; the objects on the way have {shown}")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if walk.texts:
         notes = (f"{walk.texts} cells have text where {name!r} expects an object; taken as it is",)
     if walk.through_lists or any(len(found) > 1 for found in rows):
