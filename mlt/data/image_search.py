@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn
-from mlt.data.images import IMAGE_SUFFIXES
+from mlt.data.image_suffixes import IMAGE_SUFFIXES
 from mlt.errors import ConfigError, DataError
 
 __all__ = ["file_names", "find_images", "is_unicode"]

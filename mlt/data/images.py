@@ -14,13 +14,7 @@ from PIL import Image, ImageOps
 
 from mlt.errors import DataError, MissingFileError, UserError
 
-__all__ = ["IMAGE_SUFFIXES", "ImageReader", "decode_image", "load_image"]
-
-IMAGE_SUFFIXES = frozenset(
-    f".{name}"
-    for name in "avif bmp gif jp2 jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
-)
-"""What is taken for an image inside a folder or an archive, in lower case."""
+__all__ = ["ImageReader", "decode_image", "load_image"]
 
 _REMEDY = "Fetch it again, or leave it out."
 

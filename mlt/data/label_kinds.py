@@ -36,6 +36,14 @@ class Kinds:
 def kinds_of(
     columns: csr_array, unit_of_image: np.ndarray, num_classes: int, rng: np.random.Generator
 ) -> Kinds:
+    """Tell images, or groups of them, apart by what labels they hold.
+
+    Args:
+        columns: (N, D) boolean CSR array of labels, and of whatever else is balanced.
+        unit_of_image: (N,) the group of each image, 0 to the number of groups less one.
+        num_classes: How many of the columns, from the first on, are classes.
+        rng: Decides the order of the kinds.
+    """
     num_images, num_units = columns.shape[0], int(unit_of_image.max(initial=-1)) + 1
     counts, sizes = csr_array(columns.astype(float)), np.ones(num_images, np.int64)
     if num_units < num_images:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from mlt.data.labels import LabelTable
+from mlt.data.partition import saved_parts
 from mlt.data.same_files import count_shared
 from mlt.data.settings import DataConfig
 from mlt.data.sources.base import DataSource
 from mlt.data.split import Split
-from mlt.errors import MissingFileError
+from mlt.errors import ConfigError, MissingFileError
 
 __all__ = ["Data", "fit_together", "load_data", "split_of", "training_split"]
 
@@ -103,6 +104,12 @@ def split_of(source: DataSource[Any]) -> tuple[Split, LabelTable]:
     saved = source.settings.split
     if saved is None or source.settings.cuts("train"):
         split = source.build_split(table)
+    elif saved_parts(saved):
+        name = source.settings.name
+        raise ConfigError(
+            f"data.split: {saved} holds parts of your own data (`mlt split`), but {name} has a "
+            "published split; a file of `mlt build-split` may choose its training images"
+        )
     else:
         split = Split.load(saved)
     return split, split.apply(table)

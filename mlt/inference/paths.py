@@ -9,7 +9,7 @@ from pathlib import Path
 from mlt.data.columns import StringColumn
 from mlt.data.formats.csv_table import csv_rows
 from mlt.data.image_search import find_images as search_images
-from mlt.data.images import IMAGE_SUFFIXES
+from mlt.data.image_suffixes import IMAGE_SUFFIXES
 from mlt.errors import DataError, MissingFileError
 
 __all__ = ["IMAGE_SUFFIXES", "find_images"]

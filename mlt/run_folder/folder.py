@@ -278,8 +278,8 @@ class _Epoch(msgspec.Struct):
     """What every line of ``metrics.jsonl`` has, beside keys that other versions may add."""
 
     epoch: int
-    loss: float | None
-    mAP: dict[str, float | None] | None  # noqa: N815 - the field's spelling
+    loss: float | None = None
+    mAP: dict[str, float | None] | None = None  # noqa: N815 - the field's spelling
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -300,3 +300,10 @@ def test_a_saved_split_takes_the_place_of_a_fraction_by_default(
     source = Preset(**values).of_fold(split, 1).source()
     assert source.test().image_ids.tolist() == [f"{n}.png" for n in range(10, 20)]
     assert len(source.train()) == 30
+
+
+def test_published_data_takes_no_parts(images: Path, tmp_path: Path) -> None:
+    split = saved(images, tmp_path / "split.json", {"train": range(30), "test": range(30, 40)})
+    config = data_config(name="digits_mlt", root=str(tmp_path / "digits"), split=split)
+    with pytest.raises(ConfigError, match="digits_mlt has a published split"):
+        load_data(config)

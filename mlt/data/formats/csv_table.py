@@ -214,7 +214,7 @@ class CsvTable(Table):
         return [read.column(name).combine_chunks()[int(self.has_header) :] for name in names]
 
     def _is_wide(self, row: list[str]) -> bool:
-        """Whether the rest of a line looks like columns of 0 and 1, not like a list of names."""
+        """Whether what is left of a line looks like columns of 0 and 1 rather than names."""
         rest = row[self.width - 1 :]
         return self.delimiter != " " and len(rest) > 1 and {*rest} <= {"0", "1", "-1", ""}
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mlt.data.images import IMAGE_SUFFIXES
+from mlt.data.image_suffixes import IMAGE_SUFFIXES
 from mlt.data.labels import LabelTable
 from mlt.errors import DataError, MissingFileError
 

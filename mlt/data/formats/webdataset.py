@@ -18,7 +18,7 @@ import pyarrow as pa
 from mlt.data.columns import StringColumn
 from mlt.data.formats.label_values import labels_of_lists
 from mlt.data.formats.tar_shards import Member, ShardImages, list_members
-from mlt.data.images import IMAGE_SUFFIXES
+from mlt.data.image_suffixes import IMAGE_SUFFIXES
 from mlt.data.labels import LabelTable
 from mlt.errors import DataError
 

@@ -175,7 +175,7 @@ class CsvSource(DataSource[CsvData]):
         return bool(values_of_part(cells.unique().to_pylist(), part, self._split_values()))
 
     def _files(self, part: Part) -> list[Path]:
-        from mlt.data.images import IMAGE_SUFFIXES
+        from mlt.data.image_suffixes import IMAGE_SUFFIXES
 
         files = [file for name in self.settings.files_of(part) for file in self._fitting(name)]
         for file in files:
