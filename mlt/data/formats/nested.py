@@ -97,7 +97,10 @@ def strings_at(
         raise DataError(f"{place(len(rows))}: {name!r} {error}") from None
     if walk.lacking and not walk.arrived:
         shown = ", ".join(map(repr, list(walk.lacking)[:_SHOWN]))
-        raise DataError(f"{place(0)}: nothing is at {name!r}; the objects on the way have {shown}")
+        raise DataError(
+            f"{place(0)}: nothing is at {name!r}; the objects on the way have {shown} (* stands "
+            "for any of them)"
+        )
     notes: tuple[str, ...] = ()
     if walk.texts:
         notes = (f"{walk.texts} cells have text where {name!r} expects an object; taken as it is",)
