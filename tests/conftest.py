@@ -14,7 +14,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("mlt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mlt")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = "needs real photographs"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
@@ -20,7 +20,6 @@ from mlt.data.settings import DataConfig
 from mlt.errors import DataError
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_each_class_keeps_its_labels(data: st.DataObject) -> None:
     draw = data.draw

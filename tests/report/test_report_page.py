@@ -202,9 +202,8 @@ def test_every_table_is_written_in_three_forms(make_run, tmp_path: Path) -> None
     found = {path.name for path in (tmp_path / "tables").iterdir()}
     assert found == {f"{name}.{suffix}" for name in names for suffix in ("md", "csv", "tex")}
     settings = (tmp_path / "tables" / "settings.csv").read_text().splitlines()
-    assert settings[0].startswith(
-        "method,loss.focusing.name,loss.focusing.gamma,loss.focusing.alpha"
-    )
+    keys = ("name", "gamma", "alpha", "soft_targets")
+    assert settings[0].split(",") == ["method", *(f"loss.focusing.{key}" for key in keys)]
 
 
 def test_nothing_is_overwritten_by_accident(tmp_path: Path) -> None:
@@ -294,7 +293,7 @@ def test_masked_labels_count_nowhere(make_run) -> None:
 )
 def test_losses_may_be_negative(make_run, losses, heights) -> None:
     run = make_run("a")
-    records = [{"epoch": e, "loss": loss} for e, loss in enumerate(losses, 1)]
+    records = [{"epoch": e, "loss": loss, "mAP": None} for e, loss in enumerate(losses, 1)]
     (run / "metrics.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in records))
     drawing = training_lines([load_run(run)], "loss")
     line = re.search(r'<path d="([^"]*)" class="line total">', drawing)[1]
