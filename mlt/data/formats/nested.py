@@ -192,6 +192,9 @@ class _Walk:
             raise ValueError(f"leads to {value!r}, not to an object with {path!r}")
 
     def _into(self, value: dict[str, Any], path: str) -> Iterator[Any]:
+        if path in value:  # before all others, because most paths are one key
+            yield from self.follow(value[path], "")
+            return
         if path.split(".", 1)[0] == _EVERY:
             rest = path[len(_EVERY) + 1 :]
             for inner in value.values():
