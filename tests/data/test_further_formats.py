@@ -156,6 +156,13 @@ VIA_REGIONS = VIA_HEADER + "".join(
     for image, names in IMAGES.items()
     for n, name in enumerate(names or [""])
 )
+VIA_1_JSON = {
+    f"{image}1200": {
+        "filename": image,
+        "regions": {str(n): {"region_attributes": {"class": x}} for n, x in enumerate(names)},
+    }
+    for image, names in IMAGES.items()
+}
 VIA_IMAGES = VIA_HEADER + "".join(
     f"{image},1200,{quoted({'animals': dict.fromkeys(names, True)})},0,0,{quoted({})}\n"
     for image, names in IMAGES.items()
@@ -208,6 +215,16 @@ FORMATS = {
         "via.csv",
         VIA_REGIONS,
         form("filename", "region_attributes.class", layout="long"),
+    ),
+    "VGG Image Annotator 1, JSON": (
+        "via.json",
+        VIA_1_JSON,
+        form("filename", "regions.*.region_attributes.class"),
+    ),
+    "VGG Image Annotator 1, regions": (
+        "via.csv",
+        f"#{VIA_REGIONS}",
+        form("#filename", "region_attributes.class", layout="long"),
     ),
     "VGG Image Annotator, images": (
         "via.csv",
@@ -263,6 +280,16 @@ def test_exports_that_are_read(tmp_path: Path, name: str, content: Any, how: dic
             "VGG Image Annotator, JSON",
             form("filename", "class"),
             "'regions.region_attributes.class",
+        ),
+        (
+            "VGG Image Annotator 1, JSON",
+            form("filename", "regions.region_attributes.class"),
+            r"the objects on the way have '0', '1' \(\* stands for any",
+        ),
+        (
+            "VGG Image Annotator 1, regions",
+            form("filename", "region_attributes.class", layout="long"),
+            "did you mean '#filename'",
         ),
         (
             "VGG Image Annotator, regions",
@@ -395,7 +422,7 @@ SNIPPETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "ImageList/TrainImagelist.txt": "".join(f"actor\\{image}\n" for image in IMAGES),
             **{
-                f"TrainTestLabels/Labels_{name}_Train.txt": "".join(
+                f"Groundtruth/TrainTestLabels/Labels_{name}_Train.txt": "".join(
                     f"{int(name in names)}\n" for names in IMAGES.values()
                 )
                 for name in IDS

@@ -154,9 +154,10 @@ class CsvTable(Table):
                 raise DataError(f"{self.file}: {error}") from None
         kept = sorted(set(positions))
         rows = [[row[at] for at in kept] for _, row in self._rows()]
-        if self.last_has_rest and self.delimiter != " ":
-            most = max((row[-1].count(self.list_separator or "") for row in rows), default=0)
-            self.notes = (f"lines of {self.file.name} end in up to {most + 1} class names",)
+        if self.last_has_rest and self.delimiter != " " and kept[-1] == self.width - 1:
+            most = max((row[-1].count(self.list_separator or "") for row in rows), default=0) + 1
+            if most > 1:
+                self.notes = (f"lines of {self.file.name} end in up to {most} class names",)
         columns = zip(*rows) if rows else [()] * len(kept)
         found = {at: StringColumn.from_iterable(c).array for at, c in zip(kept, columns)}
         return [found[at] for at in positions]

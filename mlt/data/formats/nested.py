@@ -44,7 +44,7 @@ def paths_to(key: str, records: Iterable[Any]) -> list[str]:
         ['*.name']
     """
     found = dict.fromkeys(path for record in records for path in _paths(key, record))
-    starred = {}
+    starred: dict[tuple[str, ...], None] = {}
     for path in found:
         for n in range(len(path) - 1):
             if any(path != p and path[:n] == p[:n] and path[n + 1 :] == p[n + 1 :] for p in found):
@@ -97,8 +97,11 @@ def strings_at(
         raise DataError(f"{place(len(rows))}: {name!r} {error}") from None
     if walk.lacking and not walk.arrived:
         shown = ", ".join(map(repr, list(walk.lacking)[:_SHOWN]))
-        raise DataError(f"{place(0)}: nothing is at {name!r}; the objects on the way have {shown}")
-    notes = ()
+        raise DataError(
+            f"{place(0)}: nothing is at {name!r}; the objects on the way have {shown} (* stands "
+            "for any of them)"
+        )
+    notes: tuple[str, ...] = ()
     if walk.texts:
         notes = (f"{walk.texts} cells have text where {name!r} expects an object; taken as it is",)
     if walk.through_lists or any(len(found) > 1 for found in rows):
@@ -189,6 +192,9 @@ class _Walk:
             raise ValueError(f"leads to {value!r}, not to an object with {path!r}")
 
     def _into(self, value: dict[str, Any], path: str) -> Iterator[Any]:
+        if path in value:  # before all others, because most paths are one key
+            yield from self.follow(value[path], "")
+            return
         if path.split(".", 1)[0] == _EVERY:
             rest = path[len(_EVERY) + 1 :]
             for inner in value.values():
