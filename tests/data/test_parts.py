@@ -16,7 +16,8 @@ from mlt.config import parse_config
 from mlt.data.labels import LabelTable
 from mlt.data.run_data import load_data
 from mlt.data.settings import DataConfig
-from mlt.data.sources.csv import CsvData, FilesOrFraction, Fraction
+from mlt.data.sources.csv import CsvData
+from mlt.data.sources.cut_settings import Fraction, OrFraction
 from mlt.data.splits.partition import Partition
 from mlt.data.splits.parts import cut_rows
 from mlt.engine.evaluate import evaluate_checkpoint
@@ -287,7 +288,7 @@ def test_images_of_a_group_are_in_one_part_and_the_notes_say_so(images: Path) ->
 class Preset(CsvData):
     """A data set whose configuration cuts test images where nothing else is said."""
 
-    test: FilesOrFraction | None = Fraction(fraction=0.2)
+    test: OrFraction[str] | None = Fraction(fraction=0.2)
 
 
 def test_a_saved_split_takes_the_place_of_a_fraction_by_default(

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mlt.data.sources.cut_settings import Fraction, LongTailConfig, files_or_fraction
+from mlt.data.sources.cut_settings import Fraction, LongTailConfig, OrFraction
 from mlt.data.sources.data_settings import DataSettings, OwnDataSettings, Part
 from mlt.errors import ConfigError, DataError
 
@@ -24,9 +24,9 @@ __all__ = [
     "DataSource",
     "Fraction",
     "LongTailConfig",
+    "OrFraction",
     "OwnDataSettings",
     "Part",
-    "files_or_fraction",
 ]
 
 S = TypeVar("S", bound=DataSettings)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mlt.data.sources.csv import Files, FilesOrFraction
+from mlt.data.sources.csv import Files
+from mlt.data.sources.cut_settings import OrFraction
 from mlt.data.sources.known import KnownCsvData, KnownCsvSource, KnownDataSet
 from mlt.settings import UserPath
 
@@ -34,7 +35,7 @@ class ChexpertData(KnownCsvData):
     """Folder that holds train.csv, valid.csv, train/ and valid/."""
     train: Files = "train.csv"
     """Table of the training images."""
-    test: FilesOrFraction | None = "valid.csv"
+    test: OrFraction[Files] | None = "valid.csv"
     """Table of the test images: the 234 that radiologists labelled; or the fraction of the training
     images to cut out for them."""
     path_column: str = "Path"

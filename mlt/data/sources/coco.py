@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from mlt.data.sources.base import (
     DataSettings,
     DataSource,
-    Fraction,
+    OrFraction,
     OwnDataSettings,
     Part,
-    files_or_fraction,
 )
 from mlt.errors import MissingFileError
 from mlt.settings import Settings
@@ -46,22 +45,16 @@ class CocoPart(Settings):
         return {"annotations": value} if isinstance(value, str) else value
 
 
-FilesOrFraction: TypeAlias = Annotated[
-    Annotated[CocoPart, Tag("files")] | Annotated[Fraction, Tag("fraction")],
-    Discriminator(files_or_fraction),
-]
-
-
 class CocoData(OwnDataSettings):
     """Your own data in COCO's format."""
 
     name: Literal["coco"]
     train: CocoPart
     """Images to train on."""
-    test: FilesOrFraction | None = None
+    test: OrFraction[CocoPart] | None = None
     """Images that the results are of, or the fraction of the training images to cut out for
     them."""
-    validation: FilesOrFraction | None = None
+    validation: OrFraction[CocoPart] | None = None
     """Images to watch training on and to choose the best epoch by, or the fraction to cut out for
     them; null watches the test images."""
     min_image_size: int = Field(0, ge=0)

@@ -6,17 +6,17 @@ import glob
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import model_validator
 
 from mlt.data.formats.table_format import TableFormat
 from mlt.data.sources.base import (
     DataSource,
     Fraction,
+    OrFraction,
     OwnDataSettings,
     Part,
-    files_or_fraction,
 )
 from mlt.errors import MissingFileError
 from mlt.settings import Settings
@@ -31,11 +31,6 @@ __all__ = ["CsvData", "CsvSource", "SplitValues"]
 
 Files: TypeAlias = str | tuple[str, ...]
 """A file, several that are read as one, or a pattern such as `labels/*.csv`."""
-
-FilesOrFraction: TypeAlias = Annotated[
-    Annotated[Files, Tag("files")] | Annotated[Fraction, Tag("fraction")],
-    Discriminator(files_or_fraction),
-]
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
@@ -59,11 +54,11 @@ class CsvData(TableFormat, OwnDataSettings):
     name: Literal["csv"]
     train: Files
     """Table of the training images, a list of tables, or a pattern such as `labels/*.csv`."""
-    test: FilesOrFraction | None = None
+    test: OrFraction[Files] | None = None
     """Table of the test images, or a list of tables, or the fraction of the training images to cut
     out for them; null with `test_list` or `split_column`, which choose them from the training
     table."""
-    validation: FilesOrFraction | None = None
+    validation: OrFraction[Files] | None = None
     """Table of images to watch training on and to choose the best epoch by, or a list of tables, or
     the fraction to cut out for them; null without `validation_list` and `split_column` watches the
     test images."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mlt.settings import Settings
 
-__all__ = ["Fraction", "LongTailConfig", "files_or_fraction"]
+__all__ = ["Fraction", "LongTailConfig", "OrFraction"]
 
 
 class LongTailConfig(Settings):
@@ -42,7 +42,7 @@ class Fraction(Settings):
     """1 balances classes, 2 also pairs of classes that occur together."""
 
 
-def files_or_fraction(value: Any) -> str:
+def _files_or_fraction(value: Any) -> str:
     """The tag of what names a part: ``"fraction"`` or ``"files"``, for pydantic's Discriminator.
 
     Files are a string, or a section that says where annotations and images are.
@@ -50,3 +50,12 @@ def files_or_fraction(value: Any) -> str:
     if isinstance(value, Mapping):
         return "files" if {"annotations", "images"} & value.keys() else "fraction"
     return "fraction" if isinstance(value, Fraction) else "files"
+
+
+Files = TypeVar("Files")
+
+OrFraction: TypeAlias = Annotated[
+    Annotated[Files, Tag("files")] | Annotated[Fraction, Tag("fraction")],
+    Discriminator(_files_or_fraction),
+]
+"""What names the images of a part, of type ``Files``, or the fraction of the training images."""

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from mlt.data.formats.table_format import LabelValue
 from mlt.data.sources.base import (
     DataSource,
-    Fraction,
+    OrFraction,
     OwnDataSettings,
     Part,
-    files_or_fraction,
 )
 from mlt.errors import DataError
 from mlt.settings import UserPath
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
     from mlt.data.labels import LabelTable
 
 __all__ = ["HfData", "HfSource"]
-
-SplitOrFraction: TypeAlias = Annotated[
-    Annotated[str, Tag("files")] | Annotated[Fraction, Tag("fraction")],
-    Discriminator(files_or_fraction),
-]
 
 
 class HfData(OwnDataSettings):
@@ -49,9 +43,9 @@ class HfData(OwnDataSettings):
     """Commit or tag of a data set of the hub; null takes the newest."""
     train: str = "train"
     """Split to train on."""
-    test: SplitOrFraction | None = "test"
+    test: OrFraction[str] | None = "test"
     """Split that the results are of, or the fraction of the training images to cut out for it."""
-    validation: SplitOrFraction | None = None
+    validation: OrFraction[str] | None = None
     """Split to watch training on and to choose the best epoch by, or the fraction to cut out for
     it; null watches the test images."""
     image_column: str = "image"

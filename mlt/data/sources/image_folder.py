@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
-
-from pydantic import Discriminator, Tag
+from typing import TYPE_CHECKING, Literal
 
 from mlt.data.sources.base import (
     DataSource,
-    Fraction,
+    OrFraction,
     OwnDataSettings,
     Part,
-    files_or_fraction,
 )
 from mlt.errors import DataError, MissingFileError
 
@@ -22,11 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageFolderData", "ImageFolderSource"]
 
-FolderOrFraction: TypeAlias = Annotated[
-    Annotated[str, Tag("files")] | Annotated[Fraction, Tag("fraction")],
-    Discriminator(files_or_fraction),
-]
-
 
 class ImageFolderData(OwnDataSettings):
     """Your own data in a folder per class, as torchvision's ImageFolder has it."""
@@ -34,9 +26,9 @@ class ImageFolderData(OwnDataSettings):
     name: Literal["image_folder"]
     train: str = "train"
     """Folder of the class folders of the training images."""
-    test: FolderOrFraction | None = "test"
+    test: OrFraction[str] | None = "test"
     """The same of the test images, or the fraction of the training images to cut out for them."""
-    validation: FolderOrFraction | None = None
+    validation: OrFraction[str] | None = None
     """The same of images to watch training on and to choose the best epoch by, or the fraction to
     cut out for them; null watches the test images."""
     same_image: Literal["content", "name", "never"] = "content"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mlt.data.sources.base import Part
-from mlt.data.sources.coco import CocoData, CocoPart, CocoSource, FilesOrFraction
+from mlt.data.sources.coco import CocoData, CocoPart, CocoSource
+from mlt.data.sources.cut_settings import OrFraction
 from mlt.data.sources.known import KnownDataSet
 from mlt.settings import UserPath
 
@@ -38,7 +39,7 @@ class LvisData(CocoData):
     """Folder that holds both JSON files, train2017/ and val2017/."""
     train: CocoPart = CocoPart(annotations="lvis_v1_train.json")
     """Images to train on."""
-    test: FilesOrFraction | None = CocoPart(annotations="lvis_v1_val.json")
+    test: OrFraction[CocoPart] | None = CocoPart(annotations="lvis_v1_val.json")
     """Images that the results are of, or the fraction of the training images to cut out for
     them."""
 

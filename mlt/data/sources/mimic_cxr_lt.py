@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from mlt.data.sources.csv import Files, FilesOrFraction
+from mlt.data.sources.csv import Files
+from mlt.data.sources.cut_settings import OrFraction
 from mlt.data.sources.known import KnownCsvData, KnownDataSet
 from mlt.settings import UserPath
 
@@ -30,9 +31,9 @@ class MimicCxrLtData(KnownCsvData):
     """Folder that holds files/ and cxr-lt-2024/."""
     train: Files = "cxr-lt-2024/train_labeled.csv"
     """Table of the training images."""
-    validation: FilesOrFraction | None = "cxr-lt-2024/development_labeled_task1.csv"
+    validation: OrFraction[Files] | None = "cxr-lt-2024/development_labeled_task1.csv"
     """Table of the images to choose the best epoch by, or the fraction to cut out for them."""
-    test: FilesOrFraction | None = "cxr-lt-2024/test_labeled_task1.csv"
+    test: OrFraction[Files] | None = "cxr-lt-2024/test_labeled_task1.csv"
     """Table of the test images, or the fraction of the training images to cut out for them."""
     path_column: str = "fpath"
     """Column with the image paths."""

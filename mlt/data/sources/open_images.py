@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from mlt.data.sources.csv import Files, FilesOrFraction
+from mlt.data.sources.csv import Files
+from mlt.data.sources.cut_settings import OrFraction
 from mlt.data.sources.known import KnownCsvData, KnownDataSet
 from mlt.settings import UserPath
 
@@ -36,9 +37,9 @@ class OpenImagesData(KnownCsvData):
     """`long`: a line per image and class."""
     train: Files = _LABELS.format("train")
     """Table of the training images."""
-    validation: FilesOrFraction | None = _LABELS.format("validation")
+    validation: OrFraction[Files] | None = _LABELS.format("validation")
     """Table of the images to choose the best epoch by, or the fraction to cut out for them."""
-    test: FilesOrFraction | None = _LABELS.format("test")
+    test: OrFraction[Files] | None = _LABELS.format("test")
     """Table of the test images, or the fraction of the training images to cut out for them."""
     images: Files = ("train", "validation", "test")
     """Folders in which the images are looked for."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from mlt.data.sources.base import Fraction
-from mlt.data.sources.csv import Files, FilesOrFraction
+from mlt.data.sources.csv import Files
+from mlt.data.sources.cut_settings import OrFraction
 from mlt.data.sources.known import KnownCsvData, KnownDataSet
 from mlt.settings import UserPath
 
@@ -31,7 +32,7 @@ class PadchestData(KnownCsvData):
     """Folder that holds the table and the images."""
     train: Files = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
     """Table of all images."""
-    test: FilesOrFraction | None = Fraction(fraction=0.2)
+    test: OrFraction[Files] | None = Fraction(fraction=0.2)
     """The fraction of the images to test on, or a table of its own."""
     images: Files = ("images", "[0-9]*", ".")
     """Folders in which the images are looked for."""

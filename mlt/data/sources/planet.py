@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from mlt.data.sources.base import Fraction
-from mlt.data.sources.csv import Files, FilesOrFraction
+from mlt.data.sources.csv import Files
+from mlt.data.sources.cut_settings import OrFraction
 from mlt.data.sources.known import KnownCsvData, KnownDataSet
 from mlt.settings import UserPath
 
@@ -32,7 +33,7 @@ class PlanetData(KnownCsvData):
     """Folder that holds train-jpg/ and train_v2.csv."""
     train: Files = "train_v2.csv"
     """Table of all labelled images."""
-    test: FilesOrFraction | None = Fraction(fraction=0.2)
+    test: OrFraction[Files] | None = Fraction(fraction=0.2)
     """The fraction of the images to test on, or a table of its own."""
     images: Files = "train-jpg"
     """Folder of the images."""

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from mlt.data.formats.table_format import LabelValue
 from mlt.data.sources.base import (
     DataSource,
-    Fraction,
+    OrFraction,
     OwnDataSettings,
     Part,
-    files_or_fraction,
 )
 from mlt.errors import DataError, MissingFileError
 
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["WebDatasetData", "WebDatasetSource"]
 
 Shards: TypeAlias = str | tuple[str, ...]
-ShardsOrFraction: TypeAlias = Annotated[
-    Annotated[Shards, Tag("files")] | Annotated[Fraction, Tag("fraction")],
-    Discriminator(files_or_fraction),
-]
 
 
 class WebDatasetData(OwnDataSettings):
@@ -38,9 +33,9 @@ class WebDatasetData(OwnDataSettings):
     name: Literal["webdataset"]
     train: Shards
     """Shards of the training images: `train-{000..003}.tar`, `train-*.tar`, or a list of such."""
-    test: ShardsOrFraction | None = None
+    test: OrFraction[Shards] | None = None
     """Shards of the test images, or the fraction of the training images to cut out for them."""
-    validation: ShardsOrFraction | None = None
+    validation: OrFraction[Shards] | None = None
     """Shards of images to watch training on and to choose the best epoch by, or the fraction to cut
     out for them; null watches the test images."""
     image_extension: str | None = None
