@@ -151,6 +151,8 @@ class CsvSource(DataSource[CsvData]):
             names_of=read_class_labels(self.root / labels) if labels else None,
             may_lack=part != "train",
             part_column=self._split_column(part),
+            # A split that was saved has been warned of when it was made.
+            warn_ungrouped=part == "train" and settings.split is None,
         )
         rows, notes = self._rows(part, table, values)
         if rows is not None:
