@@ -45,7 +45,8 @@ def test_parts_of_a_table(table: Path, tmp_path: Path, capsys: pytest.CaptureFix
         "train": 63, "validation": 9, "test": 18,
     }  # fmt: skip
     assert len(set.union(*parts.values())) == 90
-    lines = printed.splitlines()
+    warning, *lines = printed.splitlines()
+    assert "the column 'patient' looks like one (90 images, 30 values)" in warning
     assert lines[0].split() == ["part", "images", "labels", "without", "distance"]
     assert lines[3].split()[:2] == ["test", "18"]
     assert ["yeti", "3", "1", "1", "1"] in [line.split() for line in lines]
@@ -68,7 +69,7 @@ def test_groups_stay_together(
     patients = [{int(i[:2]) // 3 for i in part} for part in parts_of(output).values()]
     assert not patients[0] & patients[1]
     assert "30 groups, each in one part" in printed
-    assert "furthest from its share: " in printed
+    assert "every class is within one image of its share" in printed
     assert main(["split", str(table), *options[:3], "pat", *options[4:], "--overwrite"]) == 2
     assert "no column 'pat'" in capsys.readouterr().err
 
@@ -139,7 +140,13 @@ def test_duplicates_stay_together(
         (["--folds", "1"], "--folds must be at least 2"),
         (["--folds", "3", "--test", "0.2"], "give it without --test"),
         (["--test", "0.2", "--config", "digits_mlt_bce"], "give either TABLE or --config"),
-        (["--test", "0.001"], "leaves the part without an image"),
+        (["--test", "0.001"], "cutting test 0.001 out of 90 images leaves test without an image"),
+        (["--test", "0.999"], "cutting test 0.999 out of 90 images leaves train without an image"),
+        (["--folds", "95"], "cutting 90 images into 95 folds leaves 5 of them without an image"),
+        (
+            ["--folds", "31", "--group", "patient"],
+            "leaves 1 of them without an image: they are in 30 groups, the largest of 3 images",
+        ),
         (["--test", "0.2", "--set", "blanc=unknown"], "did you mean 'blank'"),
     ],
 )
@@ -185,7 +192,7 @@ def test_a_patient_who_may_be_torn_apart_is_warned_of(
     assert main(["split", str(patients), *arguments]) == 0
     printed = capsys.readouterr().out
     assert "the paths name 'patient00000' and so on (60 images, 20 values)" in printed
-    remedy = ["--group-pattern", r"patient\d+"]
+    remedy = ["--group-pattern", r"patient[-_]?\d+"]
     assert f"{remedy[0]} '{remedy[1]}'" in printed
     assert main(["split", str(patients), *arguments, *remedy]) == 0
     printed = capsys.readouterr().out
@@ -245,3 +252,12 @@ def test_a_pattern_that_fits_nothing_is_refused(
     options = ["--test", "0.2", "--output", str(patients.parent / "split.json")]
     assert main(["split", str(patients), *options, "--group-pattern", pattern]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_one_group_of_all_images_is_named(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text("path,labels,patient\n" + "".join(f"{n}.png,cat,p1\n" for n in range(9)))
+    options = ["--test", "0.2", "--group", "patient", "--output", str(tmp_path / "split.json")]
+    assert main(["split", str(table), *options]) == 2
+    assert "one group has them all" in capsys.readouterr().err

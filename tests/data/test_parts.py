@@ -166,7 +166,7 @@ def test_what_cannot_be_cut_is_refused(
 
 def test_a_part_without_an_image_is_refused(images: Path) -> None:
     config = data_config(**sources(images)["csv"], test={"fraction": 0.001})
-    with pytest.raises(ConfigError, match=r"data\.test: 0\.001 of 40 images"):
+    with pytest.raises(ConfigError, match=r"cutting test 0\.001 out of 40 images leaves test"):
         config.source().test()
 
 
@@ -210,7 +210,7 @@ def test_folds(images: Path, tmp_path: Path) -> None:
     assert len(data.train) == 30 and data.validation is None
     with pytest.raises(ConfigError, match="4 folds, 0 to 3; not 4"):
         load_data(data_config(**values, fold=4))
-    with pytest.raises(ConfigError, match="none is named"):
+    with pytest.raises(ConfigError, match=r"none is named: set data\.fold=0"):
         load_data(data_config(**values))
     with pytest.raises(ConfigError, match="no split with folds"):
         load_data(data_config(**sources(images)["csv"], test={"fraction": 0.2}, fold=0))
@@ -227,6 +227,11 @@ def test_a_saved_split_is_checked(images: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'14\.png' in train and in test"):
         Partition.load(split)
     file.write_text(text)
+    less = [line for line in (images / "all.csv").read_text().splitlines() if "03" not in line]
+    (tmp_path / "all.csv").write_text("\n".join(less))
+    values = {**sources(images)["csv"], "root": str(tmp_path), "split": split}
+    with pytest.raises(DataError, match=r"made from other images than data\.train has.*'03\.png'"):
+        data_config(**values).source().train()
     (tmp_path / "all.csv").write_text((images / "all.csv").read_text().replace("cat|dog", "dog"))
     values = {**sources(images)["csv"], "root": str(tmp_path), "split": split}
     with pytest.raises(DataError, match="in the part train, 1 classes have other counts"):
