@@ -313,3 +313,24 @@ def test_published_data_takes_no_parts(images: Path, tmp_path: Path) -> None:
     config = data_config(name="digits_mlt", root=str(tmp_path / "digits"), split=split)
     with pytest.raises(ConfigError, match="digits_mlt has a published split"):
         load_data(config)
+
+
+def test_a_fraction_that_may_tear_patients_apart_is_noted(images: Path, tmp_path: Path) -> None:
+    lines = (images / "all.csv").read_text().splitlines()
+    paths = [f"{line},{n // 4}" for n, line in enumerate(lines[1:])]
+    file = images / "patients.csv"
+    file.write_text("\n".join([lines[0] + ",subject_id", *paths]))
+    values = {**sources(images)["csv"], "train": "patients.csv"}
+    suspicion = "no group is set, but the column 'subject_id' looks like one (40 images, 10 values)"
+    torn = load_data(data_config(**values, test={"fraction": 0.2}))
+    assert sum(suspicion in note for note in torn.notes) == 1
+    whole = load_data(data_config(**values, test={"fraction": 0.2}, group="subject_id"))
+    pattern = {"column": "subject_id", "pattern": "^."}
+    part = load_data(data_config(**values, test={"fraction": 0.2}, group=pattern))
+    for data in (whole, part):
+        assert not any("no group is set" in note for note in data.notes)
+        assert data.train.groups and data.test.groups
+        assert {*data.train.groups}.isdisjoint(data.test.groups)
+    # Whoever made a saved split has been warned.
+    split = saved(images, tmp_path / "split.json", {"train": range(30), "test": range(30, 40)})
+    assert suspicion not in str(load_data(data_config(**values, split=split)).notes)
