@@ -194,7 +194,8 @@ def _class_columns(
         raise DataError(
             f"{table.source} has no column for {named(missing, 'class', len(class_names))}; its "
             f"columns are {', '.join(map(repr, table.header[:20]))}{alike(missing, columns)}. "
-            "Where one column lists the names of an image's classes, say so: --targets-set labels_column=NAME"
+            "Where one column lists the names of an image's classes, say so: "
+            "--targets-set labels_column=NAME"
         )
     wanted = set(class_names)
     if not chosen:
