@@ -146,6 +146,7 @@ def pooled(folds: Sequence[Predictions]) -> Predictions:
             raise DataError(f"the folds have different classes: {difference}")
     known = [np.ones_like(p.targets) if p.known is None else p.known for p in folds]
     counts = [p.class_counts for p in folds if p.class_counts is not None]
+    groups = [p.groups for p in folds if p.groups is not None]
     images = [p.num_train_images for p in folds if p.num_train_images is not None]
     return Predictions(
         image_ids=np.concatenate([p.image_ids for p in folds]),
@@ -155,6 +156,7 @@ def pooled(folds: Sequence[Predictions]) -> Predictions:
         class_counts=np.rint(np.mean(counts, axis=0)).astype(np.int64) if counts else None,
         num_train_images=round(float(np.mean(images))) if images else None,
         known=None if all(p.known is None for p in folds) else np.concatenate(known),
+        groups=np.concatenate(groups) if len(groups) == len(folds) else None,
     )
 
 
