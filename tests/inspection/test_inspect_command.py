@@ -48,6 +48,17 @@ def write_csv(folder: Path, **parts: str) -> Path:
     return file
 
 
+def test_no_page_is_written_of_data_that_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_csv(tmp_path)
+    page = tmp_path / "data.html"
+    assert main(["inspect", str(file), "--html", str(page)]) == 2
+    assert not page.exists()
+    printed = capsys.readouterr().out
+    assert "no page is written" in printed and "there is no table" in printed
+
+
 def test_json_has_the_promised_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write_csv(tmp_path, train="a.jpg,cat|dog\nb.jpg,cat\nc.jpg,\n", test="d.jpg,dog\n")
     assert main(["inspect", str(file), "--json"]) == 0
