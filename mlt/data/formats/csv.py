@@ -26,7 +26,8 @@ from mlt.data.formats.long_form import read_long_form
 from mlt.data.formats.name_lists import read_name_lists
 from mlt.data.formats.nested import names_in_objects
 from mlt.data.formats.open_table import open_tables
-from mlt.data.formats.read_labels import ReadLabels
+from mlt.data.formats.read_labels import ReadLabels, amount
+from mlt.data.formats.repeated_rows import without_repeats
 from mlt.data.formats.table import Table
 from mlt.data.labels import LabelTable
 from mlt.errors import ConfigError, DataError
@@ -173,12 +174,15 @@ def read_tables(
         _refuse_lists(table, name, cells[name])
     paths, ids = cells[form.path_column], cells[form.id_column or form.path_column]
     read = _read_labels(table, form, cells, classes, class_names, names_of, ids)
+    if read.rows is None:
+        read = without_repeats(read, ids, [cells[name] for name in others])
     if read.rows is not None:
         paths, ids = paths.take(read.rows), ids.take(read.rows)
     place = _Places(table, read.rows, form)
     if len(empty := np.flatnonzero(pc.equal(paths, "").to_numpy(zero_copy_only=False))):
         raise DataError(f"{place.line(empty[0])}: the path is empty")
     if form.id_column is not None:
+        place.check_distinct("image id", ids)
         place.check_distinct("path", paths)
 
     def of_images(column: str | None) -> StringColumn | None:
@@ -210,7 +214,7 @@ def read_tables(
             notes=(*table.notes, *notes, *read.notes),
         )
     except DataError:
-        place.check_distinct("path" if form.id_column is None else "image id", ids)
+        place.check_distinct("path", ids)
         raise
     log.info("%s: %r", table.source, labels)
     return labels, of_images(part_column)
@@ -287,8 +291,12 @@ class _Places:
             return
         same = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))[:5]
         places = self.table.lines((same if self.rows is None else self.rows[same]).tolist())
-        hint = "" if self.form.layout else "; for a line per image and class, set layout: long"
+        differ, hint = " and differ in labels, group or part", "; keep one line of each image"
+        if self.form.layout or (kind == "path" and self.form.id_column is not None):
+            differ = hint = ""
+        elif self.form.labels_column is not None:
+            hint = "; for a line per image and class, set layout: long"
         raise DataError(
-            f"{self.table.source}: {len(twice)} {kind}s occur more than once, {twice[0]!r} in "
-            f"{places}{hint}"
+            f"{self.table.source}: {amount(len(twice), f'{kind} occurs', f'{kind}s occur')} more "
+            f"than once{differ}, {twice[0]!r} in {places}{hint}"
         )
