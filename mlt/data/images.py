@@ -147,7 +147,8 @@ def _reason(path: Path | None, error: Exception) -> str:
         return f"it is not a file but a pipe or a device. {_REMEDY}"
     if path is not None and path.is_file() and path.stat().st_size == 0:
         return f"the file is empty. {_REMEDY}"
-    if isinstance(error, Image.UnidentifiedImageError):
+    # ImportError: of a plug-in that would know one more format, as Ultralytics adds it to Pillow.
+    if isinstance(error, (Image.UnidentifiedImageError, ImportError)):
         return f"it is not an image of a known format. {_REMEDY}"
     return f"{str(error) or type(error).__name__}. {_REMEDY}"
 

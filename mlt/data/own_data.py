@@ -117,6 +117,7 @@ def own_parts(given: Mapping[str, Given], workers: int | None = 0) -> dict[str, 
         MissingFileError: If an image of a label table is absent.
 
     Example:
+        >>> import torch
         >>> class Digits(Dataset):
         ...     class_names, targets = ("even", "small"), [[1, 1], [0, 1], [0, 0]]
         ...     def __len__(self):

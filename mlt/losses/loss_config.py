@@ -56,8 +56,8 @@ def loss_options(name: str) -> dict[str, Any]:
         ConfigError: If there is no such loss.
 
     Example:
-        >>> loss_options("focal")
-        {'gamma': 2.0, 'alpha': None, 'scale': 1.0, 'label_smoothing': 0.0, 'reduction': 'mean'}
+        >>> loss_options("bce")
+        {'scale': 1.0, 'label_smoothing': 0.0, 'reduction': 'mean'}
     """
     if not isinstance(name, str):
         raise ConfigError(

@@ -287,3 +287,17 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(DataError, match="a pipe or a device"):
         load_image(tmp_path / "a.png")
+
+
+def test_a_plugin_that_lacks_its_package_does_not_hide_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ultralytics replaces Pillow's open by one that asks for a package on any failure."""
+
+    def opening(*arguments: object) -> None:
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr(Image, "open", opening)
+    (tmp_path / "a.jpg").write_bytes(b"not an image")
+    with pytest.raises(DataError, match="not an image of a known format"):
+        load_image(tmp_path / "a.jpg")

@@ -394,9 +394,9 @@ def test_a_damaged_state_falls_back_to_the_one_before(
 
 
 def altered(checkpoint: Path, file: Path, metadata: dict[str, str | None]) -> Path:
-    """A copy of a checkpoint with other metadata; None leaves a key out."""
+    """A copy of a checkpoint with other metadata, without digest; None leaves a key out."""
     with safe_open(checkpoint, framework="pt") as opened:
-        values = opened.metadata() | metadata
+        values = opened.metadata() | {"sha256": None} | metadata
     kept = {key: value for key, value in values.items() if value is not None}
     save_file(load_file(checkpoint), file, kept)
     return file
