@@ -154,7 +154,8 @@ def read_tables(
     classes: list[str] = []
     notes: list[str] = []
     if form.labels_column is None:
-        check_policies(form, {*(class_names or ()), *table.header} - {*others})
+        columns = {*table.header} - {*others}
+        check_policies(form, class_names or columns, columns)
         classes, notes = class_columns(table, form, others, class_names, may_lack=may_lack)
         wanted = [*classes, *form.negatives]
     else:
@@ -216,7 +217,7 @@ def read_tables(
     except DataError:
         place.check_distinct("path", ids)
         raise
-    log.info("%s: %r", table.source, labels)
+    log.debug("%s: %r", table.source, labels)
     return labels, of_images(part_column)
 
 
