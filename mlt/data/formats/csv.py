@@ -200,8 +200,8 @@ def read_tables(
         notes += blank_note(groups.array, column)
     elif warn_ungrouped:
         texts = [name for name in suspected if pa.types.is_large_string(cells[name].type)]
-        columns = {name: of_images(name).array for name in texts}  # type: ignore[union-attr]
-        notes += ungrouped_note(columns, paths)
+        cells_of = {name: column.array for name in texts if (column := of_images(name)) is not None}
+        notes += ungrouped_note(cells_of, paths)
     try:
         labels = LabelTable(
             image_ids=StringColumn(ids),
