@@ -200,7 +200,7 @@ def read_tables(
         notes += blank_note(groups.array, column)
     elif warn_ungrouped:
         texts = [name for name in suspected if pa.types.is_large_string(cells[name].type)]
-        cells_of = {name: column.array for name in texts if (column := of_images(name)) is not None}
+        cells_of = {name: found.array for name in texts if (found := of_images(name)) is not None}
         notes += ungrouped_note(cells_of, paths)
     try:
         labels = LabelTable(
