@@ -174,7 +174,8 @@ class Summary:
 
         Args:
             part: What the images are, to be named: test, validation.
-            auroc: Whether to show AUROC and its intervals too; with details.
+            auroc: Whether to show AUROC of every row, in columns of its own, instead of a line on
+                the total; both with details.
 
         Returns:
             A few lines of text without a trailing newline.
@@ -195,6 +196,8 @@ class Summary:
                 f"; corrected: less the upward bias of rare classes; {100 * of.level:g} % intervals"
                 + ("" if self.num_groups is None else " for other groups")
             )
+        if not auroc and self.details is not None:
+            lines += self._auroc_line(self.details.auroc.means["total"])
         if auroc and self.details is not None:
             areas = self.details.auroc.means
             heading += f"{'AUROC':>8}{'interval':>17}"
@@ -208,6 +211,15 @@ class Summary:
         if not self.group_sizes:
             lines.append("without training counts, so no head, medium and tail")
         return "\n".join([heading, *lines, note])
+
+    def _auroc_line(self, total: Interval) -> list[str]:
+        """The mean AUROC and its interval in a line; none where no class has an AUROC."""
+        if math.isnan(total.centre):
+            return []
+        classes = len(self.per_class) - len(self.undefined_auroc)
+        over = "1 class" if classes == 1 else f"{classes} classes"
+        around = f" ({bounds(total)})" if total.defined else ""
+        return [f"AUROC {percent(total.centre)}{around} over {over}"]
 
     def to_json(self) -> dict[str, Any]:
         """What ``metrics.json`` holds: plain values, null where a number is undefined."""

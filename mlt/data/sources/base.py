@@ -67,6 +67,10 @@ class DataSource(ABC, Generic[S]):
         """What lists the images of a part, for messages; the root where settings name no file."""
         return self.root
 
+    def image_folders(self) -> Sequence[str]:
+        """The folders that images are looked for in, for messages."""
+        return ()
+
     def declared_classes(self) -> Sequence[str] | None:
         """The classes, for formats whose test files do not name them all; None for the others."""
         return None
@@ -76,13 +80,9 @@ class DataSource(ABC, Generic[S]):
 
         Raises:
             MissingFileError: If they are absent; says what to put where.
+            ConfigError: If no image has a class of ``class_names`` whose name is nearly another's.
         """
-        table = self.read("train", None)
-        if not (class_names := getattr(self.settings, "class_names", None)):
-            return table
-        from mlt.data.class_alignment import with_classes
-
-        return with_classes(table, class_names)
+        return self._with_chosen_classes(self.read("train", None))
 
     def part_rows(self, table: LabelTable) -> tuple[dict[str, np.ndarray], str] | None:
         """Which rows of a table are in which part; None where each part has files of its own.
@@ -183,7 +183,7 @@ class DataSource(ABC, Generic[S]):
             name: Part = "train" if part == "training" else part  # type: ignore[assignment]
             file = self.part_file("train" if self.settings.cuts(name) else name)
             raise DataError(f"data: there is no {part} image: {file} lists none. Is it complete?")
-        check_images(table, part)
+        check_images(table, part, self.image_folders())
 
     @cached_property
     def _cut(self) -> dict[str, LabelTable]:
@@ -195,6 +195,43 @@ class DataSource(ABC, Generic[S]):
         from mlt.data.splits.parts import tables_of_parts
 
         return tables_of_parts(table, *cut)
+
+    def _with_chosen_classes(self, table: LabelTable) -> LabelTable:
+        """The training images with the classes of the settings, where these choose them."""
+        class_names = getattr(self.settings, "class_names", None)
+        if class_names is None:
+            return table
+        from mlt.data.class_alignment import with_classes
+
+        self._refuse_misspelt(table, class_names)
+        return with_classes(table, class_names)
+
+    def _refuse_misspelt(self, table: LabelTable, class_names: Sequence[str]) -> None:
+        """Refuse names that no part has a label of where one that is left out is nearly the same.
+
+        Where files declare their classes, such as COCO's categories, to be declared is enough.
+        """
+        from mlt.data.class_alignment import labelled_classes, near_names
+
+        declared = set(table.class_names) if self.declared_classes() is None else set()
+        unseen = [n for n in class_names if n not in declared | labelled_classes(table)]
+        near = near_names(unseen, set(table.class_names).difference(class_names))
+        for part in self._read_apart() if near else ():
+            seen = labelled_classes(self.read(part, class_names))
+            near = {name: close for name, close in near.items() if name not in seen}
+        if near:
+            said = (f"{name!r} (did you mean {close!r}?)" for name, close in near.items())
+            raise ConfigError(f"data.class_names: no image has {', '.join(said)}")
+
+    def _read_apart(self) -> list[Part]:
+        """The parts besides training that are not cut out of the training images."""
+        settings = self.settings
+        named = {
+            "validation": settings.has_validation,
+            "test": isinstance(settings, OwnDataSettings) and bool(settings.keys_of("test")),
+        }
+        parts: tuple[Part, ...] = ("validation", "test")
+        return [part for part in parts if named[part] and not settings.cuts(part)]
 
     def _with_classes_of_training(
         self, part: Part, class_names: Sequence[str] | None
@@ -208,8 +245,10 @@ class DataSource(ABC, Generic[S]):
             return table
         from mlt.data.class_alignment import with_classes
 
+        chosen = getattr(self.settings, "class_names", None)
+        of = "class_names" if chosen and tuple(class_names) == chosen else "training"
         try:
-            return with_classes(table, class_names, of="training")
+            return with_classes(table, class_names, of=of)
         except DataError as error:
             raise DataError(f"data.{part}: {error}") from None
 

@@ -54,7 +54,7 @@ class Clusters:
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(G,) sums of (N,) values over the images of each group."""
-        return np.bincount(self.codes, values, minlength=self.size).astype(np.float64, copy=False)
+        return np.bincount(self.codes, values, minlength=self.size).astype(np.float64)
 
     def effective(self, chosen: NDArray[np.bool_]) -> float:
         """How many groups of equal size the chosen images are worth (Kish, Survey Sampling, 1965).
