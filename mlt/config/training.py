@@ -107,6 +107,8 @@ class EvaluationConfig(Settings):
     """Images of a batch in evaluation; without effect on results."""
     every: int = Field(1, ge=0)
     """Evaluate after every so many epochs; 0: only after the last."""
+    best_by: Literal["mAP", "AUROC"] = "mAP"
+    """The mean over all classes by which the epoch of `best.safetensors` is chosen."""
     head: int = Field(100, ge=1)
     """Classes with at least this many training images are head classes."""
     tail: int = Field(20, ge=0)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from mlt.data.labels import LabelTable
 from mlt.data.names import name_difference
+from mlt.data.sparse import column_counts
 from mlt.errors import DataError
 
-__all__ = ["with_classes"]
+__all__ = ["labelled_classes", "near_names", "with_classes"]
 
 
 def with_classes(
@@ -57,6 +59,23 @@ def with_classes(
         soft=None if table.soft is None else _columns(table.soft, columns),
         notes=(*table.notes, *_notes(table, labels, names, of)),
     )
+
+
+def labelled_classes(table: LabelTable) -> set[str]:
+    """The names of the classes that at least one image has."""
+    return {name for name, count in zip(table.class_names, column_counts(table.labels)) if count}
+
+
+def near_names(names: Iterable[str], others: Collection[str]) -> dict[str, str]:
+    """The names that are nearly one of the others, in spelling but for case, and which.
+
+    Example:
+        >>> near_names(["edemma", "Mass"], ["Edema", "Hernia"])
+        {'edemma': 'Edema'}
+    """
+    spelling = {name.casefold(): name for name in sorted(others)}
+    near = {n: get_close_matches(n.casefold(), spelling, n=1, cutoff=0.75) for n in names}
+    return {name: spelling[close[0]] for name, close in near.items() if close}
 
 
 def _columns(matrix: csr_array, columns: np.ndarray) -> csr_array:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from mlt.config import Config, dump_config, load_config
@@ -25,7 +26,7 @@ from mlt.engine.setup import Setup, prepare
 from mlt.engine.training_state import save_training_state
 from mlt.errors import ConfigError
 from mlt.files import write_json_atomic, write_text_atomic
-from mlt.metrics import Summary, summarize
+from mlt.metrics import Summary, auroc, summarize
 from mlt.models.checkpoint import OWN_MODEL, CheckpointInfo, save_checkpoint
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
@@ -55,9 +56,10 @@ def train(
     what was handed over, in ``handed_over.json``.
 
     The results in ``metrics.json`` are those of the test images after the last epoch.
-    ``best.safetensors`` holds the epoch with the highest total mAP on the validation images, whose
-    last predictions are in ``validation.npz``. Without validation images it was chosen on the test
-    images, so that its mAP on them is an optimistic figure.
+    ``best.safetensors`` holds the epoch with the highest total mAP, or mean AUROC with
+    ``evaluation.best_by: AUROC``, on the validation images, whose last predictions are in
+    ``validation.npz``. Without validation images it was chosen on the test images, so that its mAP
+    on them is an optimistic figure.
 
     Args:
         config: The run; a configuration, a YAML file, or the name of one that ships with mlt.
@@ -226,31 +228,48 @@ def _record(setup: Setup, folder: RunFolder) -> tuple[Predictions | None, dict[s
     every = config.evaluation.every
     due = last or (every > 0 and position.epoch % every == 0)
     predictions = _predict_watched(setup) if due else None
-    means: dict[str, float | None] = {}
+    by = config.evaluation.best_by
+    watched: dict[str, dict[str, float | None]] = {}
     if predictions is not None:
         limits = setup.class_counts.limits
-        means = summarize(predictions, limits=limits, details=False).to_json()["mAP"]
-        if (means["total"] or 0.0) > folder.best_total():
+        watched["mAP"] = summarize(predictions, limits=limits, details=False).to_json()["mAP"]
+        if by == "AUROC":
+            watched["AUROC"] = {"total": _mean_auroc(predictions)}
+        if (watched[by]["total"] or 0.0) > folder.best_total(by):
             _save(setup, folder.best)
     record = {
         "epoch": position.epoch,
         "updates": position.updates,
         "loss": position.last_loss,
         "lr": max(group["lr"] for group in setup.training.optimizer.param_groups),
-        "mAP": means or None,
+        "mAP": None,
+        **watched,
     }
     folder.append_history(record)
-    scores = " ".join(f"{k} {100 * v:.2f}" for k, v in means.items() if v is not None)
     part = "" if setup.validation_loader is None else "validation "
+    scores = [
+        f"{part}{metric} {_in_percent(means)}"
+        for metric, means in watched.items()
+        if means["total"] is not None
+    ]
     loss = math.nan if position.last_loss is None else position.last_loss
     logger.info(
-        "epoch %d/%d: loss %.4f%s",
+        "epoch %d/%d: %s",
         position.epoch,
         config.training.epochs,
-        loss,
-        f", {part}mAP {scores}" if scores else "",
+        ", ".join([f"loss {loss:.4f}", *scores]),
     )
     return predictions, record
+
+
+def _mean_auroc(predictions: Predictions) -> float | None:
+    """The mean over the classes that have an AUROC; None where none has."""
+    areas = auroc(predictions.targets, predictions.logits, predictions.known)
+    return None if np.isnan(areas).all() else float(np.nanmean(areas))
+
+
+def _in_percent(means: Mapping[str, float | None]) -> str:
+    return " ".join(f"{name} {100 * v:.2f}" for name, v in means.items() if v is not None)
 
 
 def _predict_watched(setup: Setup) -> Predictions:

@@ -217,7 +217,7 @@ def _about_classes(
         yield Advice(
             "check",
             f"{_classes(untrained)} no training image: {some(untrained)}. Nothing can be learned "
-            "of them: leave them out with data.class_names, or find images.",
+            "of them: take them out of the classes (data.class_names), or find images.",
         )
     if evaluation is not None:
         yield from _about_intervals(evaluation)

@@ -136,6 +136,8 @@ class Summary:
         limits: Which classes are head and tail.
         num_images: Images evaluated.
         details: What else there is to report; None if only mAP was asked for.
+        num_groups: Patients, videos or the like that the images belong to, and that the intervals
+            are over; None if not known.
     """
 
     total: float
@@ -146,6 +148,7 @@ class Summary:
     limits: GroupLimits
     num_images: int
     details: Details | None = None
+    num_groups: int | None = None
 
     @property
     def undefined(self) -> tuple[str, ...]:
@@ -171,7 +174,8 @@ class Summary:
 
         Args:
             part: What the images are, to be named: test, validation.
-            auroc: Whether to show AUROC and its intervals too; with details.
+            auroc: Whether to show AUROC of every row, in columns of its own, instead of a line on
+                the total; both with details.
 
         Returns:
             A few lines of text without a trailing newline.
@@ -182,13 +186,18 @@ class Summary:
         heading = f"{'':6}  {'training images':22}{'classes':>7}{'mAP':>8}"
         lines = [f"{n:6}  {images:22}{size:>7}{percent(m):>8}" for n, images, size, m in rows]
         note = f"mAP in percent over {self.num_images} {part} images"
+        if self.num_groups is not None:
+            note += f" of {self.num_groups} groups (patients or the like)"
         if self.details is not None:
             of = self.details.intervals
             heading += f"{'corrected':>11}{'interval':>17}"
             lines = [line + _around(of.means[row[0]], 11) for line, row in zip(lines, rows)]
             note += (
                 f"; corrected: less the upward bias of rare classes; {100 * of.level:g} % intervals"
+                + ("" if self.num_groups is None else " for other groups")
             )
+        if not auroc and self.details is not None:
+            lines += self._auroc_line(self.details.auroc.means["total"])
         if auroc and self.details is not None:
             areas = self.details.auroc.means
             heading += f"{'AUROC':>8}{'interval':>17}"
@@ -203,6 +212,15 @@ class Summary:
             lines.append("without training counts, so no head, medium and tail")
         return "\n".join([heading, *lines, note])
 
+    def _auroc_line(self, total: Interval) -> list[str]:
+        """The mean AUROC and its interval in a line; none where no class has an AUROC."""
+        if math.isnan(total.centre):
+            return []
+        classes = len(self.per_class) - len(self.undefined_auroc)
+        over = "1 class" if classes == 1 else f"{classes} classes"
+        around = f" ({bounds(total)})" if total.defined else ""
+        return [f"AUROC {percent(total.centre)}{around} over {over}"]
+
     def to_json(self) -> dict[str, Any]:
         """What ``metrics.json`` holds: plain values, null where a number is undefined."""
         means = {"total": self.total, **{group: getattr(self, group) for group in GROUPS}}
@@ -211,6 +229,7 @@ class Summary:
             "num_classes": {"total": len(self.per_class), **self.group_sizes},
             "limits": {"head": self.limits.head, "tail": self.limits.tail},
             "num_images": self.num_images,
+            **({} if self.num_groups is None else {"num_groups": self.num_groups}),
             "undefined_classes": list(self.undefined),
         }
         if self.details is not None:

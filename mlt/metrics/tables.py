@@ -23,7 +23,8 @@ def result_table(summary: Summary, part: str = "test", *, auroc: bool = False) -
     Args:
         summary: The evaluation.
         part: What the images are, to be named: test, validation.
-        auroc: Whether to show AUROC and its intervals too.
+        auroc: Whether to show AUROC of every row, in columns of its own, instead of a line on the
+            total; both with details.
 
     Returns:
         A few lines of text without a trailing newline.

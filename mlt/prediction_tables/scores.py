@@ -205,7 +205,14 @@ def _logits(
         row, column = wrong[0]
         raise DataError(
             f"{table.line(row)}, column {class_names[column]!r}: {scores[row, column]:g} is not a "
-            f"probability ({len(wrong)} scores are not between 0 and 1); give --logits if these "
-            "are logits, and --class-names if the column is not a class"
+            f"probability ({len(wrong)} scores are not between 0 and 1). {_remedy(scores)}, and "
+            "--class-names if the column is not a class"
         )
     return np.clip(logit(scores), -CERTAIN, CERTAIN)
+
+
+def _remedy(scores: NDArray[np.float64]) -> str:
+    """What to do with scores that are not probabilities."""
+    if scores.min() >= 0 and 2 < scores.max() <= 100:
+        return "Are they percent? Divide them by 100; give --logits only if these are logits"
+    return "Give --logits if these are logits"

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -185,9 +185,9 @@ class RunFolder:
         """The last epoch that ``metrics.jsonl`` has a line of; 0 without one."""
         return max((record["epoch"] for record in self.read_history()), default=0)
 
-    def best_total(self) -> float:
-        """The highest total mAP in ``metrics.jsonl``; 0 without one."""
-        means = [record["mAP"] or {} for record in self.read_history()]
+    def best_total(self, by: Literal["mAP", "AUROC"] = "mAP") -> float:
+        """The highest total mAP, or mean AUROC, in ``metrics.jsonl``; 0 without one."""
+        means = [record.get(by) or {} for record in self.read_history()]
         return max((mean.get("total") or 0.0 for mean in means), default=0.0)
 
     def write_environment(self, device: str) -> None:
@@ -280,6 +280,7 @@ class _Epoch(msgspec.Struct):
     epoch: int
     loss: float | None = None
     mAP: dict[str, float | None] | None = None  # noqa: N815 - the field's spelling
+    AUROC: dict[str, float | None] | None = None
 
 
 def _read_json(file: Path) -> dict[str, Any]:

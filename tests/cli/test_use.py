@@ -84,13 +84,38 @@ def test_tuning_on_the_test_images_of_the_run_is_pointed_out(
 ) -> None:
     checkpoint = str(run / "last.safetensors")
     assert main(["tune", checkpoint, "--predictions", str(run / "predictions.npz")]) == 0
-    assert "these are the test images of the run" in caplog.text
+    assert "32 of these 32 images are test images of the run" in caplog.text
+    assert "the run has no validation images" in caplog.text
     caplog.clear()
     other = Predictions.load(run / "predictions.npz")
     object.__setattr__(other, "image_ids", other.image_ids + 1000)
     other.save(tmp_path / "validation.npz")
     assert main(["tune", checkpoint, "--predictions", str(tmp_path / "validation.npz")]) == 0
     assert "test images of the run" not in caplog.text
+
+
+def test_a_run_with_validation_images_is_not_tuned_on_its_test_images(
+    run: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither on all of them nor on some; the checkpoint keeps what was tuned on validation."""
+    tested = Predictions.load(run / "predictions.npz")
+    other = Predictions.load(run / "predictions.npz")
+    object.__setattr__(other, "image_ids", other.image_ids + 1000)
+    other.save(run / "validation.npz")
+    command = ["tune", str(run / "last.safetensors"), "--calibration", "none", "--predictions"]
+    assert main([*command, str(run / "validation.npz")]) == 0
+    assert capsys.readouterr().out.startswith("class ")  # the thresholds, unasked
+    tuned = (run / "last.decision.json").read_bytes()
+    tested.take(np.arange(len(tested))[::-2]).save(run / "some.npz")
+    for name in ("predictions.npz", "some.npz"):
+        assert main([*command, str(run / name), "--goal", "rate", "--target", "0.5"]) == 2
+        said = capsys.readouterr().err
+        assert "are test images of the run" in said
+        assert f"--predictions {run / 'validation.npz'}" in said
+        assert (run / "last.decision.json").read_bytes() == tuned
+    assert main([*command, str(run / "some.npz"), "--allow-test-images"]) == 0
+    assert "16 of these 16 images are test images of the run" in caplog.text
+    assert "has no validation images" not in caplog.text
 
 
 def test_predictions_of_other_weights_are_refused(

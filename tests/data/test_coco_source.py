@@ -164,7 +164,7 @@ def test_class_names_choose_and_order(tmp_path: Path) -> None:
     assert labels(data.train) == ["a", "c"] and labels(data.test) == ["c", "a"]
     assert [note.split(" (")[0] for note in data.notes] == [
         "training: 1 class is not in class_names and left out: 'b'",
-        "test: 1 class is not in training and left out: 'b'",
+        "test: 1 class is not in class_names and left out: 'b'",
     ]
     with pytest.raises(DataError, match="empty: no image"):
         load(tmp_path, *parts, min_image_size=21)

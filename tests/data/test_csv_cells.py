@@ -80,13 +80,34 @@ def test_policies(tmp_path: Path) -> None:
     table = read_csv(file, ".", **form)
     assert table.targets([0, 1]).tolist() == [[1, 0, 0], [0, 0, 0]]
     assert table.known_mask([0, 1]).tolist() == [[True] * 3, [True, True, False]]
-    assert "3 cells are uncertain (-1), taken as negative but for the policies" in table.notes
+    assert table.notes == (
+        "Edema: 1 cell is uncertain (-1), taken as positive",
+        "other classes: 2 cells are uncertain (-1), taken as negative",
+        "Mass: 1 cell is blank, taken as unknown",
+        "other classes: 2 cells are blank, taken as negative",
+    )
     with pytest.raises(ConfigError, match=r"policies: 'Atelektasis' is not a class; did you mean "):
         read_csv(file, ".", labels_column=None, policies={"Atelektasis": {"blank": "unknown"}})
+    form["policies"] = {"Edemma": {"uncertain": "positive"}}
+    with pytest.raises(ConfigError, match=r"mean 'Edema'\? \(classes: 'Edema', 'Mass'\)"):
+        read_csv(file, ".", class_names=["Edema", "Mass"], **form)
     with pytest.raises(ConfigError, match="policies: 'path' is not a class"):
         read_csv(file, ".", labels_column=None, policies={"path": {"blank": "unknown"}})
     with pytest.raises(ConfigError, match="policies are for a column per class"):
         read_csv(file, ".", policies=policies)
+
+
+def test_policies_for_every_class_leave_none_to_what_is_not_theirs(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("path,Edema,Mass,Nodule\na,-1,-1,-1\nb,0,-1,1\n")
+    policies = {name: {"uncertain": "positive"} for name in ("Edema", "Mass", "Nodule")}
+    form: dict[str, Any] = {"labels_column": None, "policies": policies}
+    # A policy for a column that class_names leaves out does no harm.
+    table = read_csv(file, ".", class_names=["Edema", "Mass"], **form)
+    assert table.notes == (
+        "Edema: 1 cell is uncertain (-1), taken as positive",
+        "Mass: 2 cells are uncertain (-1), taken as positive",
+    )
 
 
 SPELLINGS = {

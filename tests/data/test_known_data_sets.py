@@ -116,6 +116,9 @@ def test_chexpert(tmp_path: Path, size: str) -> None:
     assert known[:, consolidation].tolist() == [True, True, False, True]
     assert data.train.targets([0]).sum() == 0
     assert list(data.train.groups or ()) == [f"patient{n:05}" for n in (1, 2, 3, 4)]
+    earlier = load("chexpert", root, group=None)  # as configurations of earlier versions say
+    assert list(earlier.train.groups or ()) == list(data.train.groups or ())
+    assert not any("no group is set" in note for note in earlier.notes)
     assert data.test.image_path(0) == root / "valid/patient64541/study1/view1_frontal.jpg"
     assert any("13 classes, as published" in note for note in data.notes)
     policy = load("chexpert", root, policies={"Edema": {"uncertain": "positive"}})

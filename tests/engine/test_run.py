@@ -113,6 +113,29 @@ def test_validation_images_are_watched_and_test_images_are_only_tested(
     np.testing.assert_array_equal(Predictions.load(folder.validation).logits, watched.logits)
 
 
+def test_the_best_epoch_by_auroc(
+    tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mean_auroc = train_module._mean_auroc
+    rising = iter((0.25, 0.5, 0.75))
+    monkeypatch.setattr(train_module, "_mean_auroc", lambda predictions: next(rising))
+    data = tiny_values["data"]
+    parts = {"validation": data["test"], "test": data["train"]}
+    values = changed(tiny_values, data=parts, evaluation={"best_by": "AUROC"})
+    caplog.set_level("INFO", logger="mlt")
+    train(parse_config(values))
+    folder = RunFolder(values["output"])
+    history = folder.read_history()
+    assert load_checkpoint(folder.best)[1].epoch == 3
+    assert int(np.argmax([record["mAP"]["total"] for record in history])) < 2
+    assert history[-1]["AUROC"] == {"total": folder.best_total("AUROC")} == {"total": 0.75}
+    assert ", validation AUROC total 75.00\n" in caplog.text
+
+    watched = Predictions.load(folder.validation)
+    expected = summarize(watched).to_json()["AUROC"]["total"]
+    assert mean_auroc(watched) == pytest.approx(expected)
+
+
 def test_a_checkpoint_alone_reproduces_the_predictions(
     finished: RunFolder, tiny_values: dict[str, Any], tiny_names: list[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -134,7 +135,8 @@ def test_classes_without_positive_or_without_negative_are_in_no_mean_and_named()
     assert " 75.00 " in table.splitlines()[1]
     assert " 75.00 " in class_table(summary, auroc=True).splitlines()[1]
     assert "AUROC" not in class_table(summary)
-    assert "AUROC" not in result_table(summary)
+    assert re.search(r"\nAUROC 75\.00 \([\d.]+ to [\d.]+\) over 1 class\n", result_table(summary))
+    assert "AUROC 7" not in table
 
 
 def test_means_over_groups_are_of_the_defined_classes() -> None:

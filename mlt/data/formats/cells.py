@@ -116,14 +116,21 @@ def explain(text: str, form: TableFormat) -> str:
     return "expected 1, 0, -1 or nothing (or true and false, yes and no)"
 
 
-def check_policies(form: TableFormat, class_names: Collection[str]) -> None:
+def check_policies(
+    form: TableFormat, class_names: Collection[str], left_out: Collection[str] = ()
+) -> None:
     """Refuse policies for what is not a class.
+
+    Args:
+        form: Has the policies.
+        class_names: The classes.
+        left_out: What would be a class if ``class_names`` had it; a policy for it does no harm.
 
     Raises:
         ConfigError: Naming it, and what it may have been meant to be.
     """
     for name in form.policies:
-        if name not in class_names:
+        if name not in class_names and name not in left_out:
             close = get_close_matches(name, class_names, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             shown = ", ".join(map(repr, sorted(class_names)[:20]))

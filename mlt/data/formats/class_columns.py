@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -104,10 +104,10 @@ def read_class_columns(
     for name in form.negatives:
         without |= _read_column(table, name, cells[name], form)[0] == POSITIVE
     positive, unknown, soft = _Entries(), _Entries(), _Entries()
-    counts = np.zeros(6, np.int64)
-    for name, meaning in zip(class_names, meanings(class_names, form)):
+    counts = np.zeros((len(class_names), 6), np.int64)
+    for c, (name, meaning) in enumerate(zip(class_names, meanings(class_names, form))):
         kinds, targets = _read_column(table, name, cells[name], form)
-        counts += np.bincount(kinds, minlength=6)
+        counts[c] = np.bincount(kinds, minlength=6)
         targets = np.where(kinds == VALUE, targets, np.append(meaning, (0, 0))[kinds])
         targets[without & (kinds == BLANK)] = 0
         positive.add(targets >= 0.5)
@@ -117,12 +117,12 @@ def read_class_columns(
     known = None
     if unknown.total:
         known = csr_array(~unknown.array(shape).toarray())
-    notes = [*_count_notes(counts, form), *_negatives_notes(form, without, labels)]
+    notes = [*_count_notes(counts, class_names, form), *_negatives_notes(form, without, labels)]
     return ReadLabels(
         tuple(class_names),
         labels,
         known,
-        soft.array(shape) if counts[VALUE] else None,
+        soft.array(shape) if counts[:, VALUE].any() else None,
         tuple(notes),
     )
 
@@ -171,21 +171,40 @@ def _refuse_cell(table: Table, name: str, text: str, row: int, form: TableFormat
     )
 
 
-def _count_notes(counts: np.ndarray, form: TableFormat) -> list[str]:
-    notes = []
-    but = " but for the policies" if form.policies else ""
-    if counts[UNCERTAIN]:
-        number = amount(int(counts[UNCERTAIN]), "cell is", "cells are")
-        notes.append(f"{number} uncertain (-1), taken as {form.uncertain}{but}")
-    if counts[BLANK]:
-        number = amount(int(counts[BLANK]), "cell is", "cells are")
-        notes.append(f"{number} blank, taken as {form.blank}{but}")
-    if counts[VALUE]:
-        number = amount(int(counts[VALUE]), "cell is", "cells are")
+def _count_notes(counts: np.ndarray, class_names: Sequence[str], form: TableFormat) -> list[str]:
+    notes = [
+        *_taken_notes(counts[:, UNCERTAIN], class_names, form, "uncertain", " (-1)"),
+        *_taken_notes(counts[:, BLANK], class_names, form, "blank"),
+    ]
+    if values := int(counts[:, VALUE].sum()):
+        number = amount(values, "cell is", "cells are")
         notes.append(
             f"{number} between 0 and 1: soft targets for the loss, labels from 0.5 on for counts "
             "and results"
         )
+    return notes
+
+
+def _taken_notes(
+    counts: np.ndarray,
+    class_names: Sequence[str],
+    form: TableFormat,
+    kind: Literal["uncertain", "blank"],
+    written: str = "",
+) -> list[str]:
+    """What cells of a kind are taken for: a note per policy, and one on all other classes."""
+    notes, others = [], 0
+    policies = {n: getattr(policy, kind) for n, policy in form.policies.items()}
+    for name, count in zip(class_names, counts.tolist()):
+        if (taken := policies.get(name)) is None:
+            others += count
+        elif count:
+            number = amount(count, "cell is", "cells are")
+            notes.append(f"{name}: {number} {kind}{written}, taken as {taken}")
+    if others:
+        of = "other classes: " if notes else ""
+        number = amount(others, "cell is", "cells are")
+        notes.append(f"{of}{number} {kind}{written}, taken as {getattr(form, kind)}")
     return notes
 
 

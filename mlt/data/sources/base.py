@@ -80,13 +80,9 @@ class DataSource(ABC, Generic[S]):
 
         Raises:
             MissingFileError: If they are absent; says what to put where.
+            ConfigError: If no image has a class of ``class_names`` whose name is nearly another's.
         """
-        table = self.read("train", None)
-        if not (class_names := getattr(self.settings, "class_names", None)):
-            return table
-        from mlt.data.class_alignment import with_classes
-
-        return with_classes(table, class_names)
+        return self._with_chosen_classes(self.read("train", None))
 
     def part_rows(self, table: LabelTable) -> tuple[dict[str, np.ndarray], str] | None:
         """Which rows of a table are in which part; None where each part has files of its own.
@@ -200,6 +196,43 @@ class DataSource(ABC, Generic[S]):
 
         return tables_of_parts(table, *cut)
 
+    def _with_chosen_classes(self, table: LabelTable) -> LabelTable:
+        """The training images with the classes of the settings, where these choose them."""
+        class_names = getattr(self.settings, "class_names", None)
+        if class_names is None:
+            return table
+        from mlt.data.class_alignment import with_classes
+
+        self._refuse_misspelt(table, class_names)
+        return with_classes(table, class_names)
+
+    def _refuse_misspelt(self, table: LabelTable, class_names: Sequence[str]) -> None:
+        """Refuse names that no part has a label of where one that is left out is nearly the same.
+
+        Where files declare their classes, such as COCO's categories, to be declared is enough.
+        """
+        from mlt.data.class_alignment import labelled_classes, near_names
+
+        declared = set(table.class_names) if self.declared_classes() is None else set()
+        unseen = [n for n in class_names if n not in declared | labelled_classes(table)]
+        near = near_names(unseen, set(table.class_names).difference(class_names))
+        for part in self._read_apart() if near else ():
+            seen = labelled_classes(self.read(part, class_names))
+            near = {name: close for name, close in near.items() if name not in seen}
+        if near:
+            said = (f"{name!r} (did you mean {close!r}?)" for name, close in near.items())
+            raise ConfigError(f"data.class_names: no image has {', '.join(said)}")
+
+    def _read_apart(self) -> list[Part]:
+        """The parts besides training that are not cut out of the training images."""
+        settings = self.settings
+        named = {
+            "validation": settings.has_validation,
+            "test": isinstance(settings, OwnDataSettings) and bool(settings.keys_of("test")),
+        }
+        parts: tuple[Part, ...] = ("validation", "test")
+        return [part for part in parts if named[part] and not settings.cuts(part)]
+
     def _with_classes_of_training(
         self, part: Part, class_names: Sequence[str] | None
     ) -> LabelTable:
@@ -212,8 +245,10 @@ class DataSource(ABC, Generic[S]):
             return table
         from mlt.data.class_alignment import with_classes
 
+        chosen = getattr(self.settings, "class_names", None)
+        of = "class_names" if chosen and tuple(class_names) == chosen else "training"
         try:
-            return with_classes(table, class_names, of="training")
+            return with_classes(table, class_names, of=of)
         except DataError as error:
             raise DataError(f"data.{part}: {error}") from None
 

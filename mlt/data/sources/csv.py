@@ -137,11 +137,7 @@ class CsvSource(DataSource[CsvData]):
 
     def read_all(self) -> LabelTable:
         """Read the labels of all images that the settings name for training, in parts or not."""
-        from mlt.data.class_alignment import with_classes
-
-        names = self.settings.class_names
-        table = self.read("train", names)
-        return table if names is None else with_classes(table, names)
+        return self._with_chosen_classes(self.read("train", self.settings.class_names))
 
     def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
         """Read a part; without class names the columns, or the names that occur."""
@@ -157,10 +153,14 @@ class CsvSource(DataSource[CsvData]):
             names_of=read_class_labels(self.root / labels) if labels else None,
             may_lack=part != "train",
             part_column=self._split_column(part),
+            # A split that was saved has been warned of when it was made.
+            warn_ungrouped=part == "train" and settings.split is None,
         )
         rows, notes = self._rows(part, table, values)
         if rows is not None:
-            whole = (f"in all of {files[0].name}, {note}" for note in table.notes)
+            # What holds for a table with several parts is said once, with the training images.
+            said = () if part != "train" and files == self._files("train") else table.notes
+            whole = (f"in all of {files[0].name}, {note}" for note in said)
             table = replace(table.take(rows), notes=(*whole, *notes))
         return self._with_images(table)
 
