@@ -141,8 +141,12 @@ def as_counts(class_counts: ArrayLike) -> NDArray[np.int64]:
     return whole
 
 
-def as_image_ids(image_ids: ArrayLike) -> NDArray[np.generic]:
+def as_image_ids(image_ids: ArrayLike, what: str = "image_ids") -> NDArray[np.generic]:
     """Integers or strings that a file without pickle can hold.
+
+    Args:
+        image_ids: Ids of images, or of what they belong to.
+        what: What they are called in the message.
 
     Raises:
         DataError: If they are of another type, or of both, or one holds a NUL character.
@@ -156,16 +160,16 @@ def as_image_ids(image_ids: ArrayLike) -> NDArray[np.generic]:
     if ids.dtype.kind in "iuUS":
         return ids
     if ids.dtype.kind == "T" or all(isinstance(value, str) for value in ids.flat):
-        check_no_nul(ids.flat, "image id")
+        check_no_nul(ids.flat, "image id" if what == "image_ids" else what)
         return ids.astype(np.str_)
     if ids.dtype == object and all(
         isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in ids.flat
     ):
         return ids.astype(np.int64)
     raise DataError(
-        f"image_ids must be all integers or all strings; got {ids.dtype} with "
+        f"{what} must be all integers or all strings; got {ids.dtype} with "
         f"{', '.join(repr(value) for value in ids[:3])}. Convert them, for example with "
-        "image_ids.astype(str)"
+        f"{what}.astype(str)"
     )
 
 

@@ -46,6 +46,9 @@ class Predictions:
         num_train_images: Images of the training split; None if not known.
         known: (N, C) booleans, False where nobody annotated; None: all known.
         model: Digest of the weights they come from; empty if not known.
+        groups: (N,) strings or integers: the patient, video or the like that each image belongs to
+            (an empty string: to none), whose images count together in intervals and tests; None if
+            not known.
 
     Raises:
         DataError: If shapes differ, an id is there twice, an id or name holds a NUL character, a
@@ -60,9 +63,11 @@ class Predictions:
     num_train_images: int | None
     known: NDArray[np.bool_] | None = None
     model: str = ""
+    groups: NDArray[np.generic] | None = None
 
     def __post_init__(self) -> None:
         ids, logits = as_image_ids(self.image_ids), as_logits(self.logits)
+        groups = None if self.groups is None else as_image_ids(self.groups, "groups")
         targets = as_array(self.targets)
         known = None if self.known is None else as_array(self.known)
         counts = None if self.class_counts is None else as_counts(self.class_counts)
@@ -79,6 +84,8 @@ class Predictions:
         }
         if counts is not None:
             shapes["class_counts"] = (counts.shape, (c,))
+        if groups is not None:
+            shapes["groups"] = (groups.shape, (n,))
         if known is not None:
             shapes["known"] = (known.shape, (n, c))
         wrong = [f"{k} is {got}, not {want}" for k, (got, want) in shapes.items() if got != want]
@@ -94,6 +101,7 @@ class Predictions:
             "class_names": tuple(self.class_names),
             "class_counts": counts,
             "known": known,
+            "groups": groups,
         }
         for name, value in converted.items():
             object.__setattr__(self, name, value)
@@ -128,6 +136,7 @@ class Predictions:
         class_names: Iterable[str] | None = None,
         image_ids: ArrayLike | None = None,
         known: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Predictions:
         """Predictions of a training loop of one's own: logits and targets are enough.
 
@@ -140,6 +149,8 @@ class Predictions:
             class_names: C names; "0", "1", ... if None.
             image_ids: (N,) integers or strings; the number of the row if None.
             known: (N, C) booleans. None: all are known.
+            groups: (N,) the patient, video or the like that each image belongs to; None if images
+                are independent.
 
         Raises:
             DataError: As for :class:`Predictions`.
@@ -162,6 +173,7 @@ class Predictions:
             class_counts=None if class_counts is None else as_counts(class_counts),
             num_train_images=num_train_images,
             known=None if known is None else as_array(known),
+            groups=None if groups is None else as_image_ids(groups, "groups"),
         )
 
     def __len__(self) -> int:
@@ -203,6 +215,7 @@ class Predictions:
             logits=self.logits[rows],
             targets=self.targets[rows],
             known=None if self.known is None else self.known[rows],
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     def save(self, path: str | Path) -> None:
@@ -224,6 +237,8 @@ class Predictions:
             arrays["num_train_images"] = np.int64(self.num_train_images)
         if self.known is not None:
             arrays["known"] = self.known
+        if self.groups is not None:
+            arrays["groups"] = self.groups
         # To an open file: numpy would add .npz to a name without it, beside the temporary one.
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
@@ -257,6 +272,7 @@ class Predictions:
                 num_train_images=None if images is None else int(images),
                 known=arrays["known"].astype(bool) if "known" in arrays else None,
                 model=str(arrays["model"]) if "model" in arrays else "",
+                groups=arrays.get("groups"),
             )
         except (TypeError, ValueError) as error:
             if isinstance(error, DataError):

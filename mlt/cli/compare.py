@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from mlt.cli.prediction_tables import add_table_arguments, is_table, refuse_tabl
 if TYPE_CHECKING:
     from mlt.config import Config
     from mlt.engine.compare import Plan
+    from mlt.engine.folds import FoldResults
 
 DESCRIPTION = """\
 Train every configuration with every seed, and report which differences are more than chance.
@@ -103,10 +104,7 @@ def _cross_validate(arguments: argparse.Namespace, configs: dict[str, Config]) -
     from mlt.cli.fold_tables import difference_table, fold_table
     from mlt.engine.compare import train_missing
     from mlt.engine.folds import fold_results, plan_folds, saved_folds
-    from mlt.errors import ConfigError
 
-    if arguments.report:
-        raise ConfigError("--report: cross-validation prints its tables; `mlt report` takes runs")
     if arguments.dry_run and arguments.folds.isdecimal():
         # Nothing is written, so there are no folds yet to plan with.
         for fold in range(int(arguments.folds)):
@@ -127,13 +125,30 @@ def _cross_validate(arguments: argparse.Namespace, configs: dict[str, Config]) -
         print(fold_table(results))
         if len(results) > 1:
             print(difference_table(results))
-    for name, result in results.items():
-        output = Path(arguments.output) / f"{name}-all-folds.npz"
-        result.together.save(output)
-        print(f"predictions of all images: {output}")
+        _report_folds(arguments, results)
     for name, reason in trained.failed.items():
         print(f"{name} failed: {reason}")
     return 1 if trained.failed else 0
+
+
+def _report_folds(arguments: argparse.Namespace, results: Mapping[str, FoldResults]) -> None:
+    """Save the predictions of all folds together, and write a report about them."""
+    from mlt.cli.report import report_runs
+    from mlt.report.runs import Run
+
+    runs = []
+    for name, result in results.items():
+        file = Path(arguments.output) / f"{name}-all-folds.npz"
+        result.together.save(file)
+        runs.append(Run(file, result.together, result.summary.limits, {}))
+    # Methods of which some folds failed cannot be compared image by image.
+    images = set(runs[0].predictions.image_ids.tolist())
+    runs = [run for run in runs if set(run.predictions.image_ids.tolist()) == images]
+    print("\nall images together, each predicted by the run that was not trained on it:")
+    report_runs(runs, Path(arguments.report or Path(arguments.output) / "report.html"))
+    for name in results:
+        file = Path(arguments.output) / f"{name}-all-folds.npz"
+        print(f"every class: mlt evaluate --predictions {file} --auroc --classes")
 
 
 def _list(plans: Iterable[Plan]) -> None:

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         pictures=pictures,
         near=arguments.near,
     )
-    if html is not None:
+    if html is not None and found.parts:
         from mlt.files import write_text_atomic
         from mlt.inspection import inspection_page
 
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(inspection_text(found))
         if html is not None:
-            print(f"\nwritten to {html}")
+            print(f"\n{f'written to {html}' if found.parts else 'no page is written'}")
     return 2 if found.errors else 0
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ Predict the labels of image files with a checkpoint, which is all that is needed
 
   mlt predict runs/mine/last.safetensors photographs/ more/*.jpg
   mlt predict last.safetensors list.csv --images photographs/ --format csv --output labels.csv
+  mlt predict last.safetensors train.csv --path-column Path --images data/
   mlt predict last.safetensors photographs/ --format jsonl | jq .labels
 
 Exit code 1 says that some images have no prediction, mostly because they could not be read. Each
@@ -60,7 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from contextlib import nullcontext
-    from pathlib import Path
 
     from mlt.errors import ConfigError, DataError, OutputExistsError
 
@@ -70,14 +71,15 @@ def run(arguments: argparse.Namespace) -> int:
     if output is not None and output.exists() and not arguments.overwrite:
         raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
     from mlt.inference.output import write_predictions
-    from mlt.inference.paths import find_images
+    from mlt.inference.paths import list_images
     from mlt.inference.predictor import Predictor
 
-    paths = find_images(arguments.paths, arguments.path_column, arguments.images)
+    ids = list_images(arguments.paths, arguments.path_column, arguments.images)
+    paths = list(ids)
     if not paths:
         raise DataError(f"there is no image in {', '.join(arguments.paths)}")
     predictor = Predictor.from_checkpoint(arguments.checkpoint, arguments.device)
-    problems: list[str] = []
+    problems: dict[Path, str] = {}
     predictions = predictor.predict_each(
         paths,
         batch_size=arguments.batch_size,
@@ -101,22 +103,35 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.format,
             top=arguments.top,
             width=max(len(str(path)) for path in paths),
+            ids=ids,
         )
     if output is not None:
         print(f"{count} images in {output}", file=sys.stderr)
     if problems:
         print(f"{len(problems)} of {len(paths)} images have no prediction:", file=sys.stderr)
-        for problem in problems:
+        for problem in _summed_up(problems):
             print(f"  {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
 def _note_problems(
-    predictions: Iterable[Prediction | NoPrediction], problems: list[str]
+    predictions: Iterable[Prediction | NoPrediction], problems: dict[Path, str]
 ) -> Iterator[Prediction | NoPrediction]:
     """Pass predictions on, and keep the errors for the end."""
     for prediction in predictions:
         error = getattr(prediction, "error", None)
         if error is not None:
-            problems.append(error)
+            problems[prediction.path] = error
         yield prediction
+
+
+def _summed_up(problems: Mapping[Path, str]) -> Iterator[str]:
+    """Each error, those of files that do not exist in one line."""
+    absent = {path: error for path, error in problems.items() if not path.exists()}
+    if absent:
+        are = "is" if len(absent) == 1 else "are"
+        yield (
+            f"{len(absent)} {are} not there, first {next(iter(absent))}. The paths of a table "
+            "start from its own folder, or from --images FOLDER"
+        )
+    yield from (error for path, error in problems.items() if path not in absent)

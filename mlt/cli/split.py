@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ is in which part.
 
   mlt split labels.csv --test 0.2 --validation 0.1 --output split.json
   mlt split labels.csv --test 0.2 --group patient --output split.json
+  mlt split train.csv --test 0.2 --group-pattern 'patient\\d+' --output split.json
   mlt split annotations.json --folds 5 --output folds.json
   mlt split --config my.yaml --test 0.2 --output split.json
 
@@ -43,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--group",
         metavar="COLUMN",
         help="images with one value of this column (patient, video) stay in one part",
+    )
+    how.add_argument(
+        "--group-pattern",
+        metavar="PATTERN",
+        help="regular expression of the group within the cells of --group, or else within the "
+        r"image paths: patient\d+",
     )
     how.add_argument(
         "--check-duplicates",
@@ -94,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         order=arguments.order,
         seed=arguments.seed,
         files=source.files(),
-        group=arguments.group,
+        group=_group(arguments),
         duplicates=arguments.check_duplicates,
     )
     rows = {part: table.find(images.image_ids) for part, images in partition.parts.items()}
@@ -145,31 +153,54 @@ def _settings(arguments: argparse.Namespace) -> DataConfig:
     if (arguments.table is None) == (arguments.config is None):
         raise ConfigError("give either TABLE or --config CONFIG: where are the labels?")
     if arguments.config:
-        group = [f"data.group={arguments.group}"] if arguments.group else []
-        return load_config(arguments.config, [*arguments.overrides, *group]).data
+        group = _group(arguments)
+        chosen = [] if group is None else [f"data.group={json.dumps(group)}"]
+        return load_config(arguments.config, [*arguments.overrides, *chosen]).data
     file = Path(arguments.table)
     images = "." if arguments.images is None else os.path.relpath(arguments.images, file.parent)
     values: dict[str, Any] = {"root": str(file.parent), "test": {"fraction": 0.5}}
     if file.name.endswith((".json", ".json.gz")):
         values |= {"name": "coco", "train": {"annotations": file.name, "images": images}}
     else:
-        values |= {"name": "csv", "train": file.name, "images": images, "group": arguments.group}
+        values |= {"name": "csv", "train": file.name, "images": images}
+        values |= {"group": _group(arguments)}
     return parse_data(values, arguments.overrides)
+
+
+def _group(arguments: argparse.Namespace) -> str | dict[str, str | None] | None:
+    """The key `group` of `data`."""
+    if arguments.group_pattern is None:
+        return arguments.group
+    return {"column": arguments.group, "pattern": arguments.group_pattern}
 
 
 def _grouped(table: LabelTable, arguments: argparse.Namespace) -> LabelTable:
     """The table with its groups; those of a COCO file are a field of its images."""
     from dataclasses import replace
 
+    from mlt.data.columns import StringColumn
     from mlt.data.formats.coco_groups import image_groups
+    from mlt.data.formats.group_cells import blank_note, groups_by_pattern, path_note
     from mlt.errors import ConfigError
 
-    if arguments.group is None or table.groups is not None:
+    if table.groups is not None:
         return table
-    if arguments.table is None or not arguments.table.endswith((".json", ".json.gz")):
+    of_coco = (arguments.table or "").endswith((".json", ".json.gz"))
+    column, pattern = arguments.group, arguments.group_pattern
+    if column is None and pattern is None:
+        remedy = "--group-pattern 'PATTERN'"
+        found = path_note(table.paths.array, remedy) if of_coco and table.paths else []
+        return replace(table, notes=(*table.notes, *found))
+    if not of_coco:
         raise ConfigError("--group: this data has no groups; a table (CSV) or a COCO file may")
-    groups = image_groups(arguments.table, arguments.group, table.image_ids)
-    return replace(table, groups=groups)
+    groups = (
+        table.paths if column is None else image_groups(arguments.table, column, table.image_ids)
+    )
+    assert groups is not None
+    if pattern is not None:
+        groups = StringColumn(groups_by_pattern(groups.array, pattern, column or "file_name"))
+    notes = (*table.notes, *blank_note(groups.array, column or "file_name"))
+    return replace(table, groups=groups, notes=notes)
 
 
 def _without_torn_duplicates(table: LabelTable, how: str) -> LabelTable:

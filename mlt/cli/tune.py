@@ -15,8 +15,13 @@ kept in the checkpoint, where `mlt predict` and `mlt export` find them.
   mlt tune runs/mine/last.safetensors --config my.yaml --goal precision --target 0.9
 
 With --config, `data.validation` names the images; where a configuration has none, its test images
-are taken. Use images that the model was not trained on and that no result will be reported on. A
-run with validation images keeps its predictions of them in validation.npz."""
+are taken, with a warning. Use images that the model was not trained on and that no result will be
+reported on: a run with validation images keeps its predictions of them in validation.npz, and
+refuses to be tuned on its test images then."""
+
+
+SHOWN = 30
+"""Labels up to which the thresholds are printed without being asked for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="platt_per_label",
         help="default: %(default)s",
     )
-    parser.add_argument("--classes", action="store_true", help="print every label's threshold too")
+    parser.add_argument(
+        "--classes",
+        action="store_true",
+        help=f"print every label's threshold also where there are more than {SHOWN}",
+    )
+    parser.add_argument(
+        "--allow-test-images",
+        action="store_true",
+        help="tune on the test images of a run that has validation images",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,8 +97,12 @@ def run(arguments: argparse.Namespace) -> int:
         target=target,
         shrinkage=arguments.shrinkage,
         calibration=arguments.calibration,
+        allow_test_images=arguments.allow_test_images,
     )
-    if arguments.classes:
+    labels = len(tuned.decision.calibration.class_names)
+    if arguments.classes or labels <= SHOWN:
         print(decision_table(tuned.decision) + "\n")
     print(tuned_table(tuned))
+    if not arguments.classes and labels > SHOWN:
+        print(f"--classes prints the thresholds of the {labels} labels")
     return 0

@@ -53,7 +53,7 @@ def find_images(
 
     Returns:
         N paths relative to ``root``. One that is not found is where it would be in the first
-        folder.
+        folder that exists.
 
     Raises:
         ConfigError: If the pattern does not contain ``{id}``.
@@ -74,7 +74,8 @@ def find_images(
     own = _without_foreign_folders(pc.replace_substring(names.array, "\\", "/"), root, places)
     wanted = _apply(pattern, own)
     rooted = pc.match_substring_regex(wanted, _ROOTED)
-    first = pc.if_else(rooted, wanted, _join(_prefix(places[0]), wanted))
+    nearest = next((place for place in places if (root / place).is_dir()), places[0])
+    first = pc.if_else(rooted, wanted, _join(_prefix(nearest), wanted))
     paths = pa.nulls(len(wanted), _TEXT)
     for files in _stages(root, places, wanted, without_suffix=pattern is None):
         paths = pc.coalesce(paths, _look_up(files, pc.if_else(paths.is_null(), wanted, None)))

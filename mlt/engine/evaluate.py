@@ -216,6 +216,7 @@ def predict(
         num_train_images=num_train_images,
         known=None if table.known is None else table.known_mask(rows),
         model=weights_digest(model.state_dict()),
+        groups=None if table.groups is None else np.array(table.groups[rows]),
     )
 
 

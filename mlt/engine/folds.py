@@ -41,6 +41,13 @@ class FoldResults:
         """(folds,) mAP of each fold."""
         return np.array([fold.total for fold in self.folds])
 
+    @property
+    def aurocs(self) -> np.ndarray:
+        """(folds,) mean AUROC of each fold; NaN where no class has one."""
+        return np.array(
+            [f.details.auroc.centres["total"] if f.details else np.nan for f in self.folds], float
+        )
+
 
 def saved_folds(folds: str, config: Config, output: str | Path) -> tuple[str, int]:
     """The file of the folds, cut first if only their number is given.
@@ -89,16 +96,17 @@ def plan_folds(
         OutputExistsError: If a folder holds something else.
         DataError: If the configurations have different classes or test images.
     """
-    plans: dict[str, list[Plan]] = {name: [] for name in configs}
-    for fold in range(count):
-        of_fold = {}
-        for name, config in configs.items():
-            run = f"{name}-fold{fold}"
-            data = _own_data(config).of_fold(file, fold)
-            update = {"data": data, "output": str(Path(output) / run)}
-            of_fold[run] = config.model_copy(update=update)
-            plans[name].append(Plan(run, of_fold[run]))
-        check_plans([methods[-1] for methods in plans.values()], of_fold)
+
+    def plan(name: str, fold: int) -> Plan:
+        run = f"{name}-fold{fold}"
+        data = _own_data(configs[name]).of_fold(file, fold)
+        update = {"data": data, "output": str(Path(output) / run)}
+        return Plan(run, configs[name].model_copy(update=update))
+
+    plans = {name: [plan(name, fold) for fold in range(count)] for name in configs}
+    # Configurations that agree on the images of one fold agree on those of all.
+    first = {folds[0].name: folds[0].config for folds in plans.values()}
+    check_plans([plan for folds in plans.values() for plan in folds], first)
     return plans
 
 
@@ -138,6 +146,7 @@ def pooled(folds: Sequence[Predictions]) -> Predictions:
             raise DataError(f"the folds have different classes: {difference}")
     known = [np.ones_like(p.targets) if p.known is None else p.known for p in folds]
     counts = [p.class_counts for p in folds if p.class_counts is not None]
+    groups = [p.groups for p in folds if p.groups is not None]
     images = [p.num_train_images for p in folds if p.num_train_images is not None]
     return Predictions(
         image_ids=np.concatenate([p.image_ids for p in folds]),
@@ -147,6 +156,7 @@ def pooled(folds: Sequence[Predictions]) -> Predictions:
         class_counts=np.rint(np.mean(counts, axis=0)).astype(np.int64) if counts else None,
         num_train_images=round(float(np.mean(images))) if images else None,
         known=None if all(p.known is None for p in folds) else np.concatenate(known),
+        groups=np.concatenate(groups) if len(groups) == len(folds) else None,
     )
 
 

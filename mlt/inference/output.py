@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any, Literal
 
 from mlt.inference.predictor import NoPrediction, Prediction
@@ -22,15 +23,16 @@ def write_predictions(
     *,
     top: int | None = None,
     width: int = 0,
+    ids: Mapping[Path, str] | None = None,
 ) -> int:
     """Write predictions to an open text file.
 
     - ``"table"``: a line per image: its path and its labels with their probabilities in percent.
-    - ``"csv"``: the columns ``path``, ``labels`` (separated by ``|``), a probability per class and
-      ``error``.
+    - ``"csv"``: the columns ``id``, ``path``, ``labels`` (separated by ``|``), a probability per
+      class and ``error``.
     - ``"jsonl"``: an object per line with the same.
 
-    An image without a prediction has a line of its own, with its path and an ``error`` only.
+    An image without a prediction has a line of its own, with its id, path and an ``error`` only.
 
     What the file's encoding cannot express, such as the bytes of a file name that is not UTF-8, is
     written as an escape: ``caf\\udce9.png``. JSON's readers give the original back.
@@ -42,6 +44,8 @@ def write_predictions(
         form: One of the three.
         top: Write this many most probable labels instead of those that reach their thresholds.
         width: Characters of the longest path, for the table.
+        ids: What an image is called where that is not its path, see
+            :func:`mlt.inference.paths.list_images`.
 
     Returns:
         How many images were written.
@@ -55,10 +59,10 @@ def write_predictions(
         a.jpg  dog 90.0
         1
         >>> write_predictions(sys.stdout, [one], ["cat", "dog"], "jsonl")
-        {"path": "a.jpg", "labels": ["dog"], "probabilities": {"cat": 0.25, "dog": 0.9}}
+        {"id": "a.jpg", "path": "a.jpg", "labels": ["dog"], "probabilities": {"cat": 0.25, "dog": 0.9}}
         1
-    """
-    write_one = _WRITERS[form](_EscapingFile(file), class_names, width)
+    """  # noqa: E501
+    write_one = _WRITERS[form](_EscapingFile(file), class_names, width, ids or {})
     count = 0
     for prediction in predictions:
         count += 1
@@ -93,7 +97,9 @@ class _EscapingFile:
 _Write = Callable[["Prediction | NoPrediction", "list[int]"], None]
 
 
-def _table(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
+def _table(
+    file: _EscapingFile, class_names: Sequence[str], width: int, ids: Mapping[Path, str]
+) -> _Write:
     def write(prediction: Prediction | NoPrediction, labels: list[int]) -> None:
         if isinstance(prediction, NoPrediction):
             text = f"error: {prediction.error}"
@@ -105,24 +111,31 @@ def _table(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Writ
     return write
 
 
-def _csv(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
+def _csv(
+    file: _EscapingFile, class_names: Sequence[str], width: int, ids: Mapping[Path, str]
+) -> _Write:
     rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["path", "labels", *class_names, "error"])
+    # mlt.prediction_tables.scores knows these columns.
+    rows.writerow(["id", "path", "labels", *class_names, "error"])
 
     def write(prediction: Prediction | NoPrediction, labels: list[int]) -> None:
+        image = [ids.get(prediction.path, prediction.path), prediction.path]
         if isinstance(prediction, NoPrediction):
-            rows.writerow([prediction.path, "", *("" for _ in class_names), prediction.error])
+            rows.writerow([*image, "", *("" for _ in class_names), prediction.error])
         else:
             names = "|".join(class_names[c] for c in labels)
             values = (f"{value:.6g}" for value in prediction.probabilities)
-            rows.writerow([prediction.path, names, *values, ""])
+            rows.writerow([*image, names, *values, ""])
 
     return write
 
 
-def _jsonl(file: _EscapingFile, class_names: Sequence[str], width: int) -> _Write:
+def _jsonl(
+    file: _EscapingFile, class_names: Sequence[str], width: int, ids: Mapping[Path, str]
+) -> _Write:
     def write(prediction: Prediction | NoPrediction, labels: list[int]) -> None:
-        record: dict[str, Any] = {"path": str(prediction.path)}
+        path = str(prediction.path)
+        record: dict[str, Any] = {"id": ids.get(prediction.path, path), "path": path}
         if isinstance(prediction, NoPrediction):
             record["error"] = prediction.error
         else:

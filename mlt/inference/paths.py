@@ -8,11 +8,12 @@ from pathlib import Path
 
 from mlt.data.columns import StringColumn
 from mlt.data.formats.csv_table import csv_rows
+from mlt.data.image_files import what_may_be_meant
 from mlt.data.image_search import find_images as search_images
 from mlt.data.image_suffixes import IMAGE_SUFFIXES
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["IMAGE_SUFFIXES", "find_images"]
+__all__ = ["IMAGE_SUFFIXES", "find_images", "list_images"]
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
 
@@ -32,10 +33,11 @@ def find_images(
             name without extension is found there by name, and in the folders below.
 
     Returns:
-        The files. Those of a table need not exist.
+        The files. Those of a table need not all exist.
 
     Raises:
-        MissingFileError: If a path does not exist or a pattern fits nothing.
+        MissingFileError: If a path does not exist, a pattern fits nothing, or no image of a table
+            is there.
         DataError: If a folder has no image, or a table no such column, or it is not UTF-8.
 
     Example:
@@ -46,21 +48,39 @@ def find_images(
         >>> [path.name for path in find_images([folder, folder / "b.png"])]
         ['a.JPG', 'b.png']
     """
+    return list(list_images(paths, path_column, images))
+
+
+def list_images(
+    paths: str | Path | Iterable[str | Path],
+    path_column: str = "path",
+    images: str | Path | None = None,
+) -> dict[Path, str]:
+    """The files of :func:`find_images`, each with its id: its path as it was written.
+
+    The id of an image of a table is its cell, as the table's other readers have it.
+    """
     if isinstance(paths, (str, Path)):
         paths = [paths]
     if images is not None and not Path(images).is_dir():
         raise MissingFileError(f"there is no folder {images} for the images of tables")
-    return list(
-        dict.fromkeys(path for given in paths for path in _expand(given, path_column, images))
-    )
+    found: dict[Path, str] = {}
+    for given in paths:
+        path = Path(given)
+        if path.suffix.lower() in _TABLES and path.is_file():
+            start = path.parent if images is None else Path(images)
+            listed = _listed(path, path_column, start)
+        else:
+            listed = ((file, str(file)) for file in _expand(given))
+        for file, name in listed:
+            found.setdefault(file, name)
+    return found
 
 
-def _expand(given: str | Path, path_column: str, images: str | Path | None) -> Iterator[Path]:
+def _expand(given: str | Path) -> Iterator[Path]:
     path = Path(given)
     if path.is_dir():
         yield from _inside(path)
-    elif path.suffix.lower() in _TABLES and path.is_file():
-        yield from _listed(path, path_column, path.parent if images is None else Path(images))
     elif path.exists():
         yield path
     elif glob.has_magic(str(given)):
@@ -88,7 +108,7 @@ def _inside(folder: Path) -> Iterator[Path]:
     yield from files
 
 
-def _listed(table: Path, path_column: str, images: Path) -> Iterator[Path]:
+def _listed(table: Path, path_column: str, images: Path) -> Iterator[tuple[Path, str]]:
     rows = csv_rows(table, _TABLES[table.suffix.lower()])
     _, columns = next(rows, (0, []))
     if path_column not in columns:
@@ -99,5 +119,12 @@ def _listed(table: Path, path_column: str, images: Path) -> Iterator[Path]:
         )
     place = columns.index(path_column)
     names = [row[place] for _, row in rows if len(row) > place and row[place]]
-    for path in search_images(StringColumn.from_iterable(names), images):
-        yield images / path
+    files = [images / path for path in search_images(StringColumn.from_iterable(names), images)]
+    if files and not any(file.exists() for file in files):
+        above = f"--images {images.resolve().parent}"
+        raise MissingFileError(
+            f"none of the {len(files)} images of {table} is in {images}, first {files[0]}"
+            f"{what_may_be_meant(images, files[0], above)}. The folder that the paths of a table "
+            "start from is named with --images"
+        )
+    yield from zip(files, names)

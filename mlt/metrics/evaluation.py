@@ -14,6 +14,7 @@ from mlt.class_counts import ClassCounts
 from mlt.class_groups import GROUPS, GroupLimits
 from mlt.errors import ConfigError, DataError
 from mlt.metrics.ap import average_precision, micro_average_precision
+from mlt.metrics.confidence.clusters import Clusters
 from mlt.metrics.confidence.interval import UNDEFINED
 from mlt.metrics.confidence.metric_intervals import (
     auroc_intervals,
@@ -161,6 +162,7 @@ def _summary(predictions: Predictions, limits: GroupLimits, details: Details | N
         ),
         limits=limits,
         num_images=len(p),
+        num_groups=None if p.groups is None else Clusters.of(p.groups, len(p)).size,
         details=details,
     )
 
@@ -181,8 +183,12 @@ def _details(
         top_rates=precision_recall_f1(targets, top_k(logits, TOP, known), known),
         ranking=ranking_metrics(targets, logits, known),
         threshold=tuple(at.tolist()) if at.ndim else float(at),
-        intervals=average_precision_intervals(targets, logits, known, groups, level=level),
-        auroc=auroc_intervals(targets, logits, known, groups, level=level),
+        intervals=average_precision_intervals(
+            targets, logits, known, groups, level=level, image_groups=predictions.groups
+        ),
+        auroc=auroc_intervals(
+            targets, logits, known, groups, level=level, image_groups=predictions.groups
+        ),
         f_beta=None if beta is None else f_beta(targets, decisions, known, beta=beta),
     )
 

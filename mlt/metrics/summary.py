@@ -136,6 +136,8 @@ class Summary:
         limits: Which classes are head and tail.
         num_images: Images evaluated.
         details: What else there is to report; None if only mAP was asked for.
+        num_groups: Patients, videos or the like that the images belong to, and that the intervals
+            are over; None if not known.
     """
 
     total: float
@@ -146,6 +148,7 @@ class Summary:
     limits: GroupLimits
     num_images: int
     details: Details | None = None
+    num_groups: int | None = None
 
     @property
     def undefined(self) -> tuple[str, ...]:
@@ -183,12 +186,15 @@ class Summary:
         heading = f"{'':6}  {'training images':22}{'classes':>7}{'mAP':>8}"
         lines = [f"{n:6}  {images:22}{size:>7}{percent(m):>8}" for n, images, size, m in rows]
         note = f"mAP in percent over {self.num_images} {part} images"
+        if self.num_groups is not None:
+            note += f" of {self.num_groups} groups (patients or the like)"
         if self.details is not None:
             of = self.details.intervals
             heading += f"{'corrected':>11}{'interval':>17}"
             lines = [line + _around(of.means[row[0]], 11) for line, row in zip(lines, rows)]
             note += (
                 f"; corrected: less the upward bias of rare classes; {100 * of.level:g} % intervals"
+                + ("" if self.num_groups is None else " for other groups")
             )
         if not auroc and self.details is not None:
             lines += self._auroc_line(self.details.auroc.means["total"])
@@ -223,6 +229,7 @@ class Summary:
             "num_classes": {"total": len(self.per_class), **self.group_sizes},
             "limits": {"head": self.limits.head, "tail": self.limits.tail},
             "num_images": self.num_images,
+            **({} if self.num_groups is None else {"num_groups": self.num_groups}),
             "undefined_classes": list(self.undefined),
         }
         if self.details is not None:

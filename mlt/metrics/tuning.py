@@ -13,6 +13,7 @@ from mlt.errors import DataError
 from mlt.metrics.calibration import Calibration, fit_calibration
 from mlt.metrics.calibration import Method as CalibrationMethod
 from mlt.metrics.calibration_error import Reliability, reliability
+from mlt.metrics.confidence.clusters import Clusters
 from mlt.metrics.decision import Decision
 from mlt.metrics.precision_recall import PrecisionRecallF1, precision_recall_f1
 from mlt.metrics.thresholds import Objective, tune_thresholds
@@ -113,7 +114,8 @@ def tune_decision(
 
     Raises:
         ConfigError: If an option is impossible.
-        DataError: If there are too few images, no positive, or logits that are not finite.
+        DataError: If there are too few images, all are of one group, there is no positive, or a
+            logit is not finite.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -131,7 +133,7 @@ def tune_decision(
     rule: dict[str, Any] = {"goal": goal, "target": target, "shrinkage": shrinkage}
     decision, _ = _fit(predictions, calibration, rule, predictions.logits)
     targets, logits, known = predictions.targets, predictions.logits, predictions.known
-    half = np.random.default_rng(seed).permutation(n) % 2
+    half = _halves(predictions, seed)
     tuned, pooled = np.zeros((2, *targets.shape), bool)
     calibrated = np.zeros(targets.shape)
     for number in (0, 1):
@@ -175,6 +177,17 @@ def _fit(
     limits = (np.array(found.values) - scale.intercepts) / scale.slopes
     thresholds = replace(found, values=tuple(limits.tolist()))
     return Decision(line, thresholds), _log_odds(scale, logits) >= found.pooled
+
+
+def _halves(predictions: Predictions, seed: int) -> NDArray[np.intp]:
+    """(N,) 0 or 1 at random; the images of one patient or the like are in the same half."""
+    n = len(predictions)
+    if predictions.groups is None:
+        return np.random.default_rng(seed).permutation(n) % 2
+    clusters = Clusters.of(predictions.groups, n)
+    if clusters.size < 2:
+        raise DataError("all images belong to one group; thresholds are checked on at least two")
+    return (np.random.default_rng(seed).permutation(clusters.size) % 2)[clusters.codes]
 
 
 def _own_scale(predictions: Predictions) -> Calibration:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlt.errors import DataError
 from mlt.prediction_tables.scores import Kind, Scores, read_scores
-from mlt.prediction_tables.truth import Truth, TruthTable, named
+from mlt.prediction_tables.truth import Truth, TruthTable, alike, named
 from mlt.predictions import Predictions
 
 __all__ = ["join", "read_predictions"]
@@ -110,6 +110,7 @@ def join(
         class_counts=None if counts is None else np.array(counts.counts),
         num_train_images=None if counts is None else counts.total,
         known=None if ordered.known is None else ordered.known[kept],
+        groups=None if truth.groups is None else np.array(truth.groups)[kept],
     )
 
 
@@ -120,8 +121,9 @@ def _classes(scores: Scores, truth: Truth) -> list[str]:
         raise DataError(
             f"{scores.source} has no column for "
             f"{named(without, 'class', len(truth.class_names))} of {truth.source}; its columns are "
-            f"{', '.join(map(repr, scores.class_names[:20]))}. To evaluate some classes alone, or "
-            "where a column is not a class, name those to evaluate with --class-names"
+            f"{', '.join(map(repr, scores.class_names[:20]))}{alike(without, scores.class_names)}. "
+            "To evaluate some classes alone, or where a column is not a class, name those to "
+            "evaluate with --class-names"
         )
     more = sorted(name for name in scores.class_names if name not in truth.class_names)
     if more and not truth.open_classes:

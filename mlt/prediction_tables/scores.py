@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from mlt.data.formats.table_format import TableFormat
 from mlt.errors import ConfigError, DataError
 
 __all__ = ["CERTAIN", "Kind", "Scores", "find_id_column", "open_table", "read_scores"]
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["logits", "probabilities"]
 """What the scores are; a table does not say, and a guess could be wrong."""
@@ -70,7 +73,8 @@ def read_scores(
         kind: "logits" or "probabilities".
         id_column: Column of the image ids; None is the first, but for an index of row numbers
             without a name, as pandas writes it.
-        class_names: Columns of the classes; None is all but the ids and those without a name.
+        class_names: Columns of the classes; None is all but the ids and those without a name. Of
+            what `mlt predict` wrote it is the classes, and images with an error are left out.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -89,20 +93,23 @@ def read_scores(
         raise ConfigError(f"scores are of the kind 'logits' or 'probabilities', not {kind!r}")
     table = open_table(Path(file))
     id_column = find_id_column(table, id_column)
+    error_column = None
     if class_names is None:
-        class_names = [
-            name for name in table.header if name != id_column and not _NAMELESS.fullmatch(name)
-        ]
+        class_names, error_column = _score_columns(table.header, id_column)
     if not class_names:
         raise DataError(f"{table.source} has no column of scores beside the ids in {id_column!r}")
     ids, *columns = table.columns([id_column, *class_names])
     image_ids = tuple(ids.to_pylist())
     _check_ids(table, image_ids)
     scores = np.empty((len(image_ids), len(class_names)))
+    failed = _without_scores(table, error_column, len(image_ids))
     for c, (name, cells) in enumerate(zip(class_names, columns, strict=True)):
-        scores[:, c] = _numbers(table, name, cells)
+        scores[:, c] = _numbers(table, name, cells, failed)
     if kind == "probabilities":
         scores = _logits(table, scores, class_names)
+    if failed.any():
+        image_ids = tuple(np.array(image_ids)[~failed].tolist())
+        scores = scores[~failed]
     return Scores(table.source, id_column, image_ids, tuple(class_names), scores.astype(np.float32))
 
 
@@ -126,6 +133,30 @@ def find_id_column(table: Table, wanted: str | None) -> str:
     return name
 
 
+def _score_columns(header: Sequence[str], id_column: str) -> tuple[list[str], str | None]:
+    """The columns of scores, and that of errors in a table that `mlt predict` wrote."""
+    if [*header[:3], header[-1]] == ["id", "path", "labels", "error"]:
+        return [*header[3:-1]], "error"
+    return [name for name in header if name != id_column and not _NAMELESS.fullmatch(name)], None
+
+
+def _without_scores(table: Table, error_column: str | None, images: int) -> NDArray[np.bool_]:
+    """Which images have an error in place of scores; (N,)."""
+    if error_column is None:
+        return np.zeros(images, np.bool_)
+    (errors,) = table.columns([error_column])
+    failed = pc.not_equal(errors, "").to_numpy(zero_copy_only=False)
+    if failed.any():
+        first = int(np.flatnonzero(failed)[0])
+        log.warning(
+            "%s: %d of %d images have no prediction and are left out; first: %s",
+            table.source, int(failed.sum()), len(failed), errors[first].as_py(),
+        )  # fmt: skip
+    if failed.all():
+        raise DataError(f"{table.source}: no image has a prediction")
+    return failed
+
+
 def _check_ids(table: Table, ids: Sequence[str]) -> None:
     if not ids:
         raise DataError(f"{table.source} has no row below its header")
@@ -141,13 +172,15 @@ def _check_ids(table: Table, ids: Sequence[str]) -> None:
             )
 
 
-def _numbers(table: Table, name: str, cells: pa.Array) -> NDArray[np.float64]:
+def _numbers(
+    table: Table, name: str, cells: pa.Array, failed: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     try:
         values = pc.cast(pc.utf8_trim_whitespace(cells), pa.float64())
         numbers = values.to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         numbers = np.array([_number(cell) for cell in cells.to_pylist()])
-    wrong = np.flatnonzero(np.isnan(numbers))
+    wrong = np.flatnonzero(np.isnan(numbers) & ~failed)
     if len(wrong):
         raise DataError(
             f"{table.line(wrong[0])}, column {name!r}: {cells[int(wrong[0])].as_py()!r} is not a "
@@ -172,7 +205,14 @@ def _logits(
         row, column = wrong[0]
         raise DataError(
             f"{table.line(row)}, column {class_names[column]!r}: {scores[row, column]:g} is not a "
-            f"probability ({len(wrong)} scores are not between 0 and 1); give --logits if these "
-            "are logits, and --class-names if the column is not a class"
+            f"probability ({len(wrong)} scores are not between 0 and 1). {_remedy(scores)}, and "
+            "--class-names if the column is not a class"
         )
     return np.clip(logit(scores), -CERTAIN, CERTAIN)
+
+
+def _remedy(scores: NDArray[np.float64]) -> str:
+    """What to do with scores that are not probabilities."""
+    if scores.min() >= 0 and 2 < scores.max() <= 100:
+        return "Are they percent? Divide them by 100; give --logits only if these are logits"
+    return "Give --logits if these are logits"

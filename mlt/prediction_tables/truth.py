@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mlt.prediction_tables.scores import find_id_column, open_table
 from mlt.predictions import Predictions
 from mlt.problems import did_you_mean
 
-__all__ = ["Truth", "TruthTable", "named"]
+__all__ = ["Truth", "TruthTable", "alike", "named"]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Truth:
         class_counts: Training counts, or None.
         open_classes: Whether classes that it does not list have no positive image in it, as in a
             table that lists the names of the classes of each image.
+        groups: (N,) the patient or the like of each image, or None.
     """
 
     source: str
@@ -48,6 +50,7 @@ class Truth:
     known: NDArray[np.bool_] | None = None
     class_counts: ClassCounts | None = None
     open_classes: bool = False
+    groups: Sequence[str] | Sequence[int] | None = None
 
     @classmethod
     def of_table(cls, table: LabelTable, source: str, training: LabelTable | None = None) -> Truth:
@@ -60,6 +63,7 @@ class Truth:
             targets=table.targets(rows).astype(bool),
             known=None if table.known is None else table.known_mask(rows),
             class_counts=None if training is None else training.class_counts(),
+            groups=table.groups,
         )
 
     @classmethod
@@ -73,6 +77,7 @@ class Truth:
             targets=p.targets,
             known=p.known,
             class_counts=None if p.class_counts is None else p.training_counts(),
+            groups=None if p.groups is None else p.groups.tolist(),
         )
 
     def of_classes(self, class_names: Sequence[str]) -> Truth:
@@ -188,8 +193,9 @@ def _class_columns(
     if missing:
         raise DataError(
             f"{table.source} has no column for {named(missing, 'class', len(class_names))}; its "
-            f"columns are {', '.join(map(repr, table.header[:20]))}. Where one column lists the "
-            "names of an image's classes, say so: --targets-set labels_column=NAME"
+            f"columns are {', '.join(map(repr, table.header[:20]))}{alike(missing, columns)}. "
+            "Where one column lists the names of an image's classes, say so: "
+            "--targets-set labels_column=NAME"
         )
     wanted = set(class_names)
     if not chosen:
@@ -209,6 +215,23 @@ def named(names: Sequence[object], what: str, of: int | None = None) -> str:
     plural = "" if total == 1 else "es" if what.endswith("s") else "s"
     amount = f"{len(names)}" if of is None else f"{len(names)} of {of}"
     return f"{amount} {what}{plural} ({shown})"
+
+
+def alike(missing: Sequence[str], names: Sequence[str]) -> str:
+    """A question for the missing classes that are there under a similar name.
+
+    Example:
+        >>> alike(["Cat", "emu"], ["cat", "dog"])
+        "; did you mean 'cat' for 'Cat'?"
+    """
+    lowered = {name.lower(): name for name in names}
+    close = {
+        name: lowered[found[0]]
+        for name in missing
+        if (found := get_close_matches(name.lower(), lowered, n=1, cutoff=0.8))
+    }
+    pairs = ", ".join(f"{there!r} for {name!r}" for name, there in list(close.items())[:5])
+    return f"; did you mean {pairs}?" if pairs else ""
 
 
 def _like_labels(table: Table, column: str) -> bool:

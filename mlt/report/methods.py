@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from mlt.report.runs import Run, load_run
 
 __all__ = ["Method", "Report", "listed", "load_report"]
 
+_FOLD = re.compile(r"-fold\d+$|-all-folds$")
 _NAMED = 6
 """Up to so many methods are named in a sentence."""
 
@@ -162,7 +164,13 @@ def _aligned(first: Run, run: Run) -> Run:
     try:
         return replace(run, predictions=align(first.predictions, run.predictions))
     except DataError as error:
-        raise DataError(f"{first.path} and {run.path} cannot be compared: {error}") from error
+        hint = ""
+        if _FOLD.search(run.path.stem):
+            hint = (
+                "; the folds of a cross-validation have different test images: give the file "
+                "NAME-all-folds.npz of each method, which has them all"
+            )
+        raise DataError(f"{first.path} and {run.path} cannot be compared: {error}{hint}") from error
 
 
 def _methods(runs: Sequence[Run]) -> list[Method]:

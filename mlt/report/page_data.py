@@ -98,7 +98,9 @@ def _method(method: Method, worst: int) -> dict[str, Any]:
     plain = expit(p.logits.astype(np.float64))
     calibrated = run.calibration.apply(p.logits) if run.calibration else None
     probabilities = plain if calibrated is None else calibrated
-    intervals = average_precision_intervals(p.targets, p.logits, p.known).per_class
+    intervals = average_precision_intervals(
+        p.targets, p.logits, p.known, image_groups=p.groups
+    ).per_class
     found = confusion(p)
     classes = []
     for c in range(len(p.class_names)):

@@ -65,10 +65,21 @@ def summary_section(report: Report) -> Section:
             "means": means,
             "num_runs": len(report.baseline.runs),
             "first_run": first.name,
+            "units": _units(summary),
             "untested": report.untested,
             "rates": rates_table(summary, first),
             "facts": _auroc_facts(means) | _ranking_facts(summary),
         },
+    )
+
+
+def _units(summary: Summary) -> str:
+    """What the test images are, in words: independent, or several of one patient."""
+    if summary.num_groups is None:
+        return "test images"
+    return (
+        f"test images, of other groups (patients or the like) than the {summary.num_groups} that "
+        f"these {summary.num_images} belong to"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from mlt.cli import main
 from mlt.config.yaml_text import dump_yaml
 from mlt.data import Split
+from mlt.data.sources.base import DataSource
 from mlt.data.splits.partition import Partition
 from mlt.metrics import summarize
 from mlt.predictions import Predictions
@@ -79,7 +80,10 @@ def test_mistakes(
 
 
 def test_folds_are_trained_and_pooled(
-    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     output = tmp_path / "all"
     command = ["compare", config, "--losses", "bce", "cb_focal", "--output", str(output)]
@@ -108,8 +112,22 @@ def test_folds_are_trained_and_pooled(
     assert sorted(together.image_ids.tolist()) == list(range(1, 49))
     assert float(lines[1][6]) == pytest.approx(100 * summarize(together).total, abs=0.006)
 
+    assert lines[3][:4] == ["method", "folds", "mean", "AUROC"] and lines[4][:2] == ["bce", "3"]
+    area = summarize(together).details.auroc.means["total"]  # type: ignore[union-attr]
+    assert float(lines[4][6]) == pytest.approx(100 * area.centre, abs=0.006)
+    assert "cb_focal-all-folds" in (output / "report.html").read_text()
+    assert f"mlt evaluate --predictions {output / 'bce-all-folds.npz'} --auroc" in printed
+
+    page = ["--output", str(tmp_path / "page.html")]
+    assert main(["report", str(output / "bce-all-folds.npz"), *page]) == 0
+    assert main(["report", *(str(output / f"bce-fold{k}") for k in range(2)), *page[:1], "x"]) == 2
+    assert "give the file NAME-all-folds.npz of each method" in capsys.readouterr().err
+
+    read, whole = [], DataSource.test
+    monkeypatch.setattr(DataSource, "test", lambda self: read.append(1) or whole(self))
     assert main([*command[:-1], str(output / "folds.json"), "--dry-run"]) == 0
     assert capsys.readouterr().out.count("finished") == 6
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize(

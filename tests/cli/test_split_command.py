@@ -45,7 +45,8 @@ def test_parts_of_a_table(table: Path, tmp_path: Path, capsys: pytest.CaptureFix
         "train": 63, "validation": 9, "test": 18,
     }  # fmt: skip
     assert len(set.union(*parts.values())) == 90
-    lines = printed.splitlines()
+    warning, *lines = printed.splitlines()
+    assert "the column 'patient' looks like one (90 images, 30 values)" in warning
     assert lines[0].split() == ["part", "images", "labels", "without", "distance"]
     assert lines[3].split()[:2] == ["test", "18"]
     assert ["yeti", "3", "1", "1", "1"] in [line.split() for line in lines]
@@ -68,7 +69,7 @@ def test_groups_stay_together(
     patients = [{int(i[:2]) // 3 for i in part} for part in parts_of(output).values()]
     assert not patients[0] & patients[1]
     assert "30 groups, each in one part" in printed
-    assert "furthest from its share: " in printed
+    assert "every class is within one image of its share" in printed
     assert main(["split", str(table), *options[:3], "pat", *options[4:], "--overwrite"]) == 2
     assert "no column 'pat'" in capsys.readouterr().err
 
@@ -139,7 +140,13 @@ def test_duplicates_stay_together(
         (["--folds", "1"], "--folds must be at least 2"),
         (["--folds", "3", "--test", "0.2"], "give it without --test"),
         (["--test", "0.2", "--config", "digits_mlt_bce"], "give either TABLE or --config"),
-        (["--test", "0.001"], "leaves the part without an image"),
+        (["--test", "0.001"], "cutting test 0.001 out of 90 images leaves test without an image"),
+        (["--test", "0.999"], "cutting test 0.999 out of 90 images leaves train without an image"),
+        (["--folds", "95"], "cutting 90 images into 95 folds leaves 5 of them without an image"),
+        (
+            ["--folds", "31", "--group", "patient"],
+            "leaves 1 of them without an image: they are in 30 groups, the largest of 3 images",
+        ),
         (["--test", "0.2", "--set", "blanc=unknown"], "did you mean 'blank'"),
     ],
 )
@@ -158,3 +165,99 @@ def test_a_table_of_another_form(table: Path, tmp_path: Path) -> None:
     arguments = ["split", str(table), "--test", "0.2", "--output", str(output)]
     assert main([*arguments, *options]) == 0
     assert len(parts_of(output)["test"]) == 18
+
+
+@pytest.fixture
+def patients(tmp_path: Path) -> Path:
+    """Sixty images of twenty patients, whom a column and the folders of the paths name."""
+    lines = ["path,labels,Patient Age,Patient ID"]
+    lines += [
+        f"x/patient{n // 3:05}/study1/{n}.png,{'cat' * (n % 2)},7,{n // 3}" for n in range(60)
+    ]
+    file = tmp_path / "patients.csv"
+    file.write_text("\n".join(lines))
+    return file
+
+
+def test_a_patient_who_may_be_torn_apart_is_warned_of(
+    patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--test", "0.2", "--overwrite", "--output", str(tmp_path / "split.json")]
+    assert main(["split", str(patients), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "no group is set, but the column 'Patient ID' looks like one (60 images, 20" in printed
+    assert '--group "Patient ID"' in printed
+    lines = [line.rpartition(",")[0] for line in patients.read_text().splitlines()]
+    patients.write_text("\n".join(lines))
+    assert main(["split", str(patients), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "the paths name 'patient00000' and so on (60 images, 20 values)" in printed
+    remedy = ["--group-pattern", r"patient[-_]?\d+"]
+    assert f"{remedy[0]} '{remedy[1]}'" in printed
+    assert main(["split", str(patients), *arguments, *remedy]) == 0
+    printed = capsys.readouterr().out
+    assert "no group is set" not in printed and "20 groups, each in one part" in printed
+    parts = [
+        {Path(i).parts[1] for i in part} for part in parts_of(tmp_path / "split.json").values()
+    ]
+    assert len(parts[1]) == 4 and not parts[0] & parts[1]
+
+
+def test_nothing_is_suspected_where_each_image_is_a_patient(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["path,labels,case,study"]
+    table.write_text("\n".join([*lines, *(f"{n}.png,cat,c{n},all" for n in range(20))]))
+    output = str(tmp_path / "split.json")
+    assert main(["split", str(table), "--test", "0.2", "--output", output]) == 0
+    assert "no group is set" not in capsys.readouterr().out
+
+
+def test_a_pattern_of_a_coco_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [{"id": n, "file_name": f"subject_{n // 4}/{n}.png"} for n in range(40)]
+    boxes = [
+        {"id": n, "image_id": n, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81}
+        for n in range(40)
+    ]
+    content = {
+        "images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cat"}],
+    }  # fmt: skip
+    file, output = tmp_path / "all.json", tmp_path / "split.json"
+    file.write_text(json.dumps(content))
+    arguments = ["split", str(file), "--test", "0.2", "--overwrite", "--output", str(output)]
+    assert main(arguments) == 0
+    assert r"--group-pattern 'subject[-_]?\d+'" in capsys.readouterr().out
+    assert main([*arguments, "--group-pattern", r"subject[-_]?\d+"]) == 0
+    assert "no group is set" not in capsys.readouterr().out
+    parts = parts_of(output)
+    assert not {int(i) // 4 for i in parts["test"]} & {int(i) // 4 for i in parts["train"]}
+
+
+def test_images_without_a_group_are_counted(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(table.read_text().replace(",p7\n", ",\n"))
+    options = ["--test", "0.2", "--group", "patient", "--output", str(tmp_path / "split.json")]
+    assert main(["split", str(table), *options]) == 0
+    assert "3 of 90 images have no group in column 'patient'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("doctor", "nothing in column 'path' fits the pattern 'doctor'"), ("(", "regular expression")],
+)
+def test_a_pattern_that_fits_nothing_is_refused(
+    pattern: str, message: str, patients: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--test", "0.2", "--output", str(patients.parent / "split.json")]
+    assert main(["split", str(patients), *options, "--group-pattern", pattern]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_one_group_of_all_images_is_named(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text("path,labels,patient\n" + "".join(f"{n}.png,cat,p1\n" for n in range(9)))
+    options = ["--test", "0.2", "--group", "patient", "--output", str(tmp_path / "split.json")]
+    assert main(["split", str(table), *options]) == 2
+    assert "one group has them all" in capsys.readouterr().err

@@ -84,13 +84,38 @@ def test_tuning_on_the_test_images_of_the_run_is_pointed_out(
 ) -> None:
     checkpoint = str(run / "last.safetensors")
     assert main(["tune", checkpoint, "--predictions", str(run / "predictions.npz")]) == 0
-    assert "these are the test images of the run" in caplog.text
+    assert "32 of these 32 images are test images of the run" in caplog.text
+    assert "the run has no validation images" in caplog.text
     caplog.clear()
     other = Predictions.load(run / "predictions.npz")
     object.__setattr__(other, "image_ids", other.image_ids + 1000)
     other.save(tmp_path / "validation.npz")
     assert main(["tune", checkpoint, "--predictions", str(tmp_path / "validation.npz")]) == 0
     assert "test images of the run" not in caplog.text
+
+
+def test_a_run_with_validation_images_is_not_tuned_on_its_test_images(
+    run: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither on all of them nor on some; the checkpoint keeps what was tuned on validation."""
+    tested = Predictions.load(run / "predictions.npz")
+    other = Predictions.load(run / "predictions.npz")
+    object.__setattr__(other, "image_ids", other.image_ids + 1000)
+    other.save(run / "validation.npz")
+    command = ["tune", str(run / "last.safetensors"), "--calibration", "none", "--predictions"]
+    assert main([*command, str(run / "validation.npz")]) == 0
+    assert capsys.readouterr().out.startswith("class ")  # the thresholds, unasked
+    tuned = (run / "last.decision.json").read_bytes()
+    tested.take(np.arange(len(tested))[::-2]).save(run / "some.npz")
+    for name in ("predictions.npz", "some.npz"):
+        assert main([*command, str(run / name), "--goal", "rate", "--target", "0.5"]) == 2
+        said = capsys.readouterr().err
+        assert "are test images of the run" in said
+        assert f"--predictions {run / 'validation.npz'}" in said
+        assert (run / "last.decision.json").read_bytes() == tuned
+    assert main([*command, str(run / "some.npz"), "--allow-test-images"]) == 0
+    assert "16 of these 16 images are test images of the run" in caplog.text
+    assert "has no validation images" not in caplog.text
 
 
 def test_predictions_of_other_weights_are_refused(
@@ -127,7 +152,7 @@ def test_predict_writes_files_and_reports_broken_images_last(
     assert main(arguments) == 1
     assert "1 of 33 images have no prediction" in capsys.readouterr().err
     first, *records = [json.loads(line) for line in output.read_text().splitlines()]
-    assert first.keys() == {"path", "error"}
+    assert first.keys() == {"id", "path", "error"}
     assert first["path"] == str(broken)
     assert "broken.png" in first["error"]
     assert len(records) == 32
@@ -154,6 +179,60 @@ def test_predict_the_images_of_a_table_from_another_folder(
     assert [Path(row["path"]).name for row in rows] == [names[0], "absent.png", *names[1:]]
     assert "does not exist" in rows[1]["error"]
     assert not any(row.get("error") for row in (rows[0], *rows[2:]))
+
+
+def test_predictions_of_a_table_are_evaluated_by_the_ids_it_has(
+    run: Path,
+    tiny_source: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What predict writes goes into evaluate as it is, beside the table that it was made of."""
+    images = sorted((tiny_source / "test").glob("*.png"))
+    classes = Predictions.load(run / "predictions.npz").class_names
+    table, output = tmp_path / "truth.csv", tmp_path / "scores.csv"
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["Path", *classes])
+        for place, image in enumerate(images):
+            labels = [int(place % len(classes) == c) for c in range(len(classes))]
+            rows.writerow([f"test/{image.name}", *labels])
+    predict = ["predict", str(run / "last.safetensors"), str(table), "--path-column", "Path"]
+    predict += ["--images", str(tiny_source), "--format", "csv", "--output", str(output)]
+    assert main(predict) == 0
+    evaluate = ["evaluate", "--predictions", str(output), "--probabilities"]
+    evaluate += ["--targets", str(table)]
+    assert main(evaluate) == 0
+    assert f"{len(images)} " in capsys.readouterr().out
+
+    with table.open("a", newline="") as file:
+        csv.writer(file).writerow(["test/absent.png", *(0 for _ in classes)])
+    assert main([*predict, "--overwrite"]) == 1
+    assert "1 is not there, first" in capsys.readouterr().err
+    assert main(evaluate) == 2
+    assert "'test/absent.png'" in capsys.readouterr().err
+    caplog.clear()
+    assert main([*evaluate, "--subset"]) == 0
+    assert "1 of 33 images have no prediction and are left out" in caplog.text
+
+
+def test_paths_that_begin_with_the_name_of_the_tables_own_folder(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As those of CheXpert do: said once, before the model is loaded, with the option."""
+    folder = tmp_path / "CheXpert"
+    (folder / "valid").mkdir(parents=True)
+    (folder / "valid" / "1.jpg").touch()
+    names = ["CheXpert/valid/1.jpg", "CheXpert/valid/2.jpg"]
+    (folder / "new.csv").write_text("\n".join(["path", *names]))
+    assert main(["predict", str(tiny_run / "last.safetensors"), str(folder / "new.csv")]) == 2
+    message = capsys.readouterr().err
+    assert f"none of the 2 images of {folder / 'new.csv'} is in {folder}" in message
+    assert (
+        f"the name of that folder itself, so they start in the folder above: --images {tmp_path}"
+        in message
+    )
 
 
 @pytest.mark.parametrize(

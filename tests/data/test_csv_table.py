@@ -170,7 +170,7 @@ def test_json_lines(tmp_path: Path) -> None:
     file.write_text('{"path": "a", "labels": "cat"}\n\n{"path": "b"\n')
     with pytest.raises(DataError, match=r"table\.jsonl, line 3 is not a JSON object"):
         read_csv(file, ".")
-    file.write_text('{"path": "a", "labels": "cat"}\n{"path": "a", "labels": "cat"}\n')
+    file.write_text('{"path": "a", "labels": "cat"}\n{"path": "a", "labels": "dog"}\n')
     with pytest.raises(DataError, match=r"'a' in .*line 1; .*line 2"):
         read_csv(file, ".")
 

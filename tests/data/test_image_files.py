@@ -57,3 +57,28 @@ def test_a_file_that_may_be_meant_is_named(root: Path, path: str, hint: str) -> 
     with pytest.raises(MissingFileError) as caught:
         check_images(table(root, path), "test")
     assert str(caught.value).endswith(f"first {root / path}{hint.format(root)}")
+
+
+def test_paths_that_begin_with_the_name_of_the_root(tmp_path: Path) -> None:
+    """As those of CheXpert; a file of that name of another patient is not what is meant."""
+    root = tmp_path / "CheXpert"
+    for patient in ("valid/patient7", "train/patient1"):
+        (root / patient).mkdir(parents=True)
+        (root / patient / "view1.jpg").touch()
+    with pytest.raises(MissingFileError) as caught:
+        check_images(table(root, "CheXpert/train/patient1/view1.jpg"), "training")
+    assert str(caught.value).endswith(
+        f"; there is 'train/patient1/view1.jpg' in {root}: the paths begin with 'CheXpert', the "
+        "name of that folder itself, so they start in the folder above: set data.images to '..'"
+    )
+    with pytest.raises(MissingFileError) as caught:
+        check_images(table(root, "CheXpert/train/patient2/view1.jpg"), "training")
+    assert "there is" not in str(caught.value)
+
+
+def test_the_folders_that_were_searched_are_named(root: Path) -> None:
+    with pytest.raises(MissingFileError) as caught:
+        check_images(table(root, "images_001/images/c.jpg"), "test", ("images", "images_*/images"))
+    assert str(caught.value).endswith(
+        "; looked for in images, images_*/images: is an archive not unpacked, or elsewhere?"
+    )

@@ -116,6 +116,9 @@ def test_chexpert(tmp_path: Path, size: str) -> None:
     assert known[:, consolidation].tolist() == [True, True, False, True]
     assert data.train.targets([0]).sum() == 0
     assert list(data.train.groups or ()) == [f"patient{n:05}" for n in (1, 2, 3, 4)]
+    earlier = load("chexpert", root, group=None)  # as configurations of earlier versions say
+    assert list(earlier.train.groups or ()) == list(data.train.groups or ())
+    assert not any("no group is set" in note for note in earlier.notes)
     assert data.test.image_path(0) == root / "valid/patient64541/study1/view1_frontal.jpg"
     assert any("13 classes, as published" in note for note in data.notes)
     policy = load("chexpert", root, policies={"Edema": {"uncertain": "positive"}})
@@ -236,6 +239,50 @@ NAMES = ["nih14", "chexpert", "padchest", "mimic_cxr_lt", "open_images", "planet
 def test_what_to_download_is_said(name: str, tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"(?s)there is no .* in .*download.*http"):
         load(name, tmp_path)
+
+
+def test_a_list_of_images_that_is_not_there(tmp_path: Path) -> None:
+    """Of the data set, what to download is said; of a user's own, only that it is not there."""
+    write(tmp_path / "Data_Entry_2017.csv", [NIH_HEADER, "1.png,Mass,0,1,58,M,PA,1,1,1,1,"])
+    write(tmp_path / "train_val_list.txt", ["1.png"])
+    with pytest.raises(MissingFileError, match=r"(?s)there is no test_list.txt in .*download"):
+        load("nih14", tmp_path)
+    write(tmp_path / "test_list.txt", ["1.png"])
+    with pytest.raises(MissingFileError, match=r"there is no list of images .*mine\.txt$"):
+        load("nih14", tmp_path, test_list="mine.txt")
+
+
+@pytest.mark.parametrize("name", ["nih14", "chexpert", "lvis"])
+def test_a_root_one_folder_above_the_data(name: str, tmp_path: Path) -> None:
+    files = {"nih14": "Data_Entry_2017.csv", "chexpert": "train.csv", "lvis": "lvis_v1_train.json"}
+    root = tmp_path / "unpacked"
+    write(root / files[name], ["any"])
+    with pytest.raises(MissingFileError) as caught:
+        load(name, tmp_path)
+    assert f"in {tmp_path}; it is in {root}: --set data.root={root}.\n" in str(caught.value)
+
+
+def test_a_table_of_ones_own_one_folder_below(tmp_path: Path) -> None:
+    write(tmp_path / "unpacked" / "labels.csv", ["path,labels", "a.jpg,cat"])
+    with pytest.raises(
+        MissingFileError, match=r"no table .*; it is in .*unpacked: --set data.root"
+    ):
+        load("csv", tmp_path, train="labels.csv", test="labels.csv")
+
+
+def test_an_archive_of_nih14_that_is_not_unpacked(tmp_path: Path) -> None:
+    names = [f"0000000{n}_000.png" for n in range(4)]
+    rows = [f"{name},Mass,0,{n},58,M,PA,2682,2749,0.143,0.143," for n, name in enumerate(names)]
+    write(tmp_path / "Data_Entry_2017.csv", [NIH_HEADER, *rows])
+    write(tmp_path / "train_val_list.txt", names[:3])
+    write(tmp_path / "test_list.txt", names[3:])
+    photographs(*(tmp_path / "images_001" / "images" / name for name in names[1:]))
+    with pytest.raises(MissingFileError) as caught:
+        load("nih14", tmp_path)
+    assert str(caught.value).endswith(
+        f"absent from {tmp_path}, first {tmp_path / 'images_001/images' / names[0]}; looked for in "
+        "images, images_*/images: is an archive not unpacked, or elsewhere?"
+    )
 
 
 def test_a_size_as_published_is_said() -> None:

@@ -22,3 +22,9 @@ def test_largest_deviation_is_the_one_beyond_chance() -> None:
     rows = {"train": np.r_[0:30, 40:43, 44:100], "test": np.r_[30:40, 43:44]}
     found = largest_deviation(table, rows, {"train": 0.9, "test": 0.1})
     assert found == Deviation("cat", "test", 10, 4.0)
+
+
+def test_nothing_is_far_within_one_image_of_its_share() -> None:
+    table = LabelTable.from_lists(range(4), "abcd", ["cat"], [[0], [0], [], []])
+    rows = {"train": np.array([0, 1]), "test": np.array([2, 3])}
+    assert largest_deviation(table, rows, {"train": 0.5, "test": 0.5}) is None

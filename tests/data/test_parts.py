@@ -166,7 +166,7 @@ def test_what_cannot_be_cut_is_refused(
 
 def test_a_part_without_an_image_is_refused(images: Path) -> None:
     config = data_config(**sources(images)["csv"], test={"fraction": 0.001})
-    with pytest.raises(ConfigError, match=r"data\.test: 0\.001 of 40 images"):
+    with pytest.raises(ConfigError, match=r"cutting test 0\.001 out of 40 images leaves test"):
         config.source().test()
 
 
@@ -210,7 +210,7 @@ def test_folds(images: Path, tmp_path: Path) -> None:
     assert len(data.train) == 30 and data.validation is None
     with pytest.raises(ConfigError, match="4 folds, 0 to 3; not 4"):
         load_data(data_config(**values, fold=4))
-    with pytest.raises(ConfigError, match="none is named"):
+    with pytest.raises(ConfigError, match=r"none is named: set data\.fold=0"):
         load_data(data_config(**values))
     with pytest.raises(ConfigError, match="no split with folds"):
         load_data(data_config(**sources(images)["csv"], test={"fraction": 0.2}, fold=0))
@@ -227,6 +227,11 @@ def test_a_saved_split_is_checked(images: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'14\.png' in train and in test"):
         Partition.load(split)
     file.write_text(text)
+    less = [line for line in (images / "all.csv").read_text().splitlines() if "03" not in line]
+    (tmp_path / "all.csv").write_text("\n".join(less))
+    values = {**sources(images)["csv"], "root": str(tmp_path), "split": split}
+    with pytest.raises(DataError, match=r"made from other images than data\.train has.*'03\.png'"):
+        data_config(**values).source().train()
     (tmp_path / "all.csv").write_text((images / "all.csv").read_text().replace("cat|dog", "dog"))
     values = {**sources(images)["csv"], "root": str(tmp_path), "split": split}
     with pytest.raises(DataError, match="in the part train, 1 classes have other counts"):
@@ -308,3 +313,24 @@ def test_published_data_takes_no_parts(images: Path, tmp_path: Path) -> None:
     config = data_config(name="digits_mlt", root=str(tmp_path / "digits"), split=split)
     with pytest.raises(ConfigError, match="digits_mlt has a published split"):
         load_data(config)
+
+
+def test_a_fraction_that_may_tear_patients_apart_is_noted(images: Path, tmp_path: Path) -> None:
+    lines = (images / "all.csv").read_text().splitlines()
+    paths = [f"{line},{n // 4}" for n, line in enumerate(lines[1:])]
+    file = images / "patients.csv"
+    file.write_text("\n".join([lines[0] + ",subject_id", *paths]))
+    values = {**sources(images)["csv"], "train": "patients.csv"}
+    suspicion = "no group is set, but the column 'subject_id' looks like one (40 images, 10 values)"
+    torn = load_data(data_config(**values, test={"fraction": 0.2}))
+    assert sum(suspicion in note for note in torn.notes) == 1
+    whole = load_data(data_config(**values, test={"fraction": 0.2}, group="subject_id"))
+    pattern = {"column": "subject_id", "pattern": "^."}
+    part = load_data(data_config(**values, test={"fraction": 0.2}, group=pattern))
+    for data in (whole, part):
+        assert not any("no group is set" in note for note in data.notes)
+        assert data.train.groups and data.test.groups
+        assert {*data.train.groups}.isdisjoint(data.test.groups)
+    # Whoever made a saved split has been warned.
+    split = saved(images, tmp_path / "split.json", {"train": range(30), "test": range(30, 40)})
+    assert suspicion not in str(load_data(data_config(**values, split=split)).notes)

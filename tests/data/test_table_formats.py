@@ -192,7 +192,7 @@ def test_formats_that_are_read(
             id="CheXpert without classes",
         ),
         pytest.param(
-            VINBIGDATA,
+            VINBIGDATA.replace("Cardiomegaly", "Aortic enlargement", 1),
             {"path_column": "image_id", "labels_column": "class_name"},
             "'21a1' in lines 3, 4; for a line per image and class, set layout: long",
             id="VinBigData without a layout",

@@ -84,5 +84,6 @@ def test_a_table_that_is_not_utf8_says_so(tmp_path: Path, suffix: str) -> None:
 
 def test_rows_too_short_for_a_path_are_left_out(tmp_path: Path) -> None:
     table = tmp_path / "list.csv"
+    (tmp_path / "a.jpg").touch()
     table.write_text("labels,path\ncat\n\ndog,a.jpg,more\n")
     assert find_images([table]) == [tmp_path / "a.jpg"]

@@ -150,7 +150,7 @@ def test_nan_is_an_error_and_never_written(predictor: Predictor, images: list[Pa
         assert "gives NaN for" in lines[-2]
         if form == "jsonl":
             records = [json.loads(line, parse_constant=pytest.fail) for line in lines]
-            assert records[1].keys() == {"path", "error"}
+            assert records[1].keys() == {"id", "path", "error"}
             assert records[0]["probabilities"][predictor.class_names[0]] == 1
     problems: dict[Path, str] = {}
     kept = list(predictor.predict(images[:3], batch_size=3, problems=problems))

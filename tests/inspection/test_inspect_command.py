@@ -107,7 +107,8 @@ def test_nothing_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["inspect", str(file), "--html", str(page)]) == 2
     printed = capsys.readouterr().out
     assert "train: data.train: there is no table" in printed
-    assert "there is no table" in page.read_text()
+    assert "no page is written" in printed
+    assert not page.exists()
 
 
 def test_a_page_is_written_once(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,6 +153,11 @@ def test_some_classes_can_be_chosen_and_ordered(write) -> None:
         (SCORES.replace("c.jpg", "d.jpg"), TRUTH, r"1 of 3 images \('d.jpg'\) of .* not in"),
         (SCORES.replace("c.jpg,0,1,0.5\n", ""), TRUTH, r"1 of 3 images \('c.jpg'\) of .* no row"),
         (SCORES.replace("cat", "Cat"), TRUTH, r"no column for 1 of 3 classes \('Cat'\)"),
+        (SCORES.replace("cat", "Cat"), TRUTH, r"did you mean 'cat' for 'Cat'\?"),
+        (SCORES.replace("cat", "CAT"), NAMES, r"did you mean 'CAT' for 'cat'\?"),
+        (SCORES.replace("0.9", "97"), TRUTH, r"Are they percent\? Divide them by 100"),
+        (SCORES.replace("0.9", "1.2"), TRUTH, r"0 and 1\). Give --logits if these are logits"),
+        (SCORES.replace("0.9", "-3"), TRUTH, r"0 and 1\). Give --logits if these are logits"),
         (SCORES.replace("cat", "Cat"), NAMES, r"no column for 1 of 3 classes \('cat'\) of"),
         (SCORES, TRUTH.replace("dog", "Dog"), r"no column for 1 of 3 classes \('dog'\)"),
         (SCORES, "name,cat,dog,yeti,emu\na.jpg,0,1,0,1\nb.jpg,0,0,0,0\nc.jpg,0,1,0,1\n",
@@ -237,3 +242,20 @@ def test_the_truth_may_be_in_any_layout_of_tables(write) -> None:
     assert found.known.tolist() == [[True, True], [False, True]]
     with pytest.raises(ConfigError, match=r"no key 'labels_colum'.*did you mean .*labels_column"):
         read_predictions(scores, TruthTable(table.file, form={"labels_colum": "x"}), kind="logits")
+
+
+def test_the_patients_of_the_truth_are_kept(write, tmp_path: Path) -> None:
+    """From a table, and from predictions, whatever the order of the scores."""
+    patients = "name,patient,cat,dog,yeti\na.jpg,anna,0,1,0\nb.jpg,bert,1,,-1\nc.jpg,,1,0,1\n"
+    table = TruthTable(write("t.csv", patients), form={"group": "patient"})
+    found = read_predictions(write("s.csv", SCORES), table, kind="probabilities")
+    assert found.groups is not None
+    assert dict(zip(found.image_ids.tolist(), found.groups.tolist(), strict=True)) == {
+        "a.jpg": "anna", "b.jpg": "bert", "c.jpg": ""
+    }  # fmt: skip
+    found.save(tmp_path / "other.npz")
+    again = read_predictions(write("s.csv", SCORES), tmp_path / "other.npz", kind="probabilities")
+    assert again.groups is not None
+    assert again.groups.tolist() == found.groups.tolist()
+    plain = read_predictions(write("s.csv", SCORES), write("t.csv", TRUTH), kind="probabilities")
+    assert plain.groups is None

@@ -16,11 +16,18 @@ from mlt.data.class_alignment import with_classes
 from mlt.data.columns import StringColumn, duplicates
 from mlt.data.formats.cells import check_policies
 from mlt.data.formats.class_columns import class_columns, read_class_columns
+from mlt.data.formats.group_cells import (
+    blank_note,
+    group_like_columns,
+    groups_by_pattern,
+    ungrouped_note,
+)
 from mlt.data.formats.long_form import read_long_form
 from mlt.data.formats.name_lists import read_name_lists
 from mlt.data.formats.nested import names_in_objects
 from mlt.data.formats.open_table import open_tables
-from mlt.data.formats.read_labels import ReadLabels
+from mlt.data.formats.read_labels import ReadLabels, amount
+from mlt.data.formats.repeated_rows import without_repeats
 from mlt.data.formats.table import Table
 from mlt.data.labels import LabelTable
 from mlt.errors import ConfigError, DataError
@@ -116,6 +123,7 @@ def read_tables(
     names_of: Mapping[str, str] | None = None,
     may_lack: bool = False,
     part_column: str | None = None,
+    warn_ungrouped: bool = False,
 ) -> tuple[LabelTable, StringColumn | None]:
     """Read one or several files as one label table.
 
@@ -128,6 +136,8 @@ def read_tables(
         names_of: Names for the ids in the labels column, as of :func:`read_class_labels`.
         may_lack: Whether columns of some ``class_names``, but not all, may be absent.
         part_column: A column that says to which part an image belongs.
+        warn_ungrouped: Whether parts may be cut out of the table, so that a column or paths that
+            name patients are noted where the format has no group.
 
     Returns:
         The table, and the cells of ``part_column``.
@@ -152,22 +162,28 @@ def read_tables(
         remedy = "; for one column per class, set labels_column to null"
         table.require(form.labels_column, remedy)
         wanted = [form.labels_column, *([form.value_column] if form.value_column else [])]
-    needed = list(dict.fromkeys([*others, *wanted]))
+    suspected = []
+    if warn_ungrouped and form.group is None and len(files) == 1:
+        suspected = group_like_columns(table.header, {*others, *wanted})
+    needed = list(dict.fromkeys([*others, *wanted, *suspected]))
     cells = dict(zip(needed, table.columns(needed)))
-    if (column := form.labels_column) is not None:
-        cells[column], of_objects = names_in_objects(cells[column], column, table.line)
+    if (listed := form.labels_column) is not None:
+        cells[listed], of_objects = names_in_objects(cells[listed], listed, table.line)
         notes = [*of_objects]
     lists = [] if form.labels_column is None or form.layout == "long" else [form.labels_column]
-    for name in {*cells} - ({*lists} - {*others}):
+    for name in {*cells} - {*suspected} - ({*lists} - {*others}):
         _refuse_lists(table, name, cells[name])
     paths, ids = cells[form.path_column], cells[form.id_column or form.path_column]
     read = _read_labels(table, form, cells, classes, class_names, names_of, ids)
+    if read.rows is None:
+        read = without_repeats(read, ids, [cells[name] for name in others])
     if read.rows is not None:
         paths, ids = paths.take(read.rows), ids.take(read.rows)
     place = _Places(table, read.rows, form)
     if len(empty := np.flatnonzero(pc.equal(paths, "").to_numpy(zero_copy_only=False))):
         raise DataError(f"{place.line(empty[0])}: the path is empty")
     if form.id_column is not None:
+        place.check_distinct("image id", ids)
         place.check_distinct("path", paths)
 
     def of_images(column: str | None) -> StringColumn | None:
@@ -176,6 +192,16 @@ def read_tables(
         values = cells[column]
         return StringColumn(values if read.rows is None else values.take(pa.array(read.rows)))
 
+    groups = of_images(form.group_column)
+    if groups is not None:
+        column = form.group_column or ""
+        if form.group_pattern is not None:
+            groups = StringColumn(groups_by_pattern(groups.array, form.group_pattern, column))
+        notes += blank_note(groups.array, column)
+    elif warn_ungrouped:
+        texts = [name for name in suspected if pa.types.is_large_string(cells[name].type)]
+        cells_of = {name: column.array for name in texts if (column := of_images(name)) is not None}
+        notes += ungrouped_note(cells_of, paths)
     try:
         labels = LabelTable(
             image_ids=StringColumn(ids),
@@ -185,11 +211,11 @@ def read_tables(
             known=read.known,
             root=Path(image_root),
             soft=read.soft,
-            groups=of_images(form.group),
+            groups=groups,
             notes=(*table.notes, *notes, *read.notes),
         )
     except DataError:
-        place.check_distinct("path" if form.id_column is None else "image id", ids)
+        place.check_distinct("path", ids)
         raise
     log.debug("%s: %r", table.source, labels)
     return labels, of_images(part_column)
@@ -266,8 +292,12 @@ class _Places:
             return
         same = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))[:5]
         places = self.table.lines((same if self.rows is None else self.rows[same]).tolist())
-        hint = "" if self.form.layout else "; for a line per image and class, set layout: long"
+        differ, hint = " and differ in labels, group or part", "; keep one line of each image"
+        if self.form.layout or (kind == "path" and self.form.id_column is not None):
+            differ = hint = ""
+        elif self.form.labels_column is not None:
+            hint = "; for a line per image and class, set layout: long"
         raise DataError(
-            f"{self.table.source}: {len(twice)} {kind}s occur more than once, {twice[0]!r} in "
-            f"{places}{hint}"
+            f"{self.table.source}: {amount(len(twice), f'{kind} occurs', f'{kind}s occur')} more "
+            f"than once{differ}, {twice[0]!r} in {places}{hint}"
         )

@@ -67,7 +67,8 @@ def csv_rows(
                 if row:
                     yield line, row
     except csv.Error as error:
-        raise DataError(f"{file}, line {reader.line_num}: {error}") from None
+        place = f"{file}, line {reader.line_num}"
+        raise DataError(f"{place}: {_what_is_wrong(error, line + 1, reader.line_num)}") from None
     except UnicodeError as error:
         _refuse_text(file, encoding, error)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -243,6 +244,25 @@ class CsvTable(Table):
                     f"{self.width}{lists}"
                 )
             yield line, row
+
+
+def _what_is_wrong(error: csv.Error, first: int, last: int) -> str:
+    """What Python's reader says of a row, in terms of its lines.
+
+    Args:
+        error: What it raised.
+        first: The line in which the row begins.
+        last: The line that was read last.
+    """
+    quote = f"is a quote opened in line {first} and never closed?"
+    if "field limit" in str(error):
+        shorter = f"a cell has more than {csv.field_size_limit():,} characters"
+        if last > first:
+            return f"{shorter}, from line {first} on; {quote}"
+        return f"{shorter}; write the table without this column, or as Parquet"
+    if str(error) == "unexpected end of data":
+        return f"{error}; {quote}"
+    return f"{error}; the row begins in line {first}; {quote}" if last > first else str(error)
 
 
 def _encoding_by_mark(file: Path) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
 from mlt.settings import Settings
 
-__all__ = ["LabelValue", "Policy", "TableFormat"]
+__all__ = ["Group", "GroupPattern", "LabelValue", "Policy", "TableFormat"]
 
 LabelValue = Literal["unknown", "negative", "positive"]
 """What a cell that is neither a plain yes nor a plain no is taken for."""
@@ -26,6 +27,14 @@ def _known_encoding(name: str) -> str:
     return name
 
 
+def _regular_expression(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+    return pattern
+
+
 class Policy(Settings):
     """What cells of one class mean where that differs from the other classes."""
 
@@ -33,6 +42,20 @@ class Policy(Settings):
     """What an empty cell means; null: as for the other classes."""
     uncertain: LabelValue | None = None
     """What -1 means; null: as for the other classes."""
+
+
+class GroupPattern(Settings):
+    """What images belong to, as a part of a cell, such as the folder of a patient in the path."""
+
+    column: str | None = None
+    """The column; null: that of the image paths."""
+    pattern: Annotated[str, AfterValidator(_regular_expression)]
+    r"""Regular expression of the group, such as `patient\d+`; where it has a bracket, what is in
+    it."""
+
+
+Group: TypeAlias = str | GroupPattern
+"""A column, or a pattern in one."""
 
 
 class TableFormat(Settings):
@@ -77,8 +100,9 @@ class TableFormat(Settings):
     """Values between 0 and 1 are labels from this value on, and negative below."""
     counts: Literal["positive"] | None = None
     """`positive`: values of 2 and more, which count objects, are labels."""
-    group: str | None = None
-    """Column with what images belong to that no split may tear apart, such as their patient."""
+    group: Group | None = None
+    r"""Column with what images belong to that no split may tear apart, such as their patient; or,
+    where that is a part of a cell, `{column: Path, pattern: 'patient\d+'}`."""
     delimiter: str | None = Field(None, min_length=1, max_length=1)
     """What separates the columns; null goes by the file: tab for `.tsv`, else comma, or `;` or tab
     where the first line has no comma."""
@@ -116,7 +140,19 @@ class TableFormat(Settings):
             )
 
     @property
+    def group_column(self) -> str | None:
+        """The column that says what images belong to."""
+        if isinstance(self.group, GroupPattern):
+            return self.group.column or self.path_column
+        return self.group
+
+    @property
+    def group_pattern(self) -> str | None:
+        """The part of a cell that says it; None: all of it."""
+        return self.group.pattern if isinstance(self.group, GroupPattern) else None
+
+    @property
     def named_columns(self) -> list[str]:
         """The columns that are not classes."""
-        named = (self.path_column, self.id_column, self.group)
+        named = (self.path_column, self.id_column, self.group_column)
         return [name for name in named if name is not None]

@@ -67,6 +67,10 @@ class DataSource(ABC, Generic[S]):
         """What lists the images of a part, for messages; the root where settings name no file."""
         return self.root
 
+    def image_folders(self) -> Sequence[str]:
+        """The folders that images are looked for in, for messages."""
+        return ()
+
     def declared_classes(self) -> Sequence[str] | None:
         """The classes, for formats whose test files do not name them all; None for the others."""
         return None
@@ -179,7 +183,7 @@ class DataSource(ABC, Generic[S]):
             name: Part = "train" if part == "training" else part  # type: ignore[assignment]
             file = self.part_file("train" if self.settings.cuts(name) else name)
             raise DataError(f"data: there is no {part} image: {file} lists none. Is it complete?")
-        check_images(table, part)
+        check_images(table, part, self.image_folders())
 
     @cached_property
     def _cut(self) -> dict[str, LabelTable]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import field_validator
+
+from mlt.data.formats.table_format import Group, GroupPattern
 from mlt.data.sources.csv import Files
 from mlt.data.sources.cut_settings import OrFraction
 from mlt.data.sources.known import KnownCsvData, KnownCsvSource, KnownDataSet
@@ -42,6 +45,8 @@ class ChexpertData(KnownCsvData):
     """Column with the image paths."""
     labels_column: str | None = None
     """Null: every class has a column of its own."""
+    group: Group | None = GroupPattern(pattern=r"patient\d+")
+    """What says the patient, whose images stay in one part: by default the path."""
     negatives: tuple[str, ...] = ("No Finding",)
     """Columns that mean that an image has none of the classes."""
     class_names: tuple[str, ...] | None = (
@@ -61,13 +66,19 @@ class ChexpertData(KnownCsvData):
     )
     """The classes and their order; others are left out, and counted."""
 
+    @field_validator("group", mode="before")
+    @classmethod
+    def _always_by_patient(cls, given: Any) -> Any:
+        """Null, which configurations of earlier versions hold, is the default."""
+        return cls.model_fields["group"].default if given is None else given
+
     def source(self, cache: Path | None = None) -> ChexpertSource:
         """What reads this data."""
         return ChexpertSource(self, cache)
 
 
 class ChexpertSource(KnownCsvSource):
-    """Reads the tables, whose paths start above the root and name the patient."""
+    """Reads the tables, whose paths start above the root."""
 
     def _with_images(self, table: LabelTable) -> LabelTable:
         import pyarrow.compute as pc
@@ -76,8 +87,4 @@ class ChexpertSource(KnownCsvSource):
 
         assert table.paths is not None
         paths = pc.replace_substring_regex(table.paths.array, r"^CheXpert-[^/]*/", "")
-        if table.groups is None:
-            patients = pc.extract_regex(paths, r"(?P<patient>patient\d+)/")
-            groups = pc.coalesce(pc.struct_field(patients, "patient"), paths)
-            table = replace(table, groups=StringColumn(groups))
         return super()._with_images(replace(table, paths=StringColumn(paths)))

@@ -18,6 +18,7 @@ from mlt.data.sources.base import (
     OwnDataSettings,
     Part,
 )
+from mlt.data.sources.folder_below import hint_of_folder_below
 from mlt.errors import MissingFileError
 from mlt.settings import Settings
 
@@ -125,6 +126,11 @@ class CsvSource(DataSource[CsvData]):
         """The tables of the training part."""
         return self._files("train")
 
+    def image_folders(self) -> Sequence[str]:
+        """The folders that images are looked for in."""
+        images = self.settings.images
+        return (images,) if isinstance(images, str) else images
+
     def declared_classes(self) -> Sequence[str]:
         """Those of the configuration, or those of the training images."""
         return self.settings.class_names or self.train().class_names
@@ -147,6 +153,8 @@ class CsvSource(DataSource[CsvData]):
             names_of=read_class_labels(self.root / labels) if labels else None,
             may_lack=part != "train",
             part_column=self._split_column(part),
+            # A split that was saved has been warned of when it was made.
+            warn_ungrouped=part == "train" and settings.split is None,
         )
         rows, notes = self._rows(part, table, values)
         if rows is not None:
@@ -180,6 +188,7 @@ class CsvSource(DataSource[CsvData]):
                 raise MissingFileError(
                     f"data.{part}: there is no table {file} (data.root: {self.root})"
                     f"{folder * file.is_dir()}"
+                    f"{hint_of_folder_below(self.root, file.relative_to(self.root))}"
                 )
         return files
 
@@ -235,8 +244,7 @@ class CsvSource(DataSource[CsvData]):
         from mlt.data.image_search import find_images
         from mlt.data.same_files import one_row_per_file
 
-        images = self.settings.images
-        folders = (images,) if isinstance(images, str) else images
+        folders = self.image_folders()
         assert table.paths is not None
         paths = find_images(table.paths, self.root, folders, self.settings.extension)
         return one_row_per_file(replace(table, paths=paths))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownCsvData", "KnownCsvSource", "KnownDataSet"]
 
+LISTS = ("train_list", "validation_list", "test_list", "class_labels")
+"""Keys of further files that come with a data set."""
+
 
 @dataclass(frozen=True)
 class KnownDataSet:
@@ -85,7 +88,13 @@ class KnownCsvSource(CsvSource):
     def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
         """Read a part; says what to download if its table is not there."""
         settings = self.settings
-        for name in settings.files_of(part):
+        lists = [getattr(settings, key) for key in LISTS if self._is_preset(key)]
+        for name in (*settings.files_of(part), *lists):
             settings.published.require(self.root / name, self.root)
         whole = "class_names" not in settings.model_fields_set
         return settings.published.compared(super().read(part, class_names), part, whole=whole)
+
+    def _is_preset(self, key: str) -> bool:
+        """Whether a key names a file of the data set, rather than none or a user's own."""
+        default = type(self.settings).model_fields[key].default
+        return default is not None and getattr(self.settings, key) == default

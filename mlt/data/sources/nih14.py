@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from mlt.data.formats.table_format import Group
 from mlt.data.sources.csv import Files
 from mlt.data.sources.known import KnownCsvData, KnownDataSet
 from mlt.settings import UserPath
@@ -45,7 +46,7 @@ class Nih14Data(KnownCsvData):
     """Column that lists an image's findings."""
     negatives: tuple[str, ...] = ("No Finding",)
     """Names that mean that an image has none of the classes."""
-    group: str | None = "Patient ID"
+    group: Group | None = "Patient ID"
     """Column with the patient, whose images stay in one part."""
     class_names: tuple[str, ...] | None = (
         "Atelectasis",

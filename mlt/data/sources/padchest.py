@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from mlt.data.formats.table_format import Group
 from mlt.data.sources.base import Fraction
 from mlt.data.sources.csv import Files
 from mlt.data.sources.cut_settings import OrFraction
@@ -42,5 +43,5 @@ class PadchestData(KnownCsvData):
     """Column with the list of an image's labels."""
     negatives: tuple[str, ...] = ("normal",)
     """Names that mean that an image has none of the classes."""
-    group: str | None = "PatientID"
+    group: Group | None = "PatientID"
     """Column with the patient, whose images stay in one part."""

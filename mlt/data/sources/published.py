@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlt.data.sources.base import DataSettings, DataSource
+from mlt.data.sources.folder_below import hint_of_folder_below
 from mlt.errors import MissingFileError
 from mlt.settings import UserPath
 
@@ -75,7 +76,8 @@ def how_to_get(
     """
     listed = "\n".join(f"    {archive}" for archive in archives)
     return (
-        f"data.root: there is no {missing} in {root}. This data set is not part of mlt; download\n"
+        f"data.root: there is no {missing} in {root}{hint_of_folder_below(root, missing)}.\n"
+        f"  This data set is not part of mlt; download\n"
         f"{listed}\n"
         f"  and unpack them so that the folder holds {layout}.\n"
         f"  If you have it elsewhere: {elsewhere}\n"

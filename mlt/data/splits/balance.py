@@ -53,11 +53,11 @@ def label_distance(table: LabelTable, rows: np.ndarray) -> float:
 
 def largest_deviation(
     table: LabelTable, rows: Mapping[str, np.ndarray], fractions: Mapping[str, float]
-) -> Deviation:
+) -> Deviation | None:
     """The class, or the number of images, that is furthest from its share of any part.
 
     Far is measured against what chance does: the difference is divided by the square root of the
-    number wanted, and one image more or less is nothing.
+    number wanted, and one image more or less is nothing. None if none is further than that.
 
     Args:
         table: All images.
@@ -65,7 +65,7 @@ def largest_deviation(
         fractions: Part to its share of all images.
     """
     total = np.concatenate([column_counts(table.labels), [len(table)]])
-    worst, found = -1.0, Deviation(None, next(iter(rows)), 0, 0.0)
+    worst, found = 0.0, None
     for part, of_part in rows.items():
         here = np.concatenate([column_counts(table.labels[of_part]), [len(of_part)]])
         wanted = fractions[part] * total

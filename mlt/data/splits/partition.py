@@ -122,14 +122,22 @@ class Partition:
             ConfigError: If there is no such fold, or no fold is named where there are some.
             DataError: If an image is not in the table, or has other labels.
         """
-        found = {name: table.find(part.image_ids) for name, part in self.parts.items()}
+        try:
+            found = {name: table.find(part.image_ids) for name, part in self.parts.items()}
+        except DataError as error:
+            made = ", ".join(source["file"] for source in self.sources) or "another table"
+            raise DataError(
+                f"the split {self.name!r} was made from other images than data.train has: {error}. "
+                f"It was made from {made}: split the images that data.train and data.train_list "
+                "name (mlt split --config CONFIG)"
+            ) from None
         for name, of_part in found.items():
             self._check_counts(name, table, of_part)
         if fold is None and not self.num_folds:
             return found
         if fold is None or not 0 <= fold < self.num_folds:
             folds = f"{self.num_folds} folds, 0 to {self.num_folds - 1}" if self.num_folds else ""
-            wanted = "none is named" if fold is None else f"not {fold}"
+            wanted = "none is named: set data.fold=0" if fold is None else f"not {fold}"
             raise ConfigError(
                 f"data.fold: the split {self.name!r} has {folds or 'no folds'}; {wanted}"
             )

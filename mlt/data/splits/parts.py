@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,14 +128,26 @@ def cut_rows(
         seed=seed,
     )
     cut = {name: np.sort(rows[part == number]) for number, name in enumerate(names)}
-    for name, of_part in cut.items():
-        if not len(of_part):
-            share = fractions.get(name, remaining)
-            what = "images" if groups is None else f"images in {groups.max(initial=-1) + 1} groups"
-            raise ConfigError(
-                f"data.{name}: {share:g} of {len(table)} {what} leaves the part without an image"
-            )
+    if empty := [name for name, of_part in cut.items() if not len(of_part)]:
+        raise ConfigError(_too_few(empty, fractions, len(rows), groups))
     return cut
+
+
+def _too_few(
+    empty: Sequence[str], fractions: Mapping[str, float], images: int, groups: np.ndarray | None
+) -> str:
+    """Why some parts have no image, in the words of who asked for them."""
+    folds = sum(part.startswith(FOLD) for part in fractions)
+    if folds:
+        cut = f"cutting {images} images into {folds + 1} folds leaves {len(empty)} of them"
+    else:
+        asked = " and ".join(f"{part} {share:g}" for part, share in fractions.items())
+        cut = f"cutting {asked} out of {images} images leaves {' and '.join(empty)}"
+    if groups is None:
+        return f"{cut} without an image"
+    sizes = np.bincount(groups)
+    held = f"they are in {len(sizes)} groups, the largest of {sizes.max()} images"
+    return f"{cut} without an image: " + ("one group has them all" if len(sizes) == 1 else held)
 
 
 def _verified(labels: csr_array, known: csr_array) -> csr_array:
@@ -266,6 +278,8 @@ def _group_notes(
     total = sum(map(len, rows.values()))
     shares = fractions or {part: len(of_part) / total for part, of_part in rows.items()}
     worst = largest_deviation(table, rows, shares)
+    if worst is None:
+        return [f"{count} groups, each in one part; every class is within one image of its share"]
     what = "images" if worst.name is None else f"images of {worst.name!r}"
     return [
         f"{count} groups, each in one part; furthest from its share: {worst.images} {what} in "

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mlt.metrics.confidence.clusters import Clusters
 from mlt.metrics.confidence.influence import ClassInfluence
 from mlt.metrics.inputs import ScoredLabels
 
 __all__ = ["auroc_influence"]
 
 
-def auroc_influence(labels: ScoredLabels, k: int) -> ClassInfluence | None:
+def auroc_influence(
+    labels: ScoredLabels, k: int, clusters: Clusters | None = None
+) -> ClassInfluence | None:
     """AUROC of column ``k``, and its derivative by the weight of each image.
 
     A positive image moves it by how far its own share of negatives that are scored lower is from
@@ -22,6 +25,7 @@ def auroc_influence(labels: ScoredLabels, k: int) -> ClassInfluence | None:
     Args:
         labels: Targets and scores of N images and C classes.
         k: The column.
+        clusters: Which images belong together; None: each is one of its own.
 
     Returns:
         The AUROC and its influences; None without a known positive or without a known negative.
@@ -44,7 +48,8 @@ def auroc_influence(labels: ScoredLabels, k: int) -> ClassInfluence | None:
     influence = np.zeros(len(scores))
     influence[positive] = (won - value) / m
     influence[negative] = (lost - value) / n
-    return ClassInfluence(value, value, influence, positives=min(m, n), steps=m * n)
+    found = ClassInfluence(value, value, influence, positives=min(m, n), steps=m * n)
+    return found if clusters is None else found.of_clusters(clusters, positive, negative)
 
 
 def _share_below(others: NDArray[np.generic], scores: NDArray[np.generic]) -> NDArray[np.float64]:

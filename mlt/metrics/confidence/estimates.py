@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlt.metrics.confidence.clusters import Clusters
 from mlt.metrics.confidence.influence import (
     ClassInfluence,
     Estimate,
     MeanInfluence,
     class_influence,
+    without_own_cluster,
 )
 from mlt.metrics.confidence.rank_groups import class_groups
 from mlt.metrics.inputs import ScoredLabels, check_scores
@@ -25,11 +27,14 @@ Groups = Mapping[str, Sequence[int] | NDArray[np.intp]]
 Combine = Callable[[Sequence[ClassInfluence]], ClassInfluence]
 """What is made of several models on one class: their mean, a difference of means."""
 
-InfluenceOf = Callable[[ScoredLabels, int], ClassInfluence | None]
-"""The metric of one class (by its column) and its influences; None where it is undefined."""
+InfluenceOf = Callable[[ScoredLabels, int, Clusters | None], ClassInfluence | None]
+"""The metric of one class (by its column) and the influences of images or, if given, of clusters;
+None where it is undefined."""
 
 
-def ap_influence(labels: ScoredLabels, k: int) -> ClassInfluence | None:
+def ap_influence(
+    labels: ScoredLabels, k: int, clusters: Clusters | None = None
+) -> ClassInfluence | None:
     """Average precision of column ``k`` and its influences; None without a known positive.
 
     Example:
@@ -38,7 +43,13 @@ def ap_influence(labels: ScoredLabels, k: int) -> ClassInfluence | None:
         0.8333
     """
     groups = class_groups(labels, k)
-    return None if groups is None else class_influence(groups)
+    if groups is None:
+        return None
+    found = class_influence(groups)
+    if clusters is None:
+        return found
+    unbiased = without_own_cluster(groups, clusters)
+    return replace(found.of_clusters(clusters, labels.positives[:, k]), unbiased=unbiased)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +83,7 @@ def estimate(
     groups: Groups | None,
     combine: Combine,
     influence_of: InfluenceOf = ap_influence,
+    image_groups: ArrayLike | None = None,
 ) -> Estimates:
     """Estimate each class and each mean, holding the influences of one class at a time.
 
@@ -82,9 +94,11 @@ def estimate(
         groups: Class indices of each group. A class that is undefined is left out of the means.
         combine: What is made of the S models of a class.
         influence_of: The metric.
+        image_groups: (N,) names of what the images belong to; None: to nothing.
 
     Raises:
-        DataError: As for :func:`mlt.metrics.average_precision`.
+        DataError: As for :func:`mlt.metrics.average_precision`, or if there is not one image group
+            per image.
 
     Example:
         >>> models = [[[3], [2], [1]]]
@@ -94,6 +108,8 @@ def estimate(
     """
     labels = [check_scores(targets, scores, known) for scores in models]
     c = labels[0].targets.shape[1]
+    n = len(labels[0].targets)
+    clusters = None if image_groups is None else Clusters.of(image_groups, n)
     members = {"total": np.ones(c, bool)}
     for name, indices in (groups or {}).items():
         members[name] = np.isin(np.arange(c), indices)
@@ -102,17 +118,17 @@ def estimate(
     sums = {name: MeanInfluence() for name in members}
     columns: dict[str, list[int]] = {name: [] for name in members}
     for k in range(c):
-        found = [influence_of(of_model, k) for of_model in labels]
+        found = [influence_of(of_model, k, clusters) for of_model in labels]
         influences = [influence for influence in found if influence is not None]
         if not influences:
             per_class.append(MeanInfluence().estimate())
             continue
         values[:, k] = [influence.value for influence in influences]
         combined = combine(influences)
-        per_class.append(MeanInfluence.of([combined]).estimate())
+        per_class.append(replace(MeanInfluence.of([combined]).estimate(), images=n))
         for name, mean in sums.items():
             if members[name][k]:
                 columns[name].append(k)
                 mean.add(combined)
-    means = {name: mean.estimate() for name, mean in sums.items()}
+    means = {name: replace(mean.estimate(), images=n) for name, mean in sums.items()}
     return Estimates(values, tuple(per_class), means, columns)

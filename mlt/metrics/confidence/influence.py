@@ -11,9 +11,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mlt.metrics.confidence.clusters import Clusters
 from mlt.metrics.confidence.rank_groups import RankGroups
 
-__all__ = ["ClassInfluence", "Estimate", "MeanInfluence", "class_influence", "mean_over_models"]
+__all__ = [
+    "ClassInfluence",
+    "Estimate",
+    "MeanInfluence",
+    "class_influence",
+    "mean_over_models",
+    "without_own_cluster",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +39,36 @@ class ClassInfluence:
             1.
         influence: (N,) derivative of the value by the weight of each image; their sum is 0 and the
             sum of their squares is the variance of the value over test sets (the infinitesimal
-            jackknife).
-        positives: n, the positive images; of an AUROC the negative ones if these are fewer.
+            jackknife). After :meth:`of_clusters`: (G,) by the weight of each group of images.
+        positives: n, the positive images; of an AUROC the negative ones if these are fewer. After
+            :meth:`of_clusters`: the groups that these are worth.
         steps: In how many steps the value goes from 0 to 1; None: in n.
     """
 
     value: float
     unbiased: float
     influence: NDArray[np.float64]
-    positives: int
+    positives: float
     steps: int | None = None
+
+    def of_clusters(self, clusters: Clusters, *counted: NDArray[np.bool_]) -> ClassInfluence:
+        """The same with groups of images in place of images as what a test set is drawn of.
+
+        The weight of a group is that of all its images, so that its influence is the sum of theirs
+        and the variance the cluster-robust one (Liang and Zeger, Biometrika 73, 1986).
+
+        Args:
+            clusters: Which images belong together.
+            counted: (N,) booleans: the images that ``positives`` counts. Of several such kinds
+                the one that is worth the fewest groups decides.
+        """
+        return ClassInfluence(
+            self.value,
+            self.unbiased,
+            clusters.sums(self.influence),
+            min(clusters.effective(images) for images in counted),
+            self.steps or int(self.positives),
+        )
 
     def minus(self, other: ClassInfluence) -> ClassInfluence:
         """The difference of two models on one class of the same images."""
@@ -100,16 +128,17 @@ class MeanInfluence:
     Attributes:
         values: The value of each class.
         unbiased: The same without self-counting.
-        positives: Positive images of each class.
+        positives: Positive images of each class, or the groups that they are worth.
         steps: Steps of the value of each class.
         squares: Sum of the squared influences of each class.
-        influence: (N,) sum over the classes of several positives; None before the first.
+        influence: (N,), or (G,) of groups, sum over the classes of several positives; None before
+            the first.
     """
 
     values: list[float] = field(default_factory=list)
     unbiased: list[float] = field(default_factory=list)
-    positives: list[int] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
+    positives: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
     squares: list[float] = field(default_factory=list)
     influence: NDArray[np.float64] | None = None
 
@@ -133,7 +162,7 @@ class MeanInfluence:
         self.squares.append(float(np.sum(expansion.influence**2)))
         if self.influence is None:
             self.influence = np.zeros(len(expansion.influence))
-        if expansion.positives > 1:
+        if expansion.positives >= 2:
             self.influence += expansion.influence
 
     def estimate(self) -> Estimate:
@@ -155,15 +184,16 @@ class MeanInfluence:
         """Variance of the mean over test sets, and its degrees of freedom.
 
         The infinitesimal jackknife, with the factor n / (n - 1) for the small sample that the
-        positives of a class are. A class of a single positive says nothing about its own spread; it
-        is given the average spread that a positive of the other classes has. The degrees of freedom
-        are those of Welch and Satterthwaite, n - 1 for one class.
+        positives of a class are. A class of a single positive (or of positives that are worth less
+        than two groups) says nothing about its own spread; it is given the average spread that a
+        positive of the other classes has. The degrees of freedom are those of Welch and
+        Satterthwaite, n - 1 for one class.
 
         Returns:
             Both, NaN if no class has several positives.
         """
         n, squares = np.array(self.positives), np.array(self.squares)
-        several = n > 1
+        several = n >= 2
         if self.influence is None or not several.any():
             return np.nan, np.nan
         scaled = squares[several] * n[several] / (n[several] - 1)
@@ -216,3 +246,33 @@ def class_influence(groups: RankGroups) -> ClassInfluence:
         np.append(of_negative, 0.0)[groups.group],
     )
     return ClassInfluence(value, float(hits @ others / n), influence, int(n))
+
+
+def without_own_cluster(groups: RankGroups, clusters: Clusters) -> float:
+    """Average precision with the images of its own cluster left out at the rank of each positive.
+
+    The other images of a patient who has the class mostly have it too, and similar scores: they
+    raise the precision at each other's rank as a positive does at its own.
+
+    Args:
+        groups: The ranking of the class.
+        clusters: Which images belong together.
+
+    Example:
+        >>> from mlt.metrics.confidence.rank_groups import rank_groups
+        >>> groups = rank_groups(np.array([True, True, False, True]), np.array([4, 3, 2, 1]))
+        >>> round(without_own_cluster(groups, Clusters.of(["a", "b", "c", "b"], 4)), 4)
+        0.8333
+    """
+    sizes, hits = groups.sizes
+    rank, step = groups.group[groups.targets], groups.size + 1
+    code = clusters.codes[groups.targets] * step
+
+    def own(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Of each positive the chosen images of its cluster that are scored no lower."""
+        keys = np.sort(clusters.codes[chosen] * step + groups.group[chosen])
+        return np.searchsorted(keys, code + rank, "right") - np.searchsorted(keys, code, "left")
+
+    images = np.cumsum(sizes)[rank] - own(groups.group < groups.size)
+    found = np.cumsum(hits)[rank] - own(groups.targets)
+    return float(np.mean(np.divide(found, images, out=np.ones_like(images), where=images > 0)))

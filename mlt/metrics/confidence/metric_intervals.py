@@ -47,6 +47,7 @@ def average_precision_intervals(
     groups: Groups | None = None,
     *,
     level: float = 0.95,
+    image_groups: ArrayLike | None = None,
 ) -> MetricIntervals:
     """Intervals of the average precision of each class and of its mean over groups of classes.
 
@@ -61,6 +62,8 @@ def average_precision_intervals(
         known: (N, C) booleans. None: all are known.
         groups: Class indices of each group. A class without a positive is left out of the means.
         level: Confidence.
+        image_groups: (N,) names of what the images belong to, such as patients; images of one
+            count together (an empty name: by itself). None: images are independent.
 
     Raises:
         DataError: As for :func:`mlt.metrics.average_precision`.
@@ -76,7 +79,7 @@ def average_precision_intervals(
         >>> round(result.means["total"].centre, 2)
         0.93
     """
-    return _intervals(targets, scores, known, groups, level, ap_influence)
+    return _intervals(targets, scores, known, groups, level, image_groups, ap_influence)
 
 
 def auroc_intervals(
@@ -86,6 +89,7 @@ def auroc_intervals(
     groups: Groups | None = None,
     *,
     level: float = 0.95,
+    image_groups: ArrayLike | None = None,
 ) -> MetricIntervals:
     """Intervals of the AUROC of each class and of its mean over groups of classes.
 
@@ -103,6 +107,8 @@ def auroc_intervals(
         groups: Class indices of each group. A class without a positive or without a negative is
             left out of the means.
         level: Confidence.
+        image_groups: (N,) names of what the images belong to, such as patients; images of one
+            count together (an empty name: by itself). None: images are independent.
 
     Raises:
         DataError: As for :func:`mlt.metrics.auroc`.
@@ -116,7 +122,7 @@ def auroc_intervals(
         >>> round(total.centre, 2), [round(bound, 2) for bound in total.to_json()]
         (0.85, [0.63, 0.95])
     """
-    return _intervals(targets, scores, known, groups, level, auroc_influence)
+    return _intervals(targets, scores, known, groups, level, image_groups, auroc_influence)
 
 
 def _intervals(
@@ -125,9 +131,12 @@ def _intervals(
     known: ArrayLike | None,
     groups: Groups | None,
     level: float,
+    image_groups: ArrayLike | None,
     influence_of: InfluenceOf,
 ) -> MetricIntervals:
-    found = estimate(targets, [scores], known, groups, lambda models: models[0], influence_of)
+    found = estimate(
+        targets, [scores], known, groups, lambda models: models[0], influence_of, image_groups
+    )
     return MetricIntervals(
         {name: analytic_interval(mean, level) for name, mean in found.means.items()},
         tuple(analytic_interval(of_class, level) for of_class in found.per_class),

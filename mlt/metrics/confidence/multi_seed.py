@@ -68,6 +68,8 @@ def aggregate_seeds(
     degrees of freedom are combined by Welch and Satterthwaite, so that three seeds make a wide
     interval where seeds matter and a narrow one where they do not. The variance over seeds contains
     a part of the other (how images and seeds interact), which errs on the wide side.
+    Images of one patient or the like count together where the predictions have
+    :attr:`~mlt.predictions.Predictions.groups`; the first that has them decides.
 
     Args:
         runs: One predictions per seed, on the same images. The training counts of the first make
@@ -124,7 +126,8 @@ def compare_seeds(
     The test-set part of the variance is paired: what makes an image hard for both methods cancels.
     The seeds are not, since seed 1 of one method has nothing in common with seed 1 of another.
     Test and interval are Student's t with the degrees of freedom of :func:`aggregate_seeds`. With
-    one seed per side only the test images vary, and the answer is about these two models.
+    one seed per side only the test images vary, and the answer is about these two models. Images of
+    one patient or the like count together, as in :func:`aggregate_seeds`.
 
     Args:
         first: Predictions of the one method, one per seed. The training counts of the first of
@@ -181,9 +184,11 @@ def _estimate(
     runs: Sequence[Predictions], groups: Groups, combine: Combine, metric: Metric
 ) -> Estimates:
     first = runs[0]
-    aligned = [first.logits, *(align(first, run).logits for run in runs[1:])]
+    aligned = [first, *(align(first, run) for run in runs[1:])]
+    image_groups = next((run.groups for run in aligned if run.groups is not None), None)
     influence_of = {"AP": ap_influence, "AUROC": auroc_influence}[metric]
-    return estimate(first.targets, aligned, first.known, groups, combine, influence_of)
+    logits = [run.logits for run in aligned]
+    return estimate(first.targets, logits, first.known, groups, combine, influence_of, image_groups)
 
 
 def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:
