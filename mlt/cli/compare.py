@@ -170,13 +170,19 @@ def _compare_predictions(arguments: argparse.Namespace) -> int:
         raise ConfigError("give at least two files of predictions to compare")
     read = read_runs(arguments, arguments.configs)
     if any(not isinstance(run, str) and run.predictions.class_counts is None for run in read):
+        from mlt.metrics.confidence.clusters import Clusters
         from mlt.report.page import write_tables
         from mlt.report.runs import load_run
         from mlt.report.totals import totals_tables
 
-        tables = totals_tables([load_run(run) if isinstance(run, str) else run for run in read])
+        runs = [load_run(run) if isinstance(run, str) else run for run in read]
+        tables = totals_tables(runs)
         write_tables(tables, arguments.output)
         print("\n\n".join(table.to_text() for table in tables))
+        groups = [r.predictions.groups for r in runs if r.predictions.groups is not None]
+        if groups:
+            size = Clusters.of(groups[0], len(groups[0])).size
+            print(f"\nover {len(groups[0])} images of {size} groups (patients or the like)")
         print(
             f"\nwritten to {arguments.output} as Markdown, CSV and LaTeX; --train-targets FILE "
             "adds head, medium and tail, every class, and a page"

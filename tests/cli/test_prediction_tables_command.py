@@ -195,3 +195,17 @@ def test_evaluating_predictions_does_not_import_torch(folder: Path, kind: str) -
     heavy = {"torch", "torchvision", "timm", "sklearn", "matplotlib", "scipy.stats"}
     assert not heavy & set(done.stderr.split())
     assert "AUROC" in done.stdout
+
+
+def test_the_patients_of_a_table_are_what_intervals_are_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (folder / "truth.csv").read_text().splitlines()
+    rows = [f"{line},p{i // 4}" for i, line in enumerate(lines[1:])]
+    (folder / "patients.csv").write_text("\n".join([f"{lines[0]},patient", *rows]) + "\n")
+    said = ["--probabilities", "--targets", "patients.csv", "--targets-set", "group=patient"]
+    assert main(["evaluate", "--predictions", "a.csv", *said, "--output", "out"]) == 0
+    assert "over 200 test images of 50 groups (patients or the like)" in capsys.readouterr().out
+    assert json.loads((folder / "out" / "metrics.json").read_text())["num_groups"] == 50
+    assert main(["compare", "a.csv", "b.csv", *said, "--output", "cmp"]) == 0
+    assert "over 200 images of 50 groups (patients or the like)" in capsys.readouterr().out

@@ -193,15 +193,14 @@ def read_tables(
         return StringColumn(values if read.rows is None else values.take(pa.array(read.rows)))
 
     groups = of_images(form.group_column)
-    if groups is not None:
-        column = form.group_column or ""
+    if groups is not None and form.group_column is not None:
         if form.group_pattern is not None:
-            groups = StringColumn(groups_by_pattern(groups.array, form.group_pattern, column))
-        notes += blank_note(groups.array, column)
+            found = groups_by_pattern(groups.array, form.group_pattern, form.group_column)
+            groups = StringColumn(found)
+        notes += blank_note(groups.array, form.group_column)
     elif warn_ungrouped:
         texts = [name for name in suspected if pa.types.is_large_string(cells[name].type)]
-        cells_of = {name: column.array for name in texts if (column := of_images(name)) is not None}
-        notes += ungrouped_note(cells_of, paths)
+        notes += ungrouped_note({name: of_images(name).array for name in texts}, paths)  # type: ignore[union-attr]
     try:
         labels = LabelTable(
             image_ids=StringColumn(ids),
