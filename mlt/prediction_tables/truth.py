@@ -178,9 +178,9 @@ class TruthTable:
 
 
 def _not_classes(form: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("path_column", "id_column", "group"):
-        if form.get(key) is not None:
-            yield form[key]
+    group = form.get("group")
+    column = group.get("column") if isinstance(group, Mapping) else group
+    yield from (name for name in (form.get("path_column"), form.get("id_column"), column) if name)
     yield from form.get("negatives", ())
 
 

@@ -259,3 +259,11 @@ def test_the_patients_of_the_truth_are_kept(write, tmp_path: Path) -> None:
     assert again.groups.tolist() == found.groups.tolist()
     plain = read_predictions(write("s.csv", SCORES), write("t.csv", TRUTH), kind="probabilities")
     assert plain.groups is None
+
+
+def test_the_patients_may_be_a_pattern_in_a_column(write) -> None:
+    patients = "name,study,cat,dog,yeti\na.jpg,p1/s1,0,1,0\nb.jpg,p1/s2,1,,-1\nc.jpg,p2/s1,1,0,1\n"
+    form = {"group": {"column": "study", "pattern": "p[0-9]+"}}
+    table = TruthTable(write("t.csv", patients), form=form)
+    found = read_predictions(write("s.csv", SCORES), table, kind="probabilities")
+    assert found.groups is not None and sorted(found.groups.tolist()) == ["p1", "p1", "p2"]
