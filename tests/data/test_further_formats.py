@@ -1,7 +1,7 @@
 """Exports of annotation tools and cloud services, read or refused with what to do.
 
-The rows are made up. Their layout is that of each tool's documentation where that could be read, and
-else as it is known from use; docs/other_formats.md says what to do with each.
+The rows are made up. Their layout is that of each tool's documentation where that could be read,
+and else as it is known from use; docs/other_formats.md says what to do with each.
 """
 
 from __future__ import annotations
