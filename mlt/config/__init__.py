@@ -3,16 +3,6 @@
 Nothing here imports torch, so that `--help` and checking a configuration are instant.
 """
 
-from mlt.config.config import Config
-from mlt.config.difference import changed_keys
-from mlt.config.load import dump_config, json_schema, load_config, parse_config, shipped_configs
+import lazy_loader
 
-__all__ = [
-    "Config",
-    "changed_keys",
-    "dump_config",
-    "json_schema",
-    "load_config",
-    "parse_config",
-    "shipped_configs",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
