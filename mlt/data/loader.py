@@ -186,17 +186,17 @@ def default_workers(num_images: int, batch_size: int) -> int:
 
 
 def leave_signals_to_the_main_process(worker: int) -> None:
-    """Start a worker that outlives a Ctrl-C, and a SIGTERM by a minute.
+    """Start a worker that outlives a Ctrl-C, and a SIGTERM by three seconds.
 
     Both reach every process of a group, and the main one still needs its workers to end its update
-    and to save; it ends them itself then.
+    and to save; it ends them itself then. Not longer: a SIGTERM is also how it ends one that hangs.
 
     Args:
         worker: Its number, as torch's ``worker_init_fn`` gives it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "setitimer"):  # not on Windows
-        signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, 60))
+        signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, 3))
 
 
 class _EpochBatches(Sampler[list[Draw]]):
