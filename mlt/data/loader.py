@@ -84,6 +84,16 @@ class Loader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
+        try:
+            yield from self._checked()
+        except Exception:
+            # DataLoader keeps its workers for the next epoch. The last reference to them goes here,
+            # where they end by themselves, and not when the traceback's frames are collected.
+            self._loader._iterator = None
+            raise
+
+    def _checked(self) -> Iterator[Batch]:
+        """The batches, or the error that a worker sent or that an image is taken for."""
         for answer in self._loader:
             if isinstance(answer, UserError):
                 raise answer

@@ -5,6 +5,7 @@ it treats image files.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -380,3 +381,14 @@ def test_a_bug_in_a_data_set_keeps_its_traceback() -> None:
 
     with pytest.raises(ZeroDivisionError):
         batches(Bug(), on_error="skip")
+
+
+def test_workers_end_at_once_where_loading_fails() -> None:
+    """Not when the traceback is collected, by when they can only be killed after a wait."""
+    before = set(multiprocessing.active_children())
+    dataset = Items(GOOD, GOOD, GOOD, (IMAGE, [1, 0]))
+    dataset.targets = [[1, 0, 0]] * 4
+    with pytest.raises(DataError) as caught:
+        batches(dataset, workers=2)
+    assert caught.value.__traceback__ is not None  # holds the loader
+    assert set(multiprocessing.active_children()) <= before
