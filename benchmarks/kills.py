@@ -38,14 +38,14 @@ import numpy as np
 from safetensors.numpy import load_file
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-import mlt.engine.train  # imported once, not by each of the hundreds of forked processes
+import mlt.engine.train  # noqa: F401 - here, not in each of the hundreds of forked processes
 from mlt.cli import main as run_command
 from mlt.data.digits import write_digits
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 
 INTERVAL = 5  # updates between two states
-EPOCHS, BATCHES = 3, 48  # of each epoch
+EPOCHS, BATCHES = 3, 48  # of each epoch, where moments are random
 FILE_EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link"}
 
 
@@ -112,12 +112,13 @@ class _Killer:
 
 
 class Bench:
-    """Runs of one configuration side by side in a temporary folder."""
+    """Runs of one configuration side by side in a folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, epochs: int, batches: int, workers: int) -> None:
+        root.mkdir()
         self.root = root
         self.log = root / "log.txt"
-        data = write_digits(root / "data", train_scenes=4 * BATCHES, test_scenes=64)
+        data = write_digits(root / "data", train_scenes=4 * batches, test_scenes=32)
         self.config = root / "run.yaml"
         parts = {
             part: {"annotations": f"annotations/instances_{part}.json", "images": part}
@@ -130,21 +131,21 @@ class Bench:
             "model": {"backbone": "test_resnet", "weights": "none"},
             "loss": {"preset": "eqlv2"},
             "training": {
-                "epochs": EPOCHS,
+                "epochs": epochs,
                 "batch_size": 4,
+                "workers": workers,
                 "ema_decay": 0.9,
                 "save_every": {"updates": INTERVAL},
             },
         }
         self.config.write_text(json.dumps(values))  # JSON is YAML
 
-    def train(self, folder: Path, *options: str, **changes: int) -> Callable[[], int]:
+    def train(self, folder: Path, *options: str, seed: int = 0) -> Callable[[], int]:
         """The command that trains in a folder, to be run in a process."""
-        settings = [f"{key.replace('__', '.')}={value}" for key, value in changes.items()]
-        command = ["train", str(self.config), "--output", str(folder), *options]
-        return lambda: run_command([*command, *(["--set", *settings] if settings else [])])
+        place = ["--output", str(folder), "--set", f"seed={seed}"]
+        return lambda: run_command(["train", str(self.config), *place, *options])
 
-    def done(self, work: Callable[[], int], expected: int = 0) -> Process:
+    def done(self, work: Callable[[], Any], expected: int = 0) -> Process:
         """Do the work undisturbed, to its end."""
         process = start(work, self.log)
         code = process.wait()
@@ -190,14 +191,14 @@ def random_moments(
     within = [update for update in range(1, total) if update % BATCHES]
     for target in rng.choice(within, number, replace=number > len(within)):
         shutil.rmtree(folder, ignore_errors=True)
-        process = start(bench.train(folder, training__workers=2), bench.log)
+        process = start(bench.train(folder), bench.log)
         while process.updates < target:
             time.sleep(0.0002)
         time.sleep(rng.uniform(0, pause))
         os.killpg(process.pid, kind)
         code = process.wait()
         done = process.updates
-        again = bench.done(bench.train(folder, "--auto-resume", training__workers=2))
+        again = bench.done(bench.train(folder, "--auto-resume"))
         yield done, total - again.updates, code, end_of(folder) == expected
 
 
@@ -221,22 +222,21 @@ def each_operation(
 
 def file_operations(bench: Bench, every: int) -> dict[str, Counter[str]]:
     """Kills before each operation of a run, a resume, an overwrite and a restore."""
-    short = {"training__epochs": 1, "training__batch_size": 16, "training__workers": 0}
     old, new, begun = (bench.root / name for name in ("old", "new", "begun"))
-    bench.done(bench.train(old, **short))
-    bench.done(bench.train(new, **short, seed=1))
-    start(bench.train(begun, **short), bench.log, dies_before=30).wait()
+    bench.done(bench.train(old))
+    bench.done(bench.train(new, seed=1))
+    start(bench.train(begun), bench.log, dies_before=30).wait()
     before, aside = content(old), []
     assert RunFolder(begun).has_state and not RunFolder(begun).metrics.exists()
 
-    def goes_on(folder: Path, like: Path, *options: str, **changes: int) -> str:
-        bench.done(bench.train(folder, *options, **short, **changes))
+    def goes_on(folder: Path, like: Path, option: str, seed: int = 0) -> str:
+        bench.done(bench.train(folder, option, seed=seed))
         return "same end" if end_of(folder) == end_of(like) else "LOST: another end"
 
     def overwritten(folder: Path) -> str:
         if not RunFolder(folder).has_state:
             aside.append(shutil.copytree(folder, bench.root / f"aside{len(aside)}"))
-        bench.done(bench.train(folder, **short), expected=2)  # brings back, and refuses
+        bench.done(bench.train(folder), expected=2)  # brings back, and refuses
         if content(folder) == before:
             return "old run, whole"
         if not RunFolder(folder).has_state:
@@ -245,21 +245,21 @@ def file_operations(bench: Bench, every: int) -> dict[str, Counter[str]]:
         return "new run, same end" if ends == "same end" else ends
 
     def restored(folder: Path) -> str:
-        bench.done(bench.train(folder, **short), expected=2)
+        bench.done(RunFolder(folder).recover)
         return "old run, whole" if content(folder) == before else "LOST: the old run"
 
     copy = lambda source: lambda folder: shutil.copytree(source, folder)  # noqa: E731
     found = {
         "a run": each_operation(
-            bench, lambda folder: None, lambda folder: bench.train(folder, **short),
+            bench, lambda folder: None, lambda folder: bench.train(folder),
             lambda folder: goes_on(folder, old, "--auto-resume"), every,
         ),
         "a resume": each_operation(
-            bench, copy(begun), lambda folder: bench.train(folder, "--resume", **short),
+            bench, copy(begun), lambda folder: bench.train(folder, "--resume"),
             lambda folder: goes_on(folder, old, "--resume"), every,
         ),
         "an overwrite": each_operation(
-            bench, copy(old), lambda folder: bench.train(folder, "--overwrite", **short, seed=1),
+            bench, copy(old), lambda folder: bench.train(folder, "--overwrite", seed=1),
             overwritten, every,
         ),
         "a restore": Counter(),
@@ -281,8 +281,8 @@ def main() -> int:
     options = parser.parse_args()
     began, rng = time.perf_counter(), np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory() as root:
-        bench = Bench(Path(root))
-        whole = bench.done(bench.train(Path(root) / "whole", training__workers=2))
+        bench = Bench(Path(root) / "random", EPOCHS, BATCHES, workers=2)
+        whole = bench.done(bench.train(bench.root / "whole"))
         pause = (time.perf_counter() - whole.started) / whole.updates  # about one update
         sound = True
         print(
@@ -298,9 +298,9 @@ def main() -> int:
             print(f"| {done // BATCHES + 1} | {done} | {saved} | {done - saved} | {end} |")
         sound &= same == options.kills and max(losses, default=0) <= INTERVAL
         print(
-            f"\n{options.kills} kills within epochs of {BATCHES} updates: {same} ends bit for bit the "
-            f"same, lost at most {max(losses, default=0)} updates ({np.mean(losses):.1f} on average) "
-            f"with save_every: {{updates: {INTERVAL}}}"
+            f"\n{options.kills} kills within epochs of {BATCHES} updates: {same} ends bit for bit "
+            f"the same; lost at most {max(losses, default=0)} updates, {np.mean(losses):.1f} on "
+            f"average, with save_every: {{updates: {INTERVAL}}}"
         )
         for kind in (signal.SIGTERM, signal.SIGINT):
             ends = list(random_moments(bench, options.signals, kind, rng, pause))
@@ -308,12 +308,13 @@ def main() -> int:
             same = sum(is_same for *_, is_same in ends)
             sound &= saved_all == same == options.signals
             print(
-                f"{options.signals} {kind.name} to the group: {saved_all} saved every update and left "
-                f"with exit code 130, {same} ends the same"
+                f"{options.signals} {kind.name} to the group: {saved_all} saved every update and "
+                f"left with exit code 130, {same} ends the same"
             )
         print("\n| killed before each operation on files of | kills | found | lost |")
         print("| --- | ---: | --- | ---: |")
-        for what, found in file_operations(bench, options.every).items():
+        small = Bench(Path(root) / "operations", epochs=1, batches=8, workers=0)
+        for what, found in file_operations(small, options.every).items():
             kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(found.items()))
             lost = sum(number for kind, number in found.items() if kind.startswith("LOST"))
             sound &= lost == 0 and found.total() > 0
