@@ -70,6 +70,7 @@ class Process:
 def start(work: Callable[[], Any], log: Path, dies_before: int | None = None) -> Process:
     """Do the work in a process; perhaps one killed before its operation number ``dies_before``."""
     updates = mmap.mmap(-1, 8)  # shared with the child
+    sys.stdout.flush()  # or the child would print it, too
     child = os.fork()
     if child:
         return Process(child, updates)
