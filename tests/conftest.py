@@ -160,6 +160,15 @@ def write_coco(root: Path, part: str, labels: list[list[int]], names: list[str])
 
 
 @pytest.fixture(scope="session")
+def embedded_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded data, which take ten seconds to render: once for all of pytest's processes."""
+    from mlt.data.digits import write_digits
+
+    base = tmp_path_factory.getbasetemp()
+    return write_digits((base.parent if base.name.startswith("popen-") else base) / "digits_mlt")
+
+
+@pytest.fixture(scope="session")
 def tiny_names() -> list[str]:
     """Class names of the tiny data set, from frequent to rare."""
     return ["person", "cat", "dog", "yeti"]

@@ -28,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="RUN_DIR", help="folder of the run (sets `output`)")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    existing.add_argument(
+        "--auto-resume",
+        action="store_const",
+        const="auto",
+        dest="resume",
+        help="continue if there is something to continue, else start: for jobs that are repeated",
+    )
     existing.add_argument("--overwrite", action="store_true", help="replace an earlier run")
     existing.add_argument(
         "--dry-run",

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
@@ -47,7 +47,7 @@ def train(
     model: nn.Module | None = None,
     loss: LossFunction | None = None,
     on_epoch: OnEpoch | None = None,
-    resume: bool = False,
+    resume: bool | Literal["auto"] = False,
     overwrite: bool = False,
 ) -> Summary:
     """Train and evaluate; everything is written to the folder ``config.output``.
@@ -76,7 +76,8 @@ def train(
         on_epoch: Called after each epoch with the dictionary that becomes its line of
             ``metrics.jsonl``. What it raises ends the run, which can then be resumed.
         resume: Continue the interrupted run in the folder; a finished one is only evaluated. Hand
-            over what the run was handed when it began.
+            over what the run was handed when it began. ``"auto"`` continues if there is a state to
+            continue from, and starts otherwise, so that a job can be repeated as it is.
         overwrite: Replace an earlier run in the folder.
 
     Returns:
@@ -103,8 +104,12 @@ def train(
         raise ConfigError(
             f"on_epoch is a {type(on_epoch).__name__}; expected a function of the epoch's record"
         )
+    if resume not in (True, False, "auto"):
+        raise ConfigError(f"resume is {resume!r}; expected True, False or 'auto'")
     folder = RunFolder(config.output)
     folder.recover()
+    if resume == "auto":
+        resume = folder.has_state
     folder.check(resume, overwrite)
     if resume:
         check_same_config(config, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -12,16 +13,21 @@ __all__ = ["GracefulStop"]
 
 logger = logging.getLogger(__name__)
 
+_ECHO = 1.0  # seconds
+
 
 class GracefulStop:
     """A request to stop, made by Ctrl-C or SIGTERM while the context is open.
 
-    The first signal sets :attr:`requested`; a second one interrupts at once. Outside the main
+    The first signal sets :attr:`requested`; a second one interrupts at once. One within a second
+    of the first is the same request, told twice: `timeout` and schedulers signal the process and
+    its whole group, and torchrun passes on what reached its workers as well. Outside the main
     thread, where Python delivers no signals, the context does nothing.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self._first = 0.0
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> GracefulStop:
@@ -40,7 +46,10 @@ class GracefulStop:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         if self.requested:
+            if now - self._first < _ECHO:
+                return
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested, self._first = True, now
         logger.warning("stopping after this batch; once more stops at once, without a checkpoint")

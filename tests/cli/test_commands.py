@@ -84,6 +84,17 @@ def test_output_and_overwrite(
     assert main([*arguments, "training.epochs=0", "--overwrite"]) == 0
 
 
+def test_one_command_starts_and_goes_on(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", str(config), "--set", "training.epochs=1", "--auto-resume"]
+    assert main(command) == 0
+    table = capsys.readouterr().out
+    assert main(command) == 0
+    assert capsys.readouterr().out == table
+    with pytest.raises(SystemExit):
+        main([*command, "--overwrite"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 def test_configs_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["configs"]) == 0
     listed = capsys.readouterr().out

@@ -141,8 +141,8 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: Any) -> No
 
 
 @pytest.mark.slow
-def test_the_long_tail_of_the_default_pool(tmp_path: Path) -> None:
-    root = write_digits(tmp_path / "digits", test_scenes=1)
+def test_the_long_tail_of_the_default_pool(embedded_digits: Path) -> None:
+    root = embedded_digits
     pool = read_coco(root / "annotations" / "instances_train.json", root / "train")
     split = build_pareto_split(pool, "digits_mlt", **DIGITS_LONGTAIL)
     stats = split.apply(pool).class_counts()

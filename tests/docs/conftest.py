@@ -45,23 +45,15 @@ def prepared(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return root
 
 
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded data, which take seconds to render."""
-    from mlt.data.digits import write_digits
-
-    return write_digits(tmp_path_factory.mktemp("embedded") / "digits_mlt")
-
-
 @pytest.fixture
 def workplace(
-    prepared: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Path, embedded_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A copy of the prepared folder beside the repository's own folders; the current folder."""
     place = Path(shutil.copytree(prepared, tmp_path / "work", symlinks=True))
     for name in ("tools", "configs", "docs", "benchmarks", "examples"):
         (place / name).symlink_to(REPOSITORY / name)
-    (place / "data" / "digits_mlt").symlink_to(digits)
+    (place / "data" / "digits_mlt").symlink_to(embedded_digits)
     monkeypatch.chdir(place)
     return place
 

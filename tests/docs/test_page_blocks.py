@@ -44,7 +44,7 @@ NOT_RUN = {
     "python -m pytest": "`make tests` runs it",
     "mlt train digits_mlt_cb_focal": "trains for a minute",
     "mlt train my.yaml --set data.root=data/own output=runs/mine": "trains for minutes",
-    "mlt train my.yaml --set data.root=data/own --output runs/mine --resume": "trains for minutes",
+    "mlt train my.yaml --set data.root=data/own --output runs/mine": "trains for minutes",
     "mlt compare": "trains for minutes",
     "mlt report runs/digits/*-seed*": "needs what `mlt compare` trained",
     "mlt tune": "needs a run of the recipe, which trains for minutes",

@@ -82,16 +82,16 @@ def test_a_diverged_run_does_not_stop_the_others(
 
 
 def test_what_could_not_be_compared_is_refused_before_anything_is_trained(
-    configs: dict[str, Config], tmp_path: Path
+    configs: dict[str, Config], embedded_digits: Path, tmp_path: Path
 ) -> None:
     focal = configs["focal"]
     data = focal.data.model_copy(update={"test": focal.data.train})
     other = focal.model_copy(update={"data": data})
     with pytest.raises(DataError, match=r"focal and other cannot be compared: .* different images"):
         plan_runs({"focal": focal, "other": other}, [0], tmp_path / "all")
-    digits = load_config("digits_mlt_bce", [f"data.root={tmp_path / 'digits'}"])
+    shipped = load_config("digits_mlt_bce", [f"data.root={embedded_digits}"])
     with pytest.raises(DataError, match="focal and digits cannot be compared, classes: only in"):
-        plan_runs({"focal": focal, "digits": digits}, [0], tmp_path / "all")
+        plan_runs({"focal": focal, "digits": shipped}, [0], tmp_path / "all")
     assert not (tmp_path / "all").exists()
 
 

@@ -75,6 +75,55 @@ def test_results_of_an_earlier_end_go_when_training_goes_on(
     assert finished.metrics.exists() and finished.recorded_epochs() == 4
 
 
+def test_one_call_starts_goes_on_and_ends(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values["training"] |= {"epochs": 2}
+    config, folder = parse_config(values), RunFolder(values["output"])
+    original = train_module._record
+
+    def interrupting(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    monkeypatch.setattr(train_module, "_record", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, resume="auto")  # there is nothing yet: it starts
+    assert folder.recorded_epochs() == 1
+    monkeypatch.undo()
+    result = train(config, resume="auto").total
+    assert folder.recorded_epochs() == 2 and len(folder.read_history()) == 2
+    state = folder.state.read_bytes()
+    assert train(config, resume="auto").total == result  # finished: only evaluated
+    assert folder.state.read_bytes() == state
+
+
+def test_one_call_starts_anew_where_a_kill_left_no_state(values: dict[str, Any]) -> None:
+    folder = RunFolder(values["output"])
+    folder.path.mkdir(parents=True)
+    folder.config.write_text("what a run wrote before it was killed\n")
+    train(parse_config(values), resume="auto")
+    assert folder.recorded_epochs() == 1
+
+
+def test_one_call_goes_on_with_no_other_configuration_or_weights_alone(
+    finished: RunFolder, values: dict[str, Any]
+) -> None:
+    before = content(finished)
+    with pytest.raises(ConfigError, match=r"optimizer\.lr differ"):
+        train(parse_config({**values, "optimizer": {"lr": 0.5}}), resume="auto")
+    assert content(finished) == before
+    finished.state.unlink()
+    finished.state_before.unlink(missing_ok=True)
+    with pytest.raises(OutputExistsError, match="holds an earlier run"):
+        train(parse_config(values), resume="auto")
+
+
+def test_resume_takes_no_other_word(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="resume is 'always'; expected True, False or 'auto'"):
+        train(parse_config(values), resume="always")  # type: ignore[arg-type]
+
+
 def test_a_run_is_not_resumed_to_an_epoch_that_it_has_passed(
     values: dict[str, Any],
 ) -> None:

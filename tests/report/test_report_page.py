@@ -228,19 +228,15 @@ def test_nothing_is_overwritten_by_accident(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_thousand_classes_stay_a_file_to_send(make_run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    truth = rng.random((800, 1000)) < 0.02
+    truth = rng.random((300, 1000)) < 0.05
     counts = (2000 / np.arange(1, 1001)).astype(int)
-    for name, loss in (
-        ("a", {}),
-        ("b", PLAIN),
-        ("c", {"loss": {"focusing": {"name": "polynomial"}}}),
-    ):
+    for name, loss in (("a", {}), ("b", PLAIN)):
         logits = (rng.normal(size=truth.shape) + 2 * truth).astype(np.float32)
         make_run(
-            name, image_ids=np.arange(800), targets=truth, logits=logits, num_train_images=5000,
+            name, image_ids=np.arange(300), targets=truth, logits=logits, num_train_images=5000,
             class_names=tuple(f"class {c}" for c in range(1000)), class_counts=counts, config=loss,
         )  # fmt: skip
-    runs = [tmp_path / "runs" / name for name in "abc"]
+    runs = [tmp_path / "runs" / name for name in "ab"]
     one = write_report(runs[:1], tmp_path / "one.html")
     assert one.stat().st_size < 5e6
     several = write_report(runs, tmp_path / "several.html")
