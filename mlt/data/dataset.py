@@ -11,19 +11,22 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mlt.data.items import check_item
 from mlt.data.image_transform import ImageTransform, Normalise
+from mlt.data.items import check_item
 from mlt.data.labels import LabelTable
 from mlt.data.pixels import row_pixels
 from mlt.data.row_images import row_image
 from mlt.data.transforms import Transform
 from mlt.errors import ConfigError, DataError, UserError
 
-__all__ = ["Draw", "ImageDataset", "ItemDataset", "OnError", "Sample", "SampleDataset"]
+__all__ = ["Decoding", "Draw", "ImageDataset", "ItemDataset", "OnError", "Sample", "SampleDataset"]
 
 OnError: TypeAlias = Literal["raise", "skip"]
 """What the loader does about an image that cannot be read: stop with its name, or leave it out and
 count it."""
+
+Decoding: TypeAlias = Literal["exact", "reduced"]
+"""Whether a JPEG file is decoded whole, or at a scale that leaves what the transform needs."""
 
 
 class Draw(NamedTuple):
@@ -122,6 +125,8 @@ class ImageDataset(SampleDataset):
         transform: From an RGB image to a tensor, see :func:`mlt.data.transforms.build_transforms`;
             any other callable is given the image as Pillow's.
         on_error: What the loader does about an image that cannot be read.
+        decoding: "reduced" decodes JPEG files at the smallest scale that has all the pixels which
+            the transform needs, by its ``shorter_side``; "exact" decodes the whole.
 
     Example:
         >>> import tempfile
@@ -140,10 +145,15 @@ class ImageDataset(SampleDataset):
     """
 
     def __init__(
-        self, table: LabelTable, transform: Transform, on_error: OnError = "raise"
+        self,
+        table: LabelTable,
+        transform: Transform,
+        on_error: OnError = "raise",
+        decoding: Decoding = "exact",
     ) -> None:
         super().__init__(table, on_error)
         self.transform = transform
+        self.decoding = decoding
         if isinstance(transform, ImageTransform) and transform.normalise_later:
             self.normalise = transform.normalise
 
@@ -170,7 +180,8 @@ class ImageDataset(SampleDataset):
         transform = self.transform
         try:
             if isinstance(transform, ImageTransform):
-                prepared = transform.prepare(row_pixels(self.table, row))
+                shorter_side = transform.shorter_side if self.decoding == "reduced" else None
+                prepared = transform.prepare(row_pixels(self.table, row, shorter_side))
             else:
                 prepared = row_image(self.table, row)
         except UserError as error:

@@ -42,17 +42,19 @@ class Normalise:
         Returns:
             The same shape in float32 (uint8) or the given type.
         """
-        if images.dtype != torch.uint8:
-            return self._in_place(images)
-        result = torch.empty(images.shape, dtype=torch.float32, device=images.device)
+        floating = images.is_floating_point()
+        result = images if floating else torch.empty(images.shape, device=images.device)
+        mean, std = (
+            torch.tensor(values, dtype=result.dtype, device=result.device).view(3, 1, 1)
+            for values in (self.mean, self.std)
+        )
         # A processor's cache holds one image, not a batch; an accelerator takes all at once.
-        each = zip(result, images) if images.ndim > 3 and images.device.type == "cpu" else ()
-        for output, pixels in each or [(result, images)]:
-            self._in_place(output.copy_(pixels).mul_(1 / 255))
+        one_by_one = images.ndim > 3 and images.device.type == "cpu"
+        for output, pixels in zip(result, images) if one_by_one else [(result, images)]:
+            if not floating:
+                output.copy_(pixels).mul_(1 / 255)
+            output.sub_(mean).div_(std)
         return result
-
-    def _in_place(self, images: torch.Tensor) -> torch.Tensor:
-        return F.normalize(images, list(self.mean), list(self.std), inplace=True)
 
 
 class ImageTransform:

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import torch
 from PIL import ExifTags, Image
-from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from mlt.data.images import decode_image, load_image, open_without_waiting
 from mlt.data.labels import LabelTable
+
+try:
+    from torchvision.io import ImageReadMode, decode_jpeg
+except ImportError:  # torchvision announces their removal; Pillow gives the same pixels.
+    decode_jpeg = None
 
 __all__ = ["decode_pixels", "load_pixels", "row_pixels"]
 
@@ -100,6 +104,8 @@ def decode_pixels(
 
 def _plain_jpeg(content: bytes, shorter_side: int | None) -> torch.Tensor | None:
     """The pixels of an upright RGB or grey JPEG; None for what Pillow has to see to."""
+    if decode_jpeg is None:
+        return None
     try:
         with Image.open(BytesIO(content), formats=("JPEG",)) as header:
             upright = header.getexif().get(ExifTags.Base.Orientation, 1) == 1
