@@ -4,7 +4,7 @@
 
 Both give batches of float32 tensors, squashed to a square and normalised. The loaders take turns in
 one process, with one thread each; a rate is the median over the passes. CPU time is that of this
-process and its workers, in milliseconds an image. Prints Markdown.
+process and its workers, in milliseconds an image. Prints Markdown. Needs psutil.
 """
 
 from __future__ import annotations

@@ -71,9 +71,8 @@ def load_pixels(path: str | Path, shorter_side: int | None = None) -> torch.Tens
     """
     try:
         with open(path, "rb", opener=open_without_waiting) as file:
-            # Of anything but a JPEG no more than this is read here.
-            start = file.read(len(_JPEG))
-            pixels = _plain_jpeg(start + file.read(), shorter_side) if start == _JPEG else None
+            is_jpeg = file.peek(len(_JPEG)).startswith(_JPEG)
+            pixels = _plain_jpeg(file.read(), shorter_side) if is_jpeg else None
     except OSError:
         pixels = None  # load_image says what is wrong.
     return pil_to_tensor(load_image(path, shorter_side)) if pixels is None else pixels

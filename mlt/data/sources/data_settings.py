@@ -28,8 +28,8 @@ class DataSettings(Settings):
     """An image that cannot be decoded stops the run, or is skipped and counted."""
     decoding: Literal["exact", "reduced"] = "exact"
     """Decode training images whole, or large JPEG files at 1/2, 1/4 or 1/8 of their size as long as
-    no crop is enlarged by it. Evaluation always decodes the whole; so does training with
-    `transforms.antialias: false`."""
+    no crop is enlarged by it, which also draws other crops. Evaluation always decodes the whole; so
+    does training with `transforms.antialias: false`."""
 
     @property
     def has_validation(self) -> bool:
