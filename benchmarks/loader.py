@@ -1,17 +1,21 @@
-"""Images a second through the loader, beside torchvision's classic transforms on Pillow images.
+"""Images a second through the loader, beside a plain script with Pillow and torchvision.
 
-    python benchmarks/loader.py FOLDER_OF_PHOTOGRAPHS [--size 224] [--workers 0 1 2]
+    python benchmarks/loader.py FOLDER_OF_PHOTOGRAPHS [--size 224] [--workers 0 1] [--passes 5]
 
-Both decode with Pillow, squash to a square and normalise. Prints Markdown.
+Both give batches of float32 tensors, squashed to a square and normalised. The loaders take turns in
+one process, with one thread each; a rate is the median over the passes. CPU time is that of this
+process and its workers, in milliseconds an image. Prints Markdown. Needs psutil.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import psutil
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -26,7 +30,7 @@ from mlt.data.transforms import build_transforms
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Classic(Dataset):
+class Plain(Dataset):
     """What most training scripts do."""
 
     def __init__(self, files: list[Path], size: int) -> None:
@@ -46,13 +50,27 @@ class Classic(Dataset):
         return self.transform(Image.open(self.files[row]).convert("RGB"))
 
 
-def rate(loader: Iterable[object], number: int) -> float:
-    """Images a second, in the second pass: workers are up and files in the system's cache."""
-    for _ in range(2):
-        start = time.perf_counter()
-        for _ in loader:
-            pass
-    return number / (time.perf_counter() - start)
+def cpu_seconds() -> float:
+    """CPU time of this process and its living workers."""
+    own = psutil.Process()
+    return sum(sum(p.cpu_times()[:2]) for p in (own, *own.children(recursive=True)))
+
+
+def measure(
+    loaders: dict[str, Iterable[object]], passes: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Median wall and CPU seconds of a pass of each loader, after one to warm up."""
+    wall: dict[str, list[float]] = {name: [] for name in loaders}
+    cpu: dict[str, list[float]] = {name: [] for name in loaders}
+    for number in range(passes + 1):
+        for name, loader in loaders.items():
+            start = time.perf_counter(), cpu_seconds()
+            for _ in loader:
+                pass
+            if number:
+                wall[name].append(time.perf_counter() - start[0])
+                cpu[name].append(cpu_seconds() - start[1])
+    return tuple({n: statistics.median(v) for n, v in taken.items()} for taken in (wall, cpu))
 
 
 def main() -> None:
@@ -60,8 +78,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--passes", type=int, default=5)
     options = parser.parse_args()
+    torch.set_num_threads(1)
     files = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
     names = [file.name for file in files]
     table = LabelTable.from_lists(
@@ -69,27 +89,32 @@ def main() -> None:
     )
     published = PublishedTransforms(name="published", size=options.size)
     modern = ModernTransforms(name="modern", size=options.size)
-    print(f"{len(files)} images, {options.size} pixels, images a second\n")
-    print("| workers | classic, test | ours, test | ratio | ours, published | ours, modern |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    ours = {
+        "evaluation": build_transforms(modern, MEAN, STD, train=False),
+        "training, published": build_transforms(published, MEAN, STD, train=True),
+        "training, modern": build_transforms(modern, MEAN, STD, train=True),
+    }
+    print(f"{len(files)} images, {options.size} pixels\n")
+    print("| workers | loader | images a second | CPU, ms an image | times plain | CPU |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: |")
     for workers in options.workers:
-        classic = rate(
-            DataLoader(
-                Classic(files, options.size),
+        loaders: dict[str, Iterable[object]] = {
+            "plain": DataLoader(
+                Plain(files, options.size),
                 batch_size=32,
                 num_workers=workers,
                 persistent_workers=workers > 0,
-            ),
-            len(files),
-        )
-        ours = []
-        for config, train in ((modern, False), (published, True), (modern, True)):
-            data = ImageDataset(table, build_transforms(config, MEAN, STD, train))
-            ours.append(rate(build_loader(data, 32, workers=workers), len(files)))
-        print(
-            f"| {workers} | {classic:.0f} | {ours[0]:.0f} | {ours[0] / classic:.2f} "
-            f"| {ours[1]:.0f} | {ours[2]:.0f} |"
-        )
+            )
+        }
+        for name, transform in ours.items():
+            loaders[name] = build_loader(ImageDataset(table, transform), 32, workers=workers)
+        wall, cpu = measure(loaders, options.passes)
+        for name in loaders:
+            print(
+                f"| {workers} | {name} | {len(files) / wall[name]:.0f} "
+                f"| {cpu[name] / len(files) * 1e3:.2f} | {wall['plain'] / wall[name]:.2f} "
+                f"| {cpu['plain'] / cpu[name]:.2f} |"
+            )
 
 
 if __name__ == "__main__":

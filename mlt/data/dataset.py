@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -11,17 +11,22 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mlt.data.image_transform import ImageTransform, Normalise
 from mlt.data.items import check_item
 from mlt.data.labels import LabelTable
+from mlt.data.pixels import row_pixels
 from mlt.data.row_images import row_image
 from mlt.data.transforms import Transform
 from mlt.errors import ConfigError, DataError, UserError
 
-__all__ = ["Draw", "ImageDataset", "ItemDataset", "OnError", "Sample", "SampleDataset"]
+__all__ = ["Decoding", "Draw", "ImageDataset", "ItemDataset", "OnError", "Sample", "SampleDataset"]
 
 OnError: TypeAlias = Literal["raise", "skip"]
 """What the loader does about an image that cannot be read: stop with its name, or leave it out and
 count it."""
+
+Decoding: TypeAlias = Literal["exact", "reduced"]
+"""Whether a JPEG file is decoded whole, or at a scale that leaves what the transform needs."""
 
 
 class Draw(NamedTuple):
@@ -66,6 +71,9 @@ class SampleDataset(Dataset[Sample]):
         ConfigError: If ``on_error`` is something else.
     """
 
+    normalise: Normalise | None = None
+    """What is left to do to the images of :meth:`samples`; None: nothing."""
+
     def __init__(self, table: LabelTable, on_error: OnError = "raise") -> None:
         if on_error not in ("raise", "skip"):
             raise ConfigError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
@@ -79,8 +87,14 @@ class SampleDataset(Dataset[Sample]):
         """Load one image; see :class:`Sample`."""
         if not isinstance(draw, Draw):
             return self.load(int(draw))
-        with _seeded(draw.seed):
+        with _generators_kept():
+            _seed(draw.seed)
             return self.load(draw.row)
+
+    def samples(self, draws: Sequence[Draw]) -> list[Sample]:
+        """Load the images of a batch, each as by itself but for :attr:`normalise`."""
+        with _generators_kept():
+            return [self._seeded_sample(draw) for draw in draws]
 
     def load(self, row: int) -> Sample:
         """Load the image of a row, augmented by the generators as they stand."""
@@ -88,10 +102,19 @@ class SampleDataset(Dataset[Sample]):
 
     def labels_of(self, row: int) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Target and mask of a row, as the table has them."""
-        target = torch.from_numpy(self.table.soft_targets([row])[0])
+        targets, known = self.labels_of_rows([row])
+        return targets[0], None if known is None else known[0]
+
+    def labels_of_rows(self, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Targets (N, C) and masks (N, C) of rows, as the table has them."""
+        targets = torch.from_numpy(self.table.soft_targets(rows))
         if self.table.known is None:
-            return target, None
-        return target, torch.from_numpy(self.table.known_mask([row])[0])
+            return targets, None
+        return targets, torch.from_numpy(self.table.known_mask(rows))
+
+    def _seeded_sample(self, draw: Draw) -> Sample:
+        _seed(draw.seed)
+        return self.load(draw.row)
 
 
 class ImageDataset(SampleDataset):
@@ -99,8 +122,11 @@ class ImageDataset(SampleDataset):
 
     Args:
         table: Images and labels.
-        transform: From an RGB image to a tensor, see :func:`mlt.data.transforms.build_transforms`.
+        transform: From an RGB image to a tensor, see :func:`mlt.data.transforms.build_transforms`;
+            any other callable is given the image as Pillow's.
         on_error: What the loader does about an image that cannot be read.
+        decoding: "reduced" decodes JPEG files at the smallest scale that has all the pixels which
+            the transform needs, by its ``shorter_side``; "exact" decodes the whole.
 
     Example:
         >>> import tempfile
@@ -119,19 +145,51 @@ class ImageDataset(SampleDataset):
     """
 
     def __init__(
-        self, table: LabelTable, transform: Transform, on_error: OnError = "raise"
+        self,
+        table: LabelTable,
+        transform: Transform,
+        on_error: OnError = "raise",
+        decoding: Decoding = "exact",
     ) -> None:
         super().__init__(table, on_error)
         self.transform = transform
+        self.decoding = decoding
+        if isinstance(transform, ImageTransform) and transform.normalise_later:
+            self.normalise = transform.normalise
 
     def load(self, row: int) -> Sample:
         """Load the image of a row, augmented by the generators as they stand."""
-        labels = self.labels_of(row)
+        sample = self._sample(row, *self.labels_of(row))
+        if sample.image is None or self.normalise is None:
+            return sample
+        return sample._replace(image=self.normalise(sample.image))
+
+    def samples(self, draws: Sequence[Draw]) -> list[Sample]:
+        """Load the images of a batch, each as by itself but for :attr:`normalise`."""
+        targets, known = self.labels_of_rows([draw.row for draw in draws])
+        masks = [None] * len(draws) if known is None else known
+        samples = []
+        with _generators_kept():
+            for draw, target, mask in zip(draws, targets, masks):
+                _seed(draw.seed)
+                samples.append(self._sample(draw.row, target, mask))
+        return samples
+
+    def _sample(self, row: int, target: torch.Tensor, known: torch.Tensor | None) -> Sample:
+        """A sample whose image lacks what :attr:`normalise` does."""
+        transform = self.transform
         try:
-            image = row_image(self.table, row)
+            if isinstance(transform, ImageTransform):
+                shorter_side = transform.shorter_side if self.decoding == "reduced" else None
+                prepared = transform.prepare(row_pixels(self.table, row, shorter_side))
+            else:
+                prepared = row_image(self.table, row)
         except UserError as error:
-            return Sample(row, None, *labels, str(error))
-        return Sample(row, self.transform(image), *labels)
+            return Sample(row, None, target, known, str(error))
+        if not isinstance(transform, ImageTransform):
+            return Sample(row, transform(prepared), target, known)
+        image = transform.augment(prepared)
+        return Sample(row, image if self.normalise else transform.finish(image), target, known)
 
 
 class ItemDataset(SampleDataset):
@@ -193,16 +251,20 @@ class ItemDataset(SampleDataset):
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the generators that augmentations use, and put them back as they were."""
+def _generators_kept() -> Iterator[None]:
+    """Put the generators that augmentations use back as they were."""
     # torch's generator of the CPU alone: seeding all of torch would disturb dropout on a GPU.
     state = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        torch.default_generator.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
         yield
     finally:
         torch.set_rng_state(state[0])
         random.setstate(state[1])
         np.random.set_state(state[2])  # noqa: NPY002
+
+
+def _seed(seed: int) -> None:
+    """Seed the generators that augmentations use."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002

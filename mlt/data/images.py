@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from mlt.errors import DataError, MissingFileError, UserError
 
-__all__ = ["ImageReader", "decode_image", "load_image"]
+__all__ = ["ImageReader", "decode_image", "load_image", "open_without_waiting"]
 
 _REMEDY = "Fetch it again, or leave it out."
 
@@ -37,7 +37,7 @@ class ImageReader(Protocol):
         ...
 
 
-def load_image(path: str | Path) -> Image.Image:
+def load_image(path: str | Path, shorter_side: int | None = None) -> Image.Image:
     """Read an image file as 8-bit RGB, the way a viewer would show it.
 
     - An EXIF orientation is applied.
@@ -52,6 +52,8 @@ def load_image(path: str | Path) -> Image.Image:
 
     Args:
         path: The file.
+        shorter_side: A JPEG file may be decoded at 1/2, 1/4 or 1/8 of its size as long as its
+            shorter side keeps this many pixels; None always decodes the whole.
 
     Returns:
         The image in mode "RGB", decoded, with its file closed.
@@ -72,18 +74,21 @@ def load_image(path: str | Path) -> Image.Image:
     path = Path(path)
     with (
         _named(str(path), path),
-        open(path, "rb", opener=_without_waiting) as file,
+        open(path, "rb", opener=open_without_waiting) as file,
         Image.open(file) as image,
     ):
-        return _as_rgb(image)
+        return _as_rgb(image, shorter_side)
 
 
-def decode_image(content: bytes | Image.Image, name: str) -> Image.Image:
+def decode_image(
+    content: bytes | Image.Image, name: str, shorter_side: int | None = None
+) -> Image.Image:
     """Read an image as :func:`load_image` does, from the bytes of a file or from Pillow.
 
     Args:
         content: What an :class:`ImageReader` read.
         name: What the image is, for messages.
+        shorter_side: As of :func:`load_image`.
 
     Raises:
         DataError: As :func:`load_image`.
@@ -102,10 +107,12 @@ def decode_image(content: bytes | Image.Image, name: str) -> Image.Image:
         if not content:
             raise DataError(f"The image {name} cannot be read: it is empty. {_REMEDY}")
         with Image.open(io.BytesIO(content)) as image:
-            return _as_rgb(image)
+            return _as_rgb(image, shorter_side)
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _as_rgb(image: Image.Image, shorter_side: int | None = None) -> Image.Image:
+    if shorter_side is not None:
+        image.draft(None, (shorter_side, shorter_side))  # Of a JPEG; other formats have one scale.
     image.load()
     return _to_rgb(_upright(image))
 
@@ -133,7 +140,7 @@ def _named(name: str, path: Path | None = None) -> Iterator[None]:
         raise DataError(f"The image {name} cannot be read: {_reason(path, error)}") from error
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def open_without_waiting(path: str, flags: int) -> int:
     """Open a file, or a named pipe that nobody writes to, without waiting for a writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from mlt.data.columns import Column, as_column
-from mlt.data.dataset import ImageDataset, ItemDataset, OnError, SampleDataset
+from mlt.data.dataset import Decoding, ImageDataset, ItemDataset, OnError, SampleDataset
 from mlt.data.image_files import check_images
 from mlt.data.items import check_item, known_array, one_hot, target_array
 from mlt.data.labels import LabelTable
@@ -60,15 +60,18 @@ class OwnPart:
     table: LabelTable
     items: Dataset[tuple[Tensor, ...]] | None = None
 
-    def dataset(self, transform: Transform, on_error: OnError = "raise") -> SampleDataset:
+    def dataset(
+        self, transform: Transform, on_error: OnError = "raise", decoding: Decoding = "exact"
+    ) -> SampleDataset:
         """What the loader goes through.
 
         Args:
             transform: For the image files of a label table; a data set's tensors stay as they are.
             on_error: What the loader does about an image that cannot be read.
+            decoding: How the image files of a label table are decoded.
         """
         if self.items is None:
-            return ImageDataset(self.table, transform, on_error)
+            return ImageDataset(self.table, transform, on_error, decoding)
         return ItemDataset(self.table, self.items, self.name, on_error)
 
 

@@ -18,6 +18,7 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
 from mlt.data.distortion import PhotometricDistortion, RandomSideCrop
+from mlt.data.image_transform import ImageTransform, Normalise
 from mlt.data.transform_settings import (
     LARGEST_SIDE,
     Interpolation,
@@ -100,7 +101,7 @@ class Preprocessing:
 
 def build_transforms(
     config: TransformsConfig, mean: Sequence[float], std: Sequence[float], train: bool
-) -> Transform:
+) -> ImageTransform:
     """Make the transform of a preset.
 
     Its randomness comes from torch's default generator, which the loader seeds for each image.
@@ -131,10 +132,11 @@ def build_transforms(
         steps = _modern(config)
     else:
         steps = _plain(config)
-    normalise: list[Any] = [v2.Normalize(list(mean), list(std))]
+    after: list[Any] = []
     if isinstance(config, ModernTransforms) and config.erase > 0:
-        normalise.append(v2.RandomErasing(config.erase))  # With zeros: the mean colour.
-    return v2.Compose([v2.PILToTensor(), *steps, *normalise, v2.ToPureTensor()])
+        after.append(v2.RandomErasing(config.erase))  # With zeros: the mean colour.
+    normalise = Normalise(tuple(mean), tuple(std))
+    return ImageTransform(steps, normalise, after, _shorter_side(config))
 
 
 def eval_preprocessing(
@@ -163,7 +165,7 @@ def eval_preprocessing(
     )
 
 
-def eval_transform(form: Preprocessing) -> Transform:
+def eval_transform(form: Preprocessing) -> ImageTransform:
     """The transform that a :class:`Preprocessing` describes; it has no randomness.
 
     Args:
@@ -182,23 +184,19 @@ def eval_transform(form: Preprocessing) -> Transform:
     """
     options = _how_to_resize(form)
     square = [form.size, form.size]
-    normalise = [*_to_float(), v2.Normalize(list(form.mean), list(form.std))]
+    normalise = Normalise(form.mean, form.std)
     if form.resize == "squash":
-        steps = [v2.Resize(square, **options), *normalise]
-    elif form.resize == "crop":
-        steps = [v2.Resize(form.size, **options), v2.CenterCrop(square), *normalise]
-    else:
-        # The padding comes after the normalisation, where zero is the mean colour.
-        steps = [
-            _FitInside(form.size, **options),
-            *normalise,
-            v2.CenterCrop(square),
-        ]
-    return v2.Compose([v2.PILToTensor(), *steps, v2.ToPureTensor()])
+        return ImageTransform([v2.Resize(square, **options)], normalise)
+    if form.resize == "crop":
+        return ImageTransform([v2.Resize(form.size, **options), v2.CenterCrop(square)], normalise)
+    # The padding comes after the normalisation, where zero is the mean colour.
+    return ImageTransform([_FitInside(form.size, **options)], normalise, [v2.CenterCrop(square)])
 
 
 class _FitInside(v2.Transform):
     """Resize so that the longer side has ``size`` pixels, and the shorter at least one."""
+
+    fixed = True  # Does the same every time.
 
     def __init__(self, size: int, **options: Any) -> None:
         super().__init__()
@@ -221,6 +219,21 @@ def _how_to_resize(source: TransformsConfig | Preprocessing) -> dict[str, Any]:
         "interpolation": InterpolationMode(source.interpolation),
         "antialias": source.antialias,
     }
+
+
+def _shorter_side(config: TransformsConfig) -> int | None:
+    """What the shorter side of a training image must have left for no crop to be enlarged."""
+    if not config.antialias:
+        return None  # Of each block of pixels a few count, which a reduced image has averaged.
+    smallest = 1.0
+    if isinstance(config, PublishedTransforms):
+        smallest = config.min_crop
+    elif isinstance(config, ModernTransforms):
+        area, (narrow, wide) = config.crop_area[0], config.crop_ratio
+        # Of the sides of a random crop; of the middle one where no random crop fits.
+        sides = math.sqrt(area * narrow), math.sqrt(area / wide), 1 / narrow, wide
+        smallest = min(1.0, *sides)
+    return math.ceil(config.size / smallest)
 
 
 def _published(config: PublishedTransforms) -> list[Any]:

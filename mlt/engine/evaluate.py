@@ -128,6 +128,7 @@ def evaluate_checkpoint(
         images.dataset(eval_transform(form) if form else _as_it_is, config.data.on_image_error),
         batch_size=config.evaluation.batch_size,
         workers=config.training.workers,
+        device=device,
     )
     model = model.to(device)
     if isinstance(loader.dataset, ItemDataset) and (image := loader.dataset[0].image) is not None:

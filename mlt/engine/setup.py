@@ -206,8 +206,10 @@ class _Batches:
         config, training = self.config, sampler is not None
         transform = build_transforms(config.transforms, self.mean, self.std, train=training)
         own = self.own_parts.get(part, OwnPart(part, table))
+        # Results are of whole images, so that they do not depend on how training saved time.
+        decoding = config.data.decoding if training else "exact"
         return build_loader(
-            own.dataset(transform, config.data.on_image_error),
+            own.dataset(transform, config.data.on_image_error, decoding),
             batch_size=config.training.batch_size if training else config.evaluation.batch_size,
             sampler=sampler,
             workers=config.training.workers,

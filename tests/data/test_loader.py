@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from mlt.data import loader as loader_module
-from mlt.data.dataset import ImageDataset
+from mlt.data.dataset import Draw, ImageDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Batch, Loader, build_loader, default_workers
 from mlt.data.samplers import ShuffleSampler, WeightedSampler
-from mlt.data.transform_settings import PublishedTransforms
+from mlt.data.transform_settings import ModernTransforms, PublishedTransforms
 from mlt.data.transforms import build_transforms
 from mlt.errors import ConfigError, DataError
 
@@ -97,6 +97,44 @@ def test_batches_do_not_depend_on_the_number_of_workers(root: Path) -> None:
     assert not same(epoch(inside, 1), first)
     other_seed = build_loader(data, 4, ShuffleSampler(23, seed=1), workers=0, seed=2)
     assert not same(epoch(other_seed, 0), first)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("train", [True, False])
+def test_a_batch_has_the_images_of_the_data_set(root: Path, workers: int, train: bool) -> None:
+    """Normalised whole, and without augmentation sent as bytes, it has not another number."""
+    data = dataset(root, masked=True)
+    config = PublishedTransforms(name="published", size=16)
+    data = ImageDataset(data.table, build_transforms(config, (0.4,) * 3, (0.2,) * 3, train=train))
+    loader = build_loader(data, 4, ShuffleSampler(23, seed=1), workers=workers, seed=1)
+    loader.set_epoch(1)
+    draws = [draw for batch in loader._batches for draw in batch]
+    samples = [data[draw] for draw in draws]
+    batches = epoch(loader, 1)
+    assert torch.cat([batch.indices for batch in batches]).tolist() == [d.row for d in draws]
+    assert torch.equal(
+        torch.cat([batch.images for batch in batches]), torch.stack([s.image for s in samples])
+    )
+    assert torch.equal(
+        torch.cat([batch.targets for batch in batches]), torch.stack([s.target for s in samples])
+    )
+    assert torch.equal(
+        torch.cat([batch.known for batch in batches]), torch.stack([s.known for s in samples])
+    )
+
+
+def test_reduced_decoding_is_of_the_size_that_crops_need(tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((640, 480)).save(tmp_path / "a.jpg")
+    table = LabelTable.from_lists([1], ["a.jpg"], ["x"], [[0]], tmp_path)
+    config = ModernTransforms(name="modern", size=64, color_jitter=0)
+    transform = build_transforms(config, (0.5,) * 3, (0.5,) * 3, train=True)
+    sizes = []
+    transform.steps.insert(0, lambda image: sizes.append(tuple(image.shape[1:])) or image)
+    for decoding in ("exact", "reduced"):
+        image = ImageDataset(table, transform, decoding=decoding)[Draw(0, 3)].image
+        assert image is not None
+        assert image.shape == (3, 64, 64)
+    assert sizes == [(480, 640), (120, 160)], "a quarter: 64 pixels need 105, half the area wide"
 
 
 def test_loading_leaves_the_generator_of_the_model_alone(root: Path) -> None:

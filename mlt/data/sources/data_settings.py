@@ -26,6 +26,10 @@ class DataSettings(Settings):
     `mlt build-split`; without it the training split is built when needed."""
     on_image_error: Literal["raise", "skip"] = "raise"
     """An image that cannot be decoded stops the run, or is skipped and counted."""
+    decoding: Literal["exact", "reduced"] = "exact"
+    """Decode training images whole, or large JPEG files at 1/2, 1/4 or 1/8 of their size as long as
+    no crop is enlarged by it, which also draws other crops. Evaluation always decodes the whole; so
+    does training with `transforms.antialias: false`."""
 
     @property
     def has_validation(self) -> bool:
