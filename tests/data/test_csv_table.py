@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from mlt.data import read_csv
-from mlt.data.formats import csv_table
+from mlt.data.formats import csv_table, record_table
 from mlt.data.formats.csv_table import CsvTable
 from mlt.data.formats.quoting import find_quoting
+from mlt.data.formats.record_table import JsonTable
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 TEXT = "path,labels\na.jpg,hélice|perro\nb.jpg,perro\n"
@@ -67,8 +68,41 @@ def test_a_long_cell_is_read_where_its_marks_fit(tmp_path: Path) -> None:
     table = read_csv(file, ".", labels_column=None, class_names=["cat"])
     assert table.image_ids.tolist() == ["a, b.jpg"] and table.labels.nnz == 1
     file.write_text('path,labels\na.jpg,"' + "b.jpg,cat\n" * 15_000 + '"\n')
-    with pytest.raises(DataError, match="a cell has more than .* is a quote opened in line 2"):
+    with pytest.raises(DataError, match=r"a cell has more than .* is a quote opened in line 2"):
         read_csv(file, ".")
+
+
+_TEXTS = st.none() | st.sampled_from(["", "cat", "['cat']", "2020-01-01", "é", '{"a": 1}'])
+_VALUES = _TEXTS | st.lists(_TEXTS, max_size=3) | st.sampled_from([1, 2.5, True, {"a": "cat"}])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries({"x": _TEXTS}, optional={"y": _TEXTS, "z": st.lists(_TEXTS)})
+        | st.fixed_dictionaries({"x": _VALUES}, optional={"y": _VALUES}),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from(["\n", "\r\n", "\n \n", " "]),
+    st.sampled_from(["", "\n", "{", "\ufeff"]),
+)
+def test_arrow_reads_the_records_that_msgspec_reads(
+    records: list[Any], between: str, end: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "table.jsonl")
+        file.write_text(between.join(map(json.dumps, records)) + end, newline="")
+        answers = []
+        for arrow_lines in (record_table._arrow_lines, lambda _: None):
+            with mock.patch.object(record_table, "_arrow_lines", arrow_lines):
+                try:
+                    table = JsonTable(file)
+                    columns = table.columns(table.header)
+                    answers.append((table.header, columns, table.notes, table.line(0)))
+                except DataError as error:
+                    answers.append(str(error))
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("quotes", [True, False])
