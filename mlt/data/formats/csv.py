@@ -189,21 +189,20 @@ def read_tables(
         place.check_distinct("image id", ids)
         place.check_distinct("path", paths)
 
-    def of_images(column: str | None) -> StringColumn | None:
-        if column is None:
-            return None
+    def of_images(column: str) -> StringColumn:
         values = cells[column]
         return StringColumn(values if read.rows is None else values.take(pa.array(read.rows)))
 
-    groups = of_images(form.group_column)
-    if groups is not None and form.group_column is not None:
+    groups = None
+    if form.group_column is not None:
+        groups = of_images(form.group_column)
         if form.group_pattern is not None:
             found = groups_by_pattern(groups.array, form.group_pattern, form.group_column)
             groups = StringColumn(found)
         notes += blank_note(groups.array, form.group_column)
     elif warn_ungrouped:
         texts = [name for name in suspected if pa.types.is_large_string(cells[name].type)]
-        notes += ungrouped_note({name: of_images(name).array for name in texts}, paths.array)  # type: ignore[union-attr]
+        notes += ungrouped_note({name: of_images(name).array for name in texts}, paths.array)
     try:
         labels = LabelTable(
             image_ids=ids,
@@ -220,7 +219,7 @@ def read_tables(
         place.check_distinct("path", ids)
         raise
     log.debug("%s: %r", table.source, labels)
-    return labels, of_images(part_column)
+    return labels, None if part_column is None else of_images(part_column)
 
 
 def read_class_labels(file: Path) -> dict[str, str]:
