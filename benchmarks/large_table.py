@@ -2,7 +2,8 @@
 
 Measures, each in a process of its own: reading it from CSV and from Parquet, to the first batch;
 loading it from a saved label table, to the first batch; what each of two loader workers has of its
-own (unique set size; Linux alone); cutting a tenth out for the test. All images are one JPEG. Time is the wall's, imports not counted; memory is the peak of the whole process. Prints Markdown.
+own (unique set size; Linux alone); cutting a tenth out for the test. All images are one JPEG. Time
+is the wall's, imports not counted; memory is the peak of the whole process. Prints Markdown.
 
     python benchmarks/large_table.py               # a hundredth
     python benchmarks/large_table.py --scale 1

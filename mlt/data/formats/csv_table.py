@@ -165,8 +165,8 @@ class CsvTable(Table):
             if most > 1:
                 self.notes = (f"lines of {self.file.name} end in up to {most} class names",)
         columns = zip(*rows) if rows else [()] * len(kept)
-        found = {at: StringColumn.from_iterable(c).array for at, c in zip(kept, columns)}
-        return [found[at] for at in positions]
+        arrays = {at: StringColumn.from_iterable(c).array for at, c in zip(kept, columns)}
+        return [arrays[at] for at in positions]
 
     def line(self, row: int) -> str:
         """File and line of a row, for messages."""
