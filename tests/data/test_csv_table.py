@@ -105,6 +105,15 @@ def test_arrow_reads_the_records_that_msgspec_reads(
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize("text", ['{"x": "a"} {"x": "b"}\n', '{"x": "a",\n"y": "b"}\n'])
+def test_a_line_holds_one_object(tmp_path: Path, text: str) -> None:
+    """Arrow would take both."""
+    file = tmp_path / "table.jsonl"
+    file.write_text(text)
+    with pytest.raises(DataError, match="line 1 is not a JSON object"):
+        JsonTable(file)
+
+
 @pytest.mark.parametrize("quotes", [True, False])
 @pytest.mark.parametrize(
     ("written", "named"),
