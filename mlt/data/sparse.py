@@ -37,7 +37,8 @@ def csr_from_pairs(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]
         [[True, False, False], [False, False, True]]
     """
     # By one sorted key rather than through COO: repetitions may be many (boxes of one class).
-    keys = np.unique(rows.astype(np.int64) * max(shape[1], 1) + columns)
+    keys = np.sort(rows.astype(np.int64) * max(shape[1], 1) + columns)
+    keys = keys[np.diff(keys, prepend=-1) != 0]  # np.unique of NumPy 2.3 hashes: five times slower
     indptr = np.searchsorted(keys, np.arange(shape[0] + 1, dtype=np.int64) * max(shape[1], 1))
     return csr_from_runs((keys % max(shape[1], 1)).astype(np.int32), indptr, shape[1])
 

@@ -155,7 +155,7 @@ def test_marks_line_ends_delimiters_and_empty_lines(tmp_path: Path, text: str) -
             "a cell has more than 131,072 characters, from line 2 on; is a quote opened in line 2",
         ),
         (
-            f'path,cat,mask\na,1,"{"0" * 140_000}"\n',
+            f'path,cat,mask\na "b" c,1,"{"0" * 140_000}"\n',
             {"class_names": ["cat"]},
             "line 2: a cell has more than 131,072 characters; write the table without this column",
         ),

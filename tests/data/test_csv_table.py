@@ -16,29 +16,102 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from mlt.data import read_csv
-from mlt.data.formats import csv_table
+from mlt.data.formats import csv_table, record_table
 from mlt.data.formats.csv_table import CsvTable
+from mlt.data.formats.quoting import find_quoting
+from mlt.data.formats.record_table import JsonTable
 from mlt.errors import ConfigError, DataError, MissingFileError
 
 TEXT = "path,labels\na.jpg,hélice|perro\nb.jpg,perro\n"
+_CELLS = ["", "a", "cat|dog", '"cat"', '"a,b"', '"say ""a"""', '"two\nlines"', '""', 'a"b', '"a"b']
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text("ab|,;\n\r é1", max_size=40), st.sampled_from([",", ";"]))
+@given(
+    st.text('ab|,;\n\r é1"', max_size=40)
+    | st.lists(st.tuples(st.sampled_from(_CELLS), st.sampled_from(_CELLS)), max_size=6).map(
+        lambda rows: "".join(f"{x},{y}\n" for x, y in rows)
+    ),
+    st.sampled_from([",", ";"]),
+)
 def test_arrow_reads_what_python_reads(text: str, delimiter: str) -> None:
     """The fast way and the strict way give the same columns, or the same message."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "table.csv")
         file.write_text(f"x{delimiter}y\n{text}", encoding="utf-8", newline="")
         answers = []
-        for quotes in (True, False):
-            with mock.patch.object(csv_table, "_has_quotes", lambda _, quotes=quotes: quotes):
+        for find_quoting in (csv_table.find_quoting, lambda *_: "mixed"):
+            with mock.patch.object(csv_table, "find_quoting", find_quoting):
                 try:
                     columns = CsvTable(file, delimiter).columns(["y", "x", "y"])
                     answers.append([column.to_pylist() for column in columns])
                 except DataError as error:
                     answers.append(str(error))
     assert answers[0] == answers[1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([*_CELLS, ",", "\n", '"']), max_size=12).map("".join), st.data())
+def test_quotation_marks_are_found_in_blocks_of_any_size(text: str, data: st.DataObject) -> None:
+    whole = text.encode()
+    at = data.draw(st.integers(0, len(whole)))
+    blocks = [part for part in (whole[:at], whole[at:]) if part]
+    found = find_quoting(blocks, ",")
+    assert found == find_quoting([whole], ",") == find_quoting([bytes([b]) for b in whole], ",")
+    assert (found == "none") == ('"' not in text)
+
+
+def test_a_long_cell_is_read_where_its_marks_fit(tmp_path: Path) -> None:
+    """Masks written as text, of which a cell is longer than Python's reader takes."""
+    file = tmp_path / "table.csv"
+    file.write_text(f'path,mask,cat\n"a, b.jpg","{"0" * 140_000}",1\n')
+    table = read_csv(file, ".", labels_column=None, class_names=["cat"])
+    assert table.image_ids.tolist() == ["a, b.jpg"] and table.labels.nnz == 1
+    file.write_text('path,labels\na.jpg,"' + "b.jpg,cat\n" * 15_000 + '"\n')
+    with pytest.raises(DataError, match=r"a cell has more than .* is a quote opened in line 2"):
+        read_csv(file, ".")
+
+
+_TEXTS = st.none() | st.sampled_from(["", "cat", "['cat']", "2020-01-01", "é", '{"a": 1}'])
+_VALUES = _TEXTS | st.lists(_TEXTS, max_size=3) | st.sampled_from([1, 2.5, True, {"a": "cat"}])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries({"x": _TEXTS}, optional={"y": _TEXTS, "z": st.lists(_TEXTS)})
+        | st.fixed_dictionaries({"x": _VALUES}, optional={"y": _VALUES}),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from(["\n", "\r\n", "\n \n", " "]),
+    st.sampled_from(["", "\n", "{", "\ufeff"]),
+)
+def test_arrow_reads_the_records_that_msgspec_reads(
+    records: list[Any], between: str, end: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "table.jsonl")
+        file.write_text(between.join(map(json.dumps, records)) + end, newline="")
+        answers = []
+        for arrow_lines in (record_table._arrow_lines, lambda _: None):
+            with mock.patch.object(record_table, "_arrow_lines", arrow_lines):
+                try:
+                    table = JsonTable(file)
+                    columns = table.columns(table.header)
+                    answers.append((table.header, columns, table.notes))
+                except DataError as error:
+                    answers.append(str(error))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("text", ['{"x": "a"} {"x": "b"}\n', '{"x": "a",\n"y": "b"}\n'])
+def test_a_line_holds_one_object(tmp_path: Path, text: str) -> None:
+    """Arrow would take both."""
+    file = tmp_path / "table.jsonl"
+    file.write_text(text)
+    with pytest.raises(DataError, match="line 1 is not a JSON object"):
+        JsonTable(file)
 
 
 @pytest.mark.parametrize("quotes", [True, False])

@@ -173,38 +173,40 @@ def read_tables(
     lists = [] if form.labels_column is None or form.layout == "long" else [form.labels_column]
     for name in {*cells} - {*suspected} - ({*lists} - {*others}):
         _refuse_lists(table, name, cells[name])
-    paths, ids = cells[form.path_column], cells[form.id_column or form.path_column]
-    read = _read_labels(table, form, cells, classes, class_names, names_of, ids)
+    paths = StringColumn(cells[form.path_column])
+    ids = paths if form.id_column is None else StringColumn(cells[form.id_column])
+    read = _read_labels(table, form, cells, classes, class_names, names_of, ids.array)
     if read.rows is None:
         read = without_repeats(read, ids, [cells[name] for name in others])
     if read.rows is not None:
-        paths, ids = paths.take(read.rows), ids.take(read.rows)
+        one = ids is paths
+        paths = paths[read.rows]
+        ids = paths if one else ids[read.rows]
     place = _Places(table, read.rows, form)
-    if len(empty := np.flatnonzero(pc.equal(paths, "").to_numpy(zero_copy_only=False))):
+    if len(empty := np.flatnonzero(pc.equal(paths.array, "").to_numpy(zero_copy_only=False))):
         raise DataError(f"{place.line(empty[0])}: the path is empty")
     if form.id_column is not None:
         place.check_distinct("image id", ids)
         place.check_distinct("path", paths)
 
-    def of_images(column: str | None) -> StringColumn | None:
-        if column is None:
-            return None
+    def of_images(column: str) -> StringColumn:
         values = cells[column]
         return StringColumn(values if read.rows is None else values.take(pa.array(read.rows)))
 
-    groups = of_images(form.group_column)
-    if groups is not None and form.group_column is not None:
+    groups = None
+    if form.group_column is not None:
+        groups = of_images(form.group_column)
         if form.group_pattern is not None:
             found = groups_by_pattern(groups.array, form.group_pattern, form.group_column)
             groups = StringColumn(found)
         notes += blank_note(groups.array, form.group_column)
     elif warn_ungrouped:
         texts = [name for name in suspected if pa.types.is_large_string(cells[name].type)]
-        notes += ungrouped_note({name: of_images(name).array for name in texts}, paths)  # type: ignore[union-attr]
+        notes += ungrouped_note({name: of_images(name).array for name in texts}, paths.array)
     try:
         labels = LabelTable(
-            image_ids=StringColumn(ids),
-            paths=StringColumn(paths),
+            image_ids=ids,
+            paths=paths,
             class_names=read.class_names,
             labels=read.labels,
             known=read.known,
@@ -217,7 +219,7 @@ def read_tables(
         place.check_distinct("path", ids)
         raise
     log.debug("%s: %r", table.source, labels)
-    return labels, of_images(part_column)
+    return labels, None if part_column is None else of_images(part_column)
 
 
 def read_class_labels(file: Path) -> dict[str, str]:
@@ -285,11 +287,11 @@ class _Places:
     def line(self, image: int) -> str:
         return self.table.line(image if self.rows is None else self.rows[image])
 
-    def check_distinct(self, kind: str, column: pa.Array) -> None:
+    def check_distinct(self, kind: str, column: StringColumn) -> None:
         """Refuse an image that is listed twice; says in which lines."""
-        if not (twice := duplicates(StringColumn(column))):
+        if not (twice := duplicates(column)):
             return
-        same = np.flatnonzero(pc.equal(column, twice[0]).to_numpy(zero_copy_only=False))[:5]
+        same = np.flatnonzero(pc.equal(column.array, twice[0]).to_numpy(zero_copy_only=False))[:5]
         places = self.table.lines((same if self.rows is None else self.rows[same]).tolist())
         differ, hint = " and differ in labels, group or part", "; keep one line of each image"
         if self.form.layout or (kind == "path" and self.form.id_column is not None):

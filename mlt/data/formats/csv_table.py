@@ -1,7 +1,8 @@
 """CSV files as columns of strings, with the line of each row for messages.
 
-Columns are read by Arrow, millions of rows per second. Files with quotation marks, and all files
-that something is wrong with, go through Python's strict reader, which knows the line.
+Columns are read by Arrow, millions of rows per second. Files that something is wrong with, or with
+quotation marks elsewhere than around whole cells, go through Python's strict reader, which knows
+the line.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import NoReturn
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from mlt.data.columns import StringColumn
 from mlt.data.formats.first_line import what_the_first_line_may_be
 from mlt.data.formats.nested import outer_column, strings_at
+from mlt.data.formats.quoting import Quoting, find_quoting
 from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
 
@@ -32,6 +35,8 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_UTF8 = ("utf-8", "utf-8-sig", "utf8")
+_BLOCK = 1 << 22
 _DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 _OTHER_DELIMITERS = (";", "\t", "|", ",")
 
@@ -147,12 +152,12 @@ class CsvTable(Table):
     def _cells(self, positions: list[int]) -> list[pa.Array]:
         if self.delimiter.isascii() and self.delimiter != " " and not self.last_has_rest:
             try:
-                if not _has_quotes(self.file):
-                    return self._arrow_columns(positions)
-            except (pa.ArrowInvalid, UnicodeError, EOFError, OSError, zlib.error) as error:
-                for _ in self._rows():  # finds the same fault, and its line
-                    pass
-                raise DataError(f"{self.file}: {error}") from None
+                quoting = self._quoting()
+                found = self._arrow_columns(positions, quoting) if quoting != "mixed" else None
+                if found is not None and not (quoting == "cells" and _is_long(found)):
+                    return found
+            except (pa.ArrowInvalid, UnicodeError, EOFError, OSError, zlib.error):
+                pass  # Python's reader finds the same fault, and its line.
         kept = sorted(set(positions))
         rows = [[row[at] for at in kept] for _, row in self._rows()]
         if self.last_has_rest and self.delimiter != " " and kept[-1] == self.width - 1:
@@ -160,8 +165,8 @@ class CsvTable(Table):
             if most > 1:
                 self.notes = (f"lines of {self.file.name} end in up to {most} class names",)
         columns = zip(*rows) if rows else [()] * len(kept)
-        found = {at: StringColumn.from_iterable(c).array for at, c in zip(kept, columns)}
-        return [found[at] for at in positions]
+        arrays = {at: StringColumn.from_iterable(c).array for at, c in zip(kept, columns)}
+        return [arrays[at] for at in positions]
 
     def line(self, row: int) -> str:
         """File and line of a row, for messages."""
@@ -196,7 +201,13 @@ class CsvTable(Table):
     def _first_row(self, delimiter: str) -> list[str]:
         return next(csv_rows(self.file, delimiter, self.encoding), (0, []))[1]
 
-    def _arrow_columns(self, positions: Sequence[int]) -> list[pa.Array]:
+    def _quoting(self) -> Quoting:
+        with open_unpacked(self.file, "rb") as stream:
+            found = find_quoting(iter(lambda: stream.read(_BLOCK), b""), self.delimiter)
+        is_utf8 = (self.encoding or _encoding_by_mark(self.file)) in _UTF8
+        return found if is_utf8 or found == "none" else "mixed"
+
+    def _arrow_columns(self, positions: Sequence[int], quoting: Quoting) -> list[pa.Array]:
         # Columns by number, because headers may repeat; the header is then a row.
         names = [f"f{at}" for at in positions]
         encoding = self.encoding or _encoding_by_mark(self.file)
@@ -206,7 +217,11 @@ class CsvTable(Table):
                 autogenerate_column_names=True,
                 encoding="utf8" if encoding == "utf-8-sig" else encoding,
             ),
-            parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, quote_char=False),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self.delimiter,
+                quote_char='"' if quoting == "cells" else False,
+                newlines_in_values=quoting == "cells",
+            ),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=list(dict.fromkeys(names)),
                 column_types=dict.fromkeys(names, pa.large_string()),
@@ -244,6 +259,12 @@ class CsvTable(Table):
                     f"{self.width}{lists}"
                 )
             yield line, row
+
+
+def _is_long(columns: Sequence[pa.Array]) -> bool:
+    """Whether a cell is so long that a quote may have been left open."""
+    longest = [pc.max(pc.binary_length(column)).as_py() or 0 for column in columns]
+    return max(longest) > csv.field_size_limit()
 
 
 def _what_is_wrong(error: csv.Error, first: int, last: int) -> str:
@@ -297,8 +318,3 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _has_quotes(file: Path) -> bool:
-    with open_unpacked(file, "rb") as stream:
-        return any(b'"' in block for block in iter(lambda: stream.read(1 << 20), b""))

@@ -68,8 +68,8 @@ def read_long_form(
     """
     images = ids.dictionary_encode()
     image_of = images.indices.to_numpy().astype(np.int64)
-    first_rows = np.full(len(images.dictionary), len(ids), np.int64)
-    np.minimum.at(first_rows, image_of, np.arange(len(ids)))
+    # The dictionary is in the order of first lines.
+    first_rows = np.flatnonzero(np.diff(np.maximum.accumulate(image_of), prepend=-1))
     classes, column_of, notes = _columns(table, names, form, class_names, names_of)
     shape = (len(first_rows), len(classes))
 
@@ -157,14 +157,16 @@ def _strongest(keys: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nd
 
     NaN, which is unknown, is the lowest.
     """
-    pairs, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    strength = np.nan_to_num(targets, nan=-1.0)
-    highest = np.full(len(pairs), -1.0, np.float32)
-    lowest = np.full(len(pairs), np.inf, np.float32)
-    np.maximum.at(highest, place, strength)
-    np.minimum.at(lowest, place, strength)
+    if not len(keys):
+        return keys, targets, 0, 0
+    order = np.argsort(keys, kind="stable")
+    keys, strength = keys[order], np.nan_to_num(targets[order], nan=-1.0)
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    highest = np.maximum.reduceat(strength, starts)
+    lowest = np.minimum.reduceat(strength, starts)
     target = np.where(highest < 0, np.nan, highest)
-    return pairs, target, int((lowest < highest).sum()), int((counts > 1).sum())
+    repeated = int((np.diff(starts, append=len(keys)) > 1).sum())
+    return keys[starts], target, int((lowest < highest).sum()), repeated
 
 
 def _known(

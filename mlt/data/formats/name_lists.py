@@ -77,9 +77,10 @@ def read_name_lists(
         notes += _names_that_are_not_classes(table, given, others, columns, ends, form)
     notes += suspicious_names(classes)
     notes += _blank_names(found, names, said_blank)
-    indptr = _sums(columns >= 0)[ends]
+    are_classes = columns >= 0
+    indptr = ends if are_classes.all() else _sums(are_classes)[ends]
     filled = np.diff(indptr) > 0
-    labels = csr_from_runs(columns[columns >= 0], indptr, len(classes))
+    labels = csr_from_runs(columns[are_classes], indptr, len(classes))
     if form.negatives:
         without = np.diff(_sums(columns == _NEGATIVE)[ends]) > 0
         notes += _negatives_notes(form, found, without, filled, classes)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from pyarrow import json
 
 from mlt.data.formats.nested import outer_column, paths_to, strings_at
 from mlt.data.formats.table import Table, open_unpacked
@@ -21,6 +23,7 @@ __all__ = ["JsonTable", "ParquetTable"]
 _TEXT = pa.large_string()
 _LISTS = pa.large_list(_TEXT)
 _TRIED, _SHOWN = 100, 3
+_BLOCK = 1 << 24
 
 
 class ParquetTable(Table):
@@ -77,10 +80,7 @@ class ParquetTable(Table):
         is_list = pa.types.is_list(array.type) or pa.types.is_large_list(array.type)
         try:
             if is_list:
-                lists = array.cast(_LISTS)
-                lengths = lists.value_lengths().fill_null(0).to_numpy()
-                ends = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
-                return pa.LargeListArray.from_arrays(ends, lists.flatten().fill_null(""))
+                return _text_lists(array)
             return array.cast(_TEXT).fill_null("")
         except pa.ArrowException:
             within = f"; name what is within, as in '{name}.{array.type[0].name}'"
@@ -106,55 +106,104 @@ class JsonTable(Table):
     def __init__(self, file: Path) -> None:
         if not file.is_file():
             raise MissingFileError(f"there is no file {file}")
-        self.source = str(file)
+        self.file, self.source = file, str(file)
+        self._is_json = file.name.lower().removesuffix(".gz").endswith(".json")
+        self._arrow = None if self._is_json else _arrow_lines(file)
+        if self._arrow is not None:
+            self.header = self._arrow.column_names
+        else:
+            self.header = list(
+                dict.fromkeys(key for record in self._read.records for key in record)
+            )
+
+    @cached_property
+    def _read(self) -> _Records:
+        """All records; what Arrow reads is read again, for messages and for objects within."""
         try:
-            with open_unpacked(file, "rb") as stream:
+            with open_unpacked(self.file, "rb") as stream:
                 data = stream.read().removeprefix(b"\xef\xbb\xbf")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{file} cannot be unpacked: {error}") from None
-        is_json = file.name.lower().removesuffix(".gz").endswith(".json")
-        whole = _whole(file, data) if is_json else None
-        self._kind, self._numbers, self._records = whole or _of_lines(file, data)
-        if not self._records:
-            raise DataError(f"{file} is empty; expected JSON objects, one for each image")
-        self.header = list(dict.fromkeys(key for record in self._records for key in record))
+            raise DataError(f"{self.file} cannot be unpacked: {error}") from None
+        read = _whole(self.file, data) if self._is_json else None
+        read = read or _of_lines(self.file, data)
+        if not read.records:
+            raise DataError(f"{self.file} is empty; expected JSON objects, one for each image")
+        return read
 
     def columns(self, names: Sequence[str]) -> list[pa.Array]:
         """The columns of these names; numbers and truth values as text, null as empty text."""
         arrays = []
         for name in names:
             self.require(name)
-            array, notes = strings_at(self._records, name, name, self.line)
-            self.notes += tuple(note for note in notes if note not in self.notes)
+            array = self._arrow_strings(name)
+            if array is None:
+                array, notes = strings_at(self._read.records, name, name, self.line)
+                self.notes += tuple(note for note in notes if note not in self.notes)
             arrays.append(array)
         return arrays
 
     def line(self, row: int) -> str:
         """File and line, or number, of a record."""
-        return f"{self.source}, {self._kind} {self._numbers[row]}"
+        return f"{self.source}, {self._read.kind} {self._read.numbers[row]}"
+
+    def _arrow_strings(self, name: str) -> pa.Array | None:
+        """A column of text, or of lists of text without nulls, as Arrow reads it; else None."""
+        if self._arrow is None or name not in self._arrow.column_names:
+            return None
+        column = self._arrow.column(name).combine_chunks()
+        if pa.types.is_string(column.type):
+            return column.cast(_TEXT).fill_null("")
+        is_list = pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type)
+        return None if not is_list or column.flatten().null_count else _text_lists(column)
 
     def require(self, column: str, remedy: str = "") -> None:
         """Check that a column, or what a name with dots begins with, is there."""
+        if column in self.header:
+            return
         if {"images", "annotations", "categories"} <= {*self.header}:
             remedy = "; this is COCO's format: data: {name: coco, ...}"
-        elif column in self._numbers:
+        elif column in self._read.numbers:
             remedy = "; it is written by column: write records (pandas: orient='records')"
-        elif self._kind == "object" and len(self._records) == 1:
+        elif self._read.kind == "object" and len(self._read.records) == 1:
             remedy = (
                 "; a list of objects was expected, one for each image: "
                 "docs/other_formats.md shows how to write one"
             )
-        elif column not in self.header and (paths := paths_to(column, self._records[:_TRIED])):
+        elif paths := paths_to(column, self._read.records[:_TRIED]):
             remedy = f"; is it {' or '.join(map(repr, paths[:_SHOWN]))}?"
         if not column.startswith("*."):
             super().require(column, remedy)
 
 
-_Read = tuple[str, list[Any], list[dict[str, Any]]]
-"""What records are called in messages, the number or key of each, and the records."""
+class _Records(NamedTuple):
+    """What records are called in messages, the number or key of each, and the records."""
+
+    kind: str
+    numbers: list[Any]
+    records: list[dict[str, Any]]
 
 
-def _whole(file: Path, data: bytes) -> _Read | None:
+def _arrow_lines(file: Path) -> pa.Table | None:
+    """A file with an object per line, where every key has values of one type; else None."""
+    try:
+        table = json.read_json(file, json.ReadOptions(block_size=_BLOCK))
+        table.validate(full=True)
+        with open_unpacked(file, "rb") as stream:
+            lines = sum(not line.isspace() for line in stream)
+    except (pa.ArrowException, OSError, EOFError, zlib.error):
+        return None
+    return table if 0 < table.num_rows == lines else None
+
+
+def _text_lists(array: pa.Array) -> pa.Array:
+    """Lists as large lists of text, empty for null."""
+    lists = array.cast(_LISTS)
+    lengths = lists.value_lengths().fill_null(0).to_numpy()
+    ends = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
+    return pa.LargeListArray.from_arrays(ends, lists.flatten().fill_null(""))
+
+
+def _whole(file: Path, data: bytes) -> _Records | None:
     """The records of a JSON file; None if it has several values, one per line."""
     try:
         content = msgspec.json.decode(data)
@@ -164,17 +213,17 @@ def _whole(file: Path, data: bytes) -> _Read | None:
         raise DataError(f"{file} is not JSON: {error}; is the download complete?") from None
     if isinstance(content, dict):
         if not content or not all(isinstance(value, dict) for value in content.values()):
-            return "object", [1], [content]
-        return "object", list(content), list(content.values())
+            return _Records("object", [1], [content])
+        return _Records("object", list(content), list(content.values()))
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise DataError(
             f"{file} is not a table: expected a list of objects, one for each image, such as "
             '[{"path": "a.jpg", "labels": ["cat"]}]'
         )
-    return "object", list(range(1, len(content) + 1)), content
+    return _Records("object", list(range(1, len(content) + 1)), content)
 
 
-def _of_lines(file: Path, data: bytes) -> _Read:
+def _of_lines(file: Path, data: bytes) -> _Records:
     decoder = msgspec.json.Decoder(dict[str, Any])
     lines, records = [], []
     for number, line in enumerate(data.splitlines(), start=1):
@@ -185,4 +234,4 @@ def _of_lines(file: Path, data: bytes) -> _Read:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{file}, line {number} is not a JSON object: {error}") from None
         lines.append(number)
-    return "line", lines, records
+    return _Records("line", lines, records)

@@ -15,26 +15,25 @@ from mlt.data.formats.read_labels import ReadLabels, amount
 __all__ = ["without_repeats"]
 
 
-def without_repeats(read: ReadLabels, ids: pa.Array, columns: Sequence[pa.Array]) -> ReadLabels:
+def without_repeats(read: ReadLabels, ids: StringColumn, columns: Sequence[pa.Array]) -> ReadLabels:
     """What was read without the rows that repeat an earlier one, which a note counts.
 
     Args:
         read: Labels of N rows, one per row.
-        ids: (N,) large strings, the image of each row.
+        ids: N strings, the image of each row.
         columns: What else there is of each row, (N,) each.
 
     Example:
         >>> from scipy.sparse import csr_array
-        >>> ids = pa.array(["a", "b", "a", "b"], pa.large_string())
+        >>> ids = StringColumn.from_iterable(["a", "b", "a", "b"])
         >>> labels = csr_array(np.array([[1], [0], [1], [1]], bool))
         >>> read = without_repeats(ReadLabels(("cat",), labels), ids, [])
         >>> read.rows.tolist(), read.notes
         ([0, 1, 3], ("1 row is left out, repeating an image with the same labels: 'a'",))
     """
-    if pc.count_distinct(ids).as_py() == len(ids):
+    if ids.is_distinct:
         return read
-    column = StringColumn(ids)
-    first = positions(column, column)
+    first = positions(ids, ids)
     again = np.flatnonzero(first != np.arange(len(ids)))
     before = first[again]
     differ = np.zeros(len(again), np.bool_)
@@ -49,7 +48,7 @@ def without_repeats(read: ReadLabels, ids: pa.Array, columns: Sequence[pa.Array]
         return read
     rows = np.setdiff1d(np.arange(len(ids)), same)
     number = amount(len(same), "row is", "rows are")
-    note = f"{number} left out, repeating an image with the same labels: {column[same[0]]!r}"
+    note = f"{number} left out, repeating an image with the same labels: {ids[same[0]]!r}"
     return replace(
         read,
         labels=read.labels[rows],
