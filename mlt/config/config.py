@@ -84,6 +84,15 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
         problems.append(
             ("loss.reduction", "training needs one number per batch: mean, sum or batchmean")
         )
+    mix = config.transforms.mix
+    if mix is not None and mix.softens and not loss.takes_soft_targets:
+        problems.append(
+            (
+                "transforms.mix.labels",
+                f"mixed labels lie between 0 and 1, which the loss {loss.name!r} rounds; choose "
+                "labels: union, or a loss of each label by itself, such as bce or asl",
+            )
+        )
     problems += [
         ("data.split", f"a ready split leaves nothing for data.{key} to do; give one of them")
         for key in ("longtail", "image_ids")

@@ -37,6 +37,13 @@ class ScheduleConfig(Settings):
 
     name: Literal["cosine", "multistep", "constant"] = "cosine"
     """After the warm-up: fall to `min_lr` as half a cosine, in steps at `milestones`, or not."""
+    cycles: int = Field(1, ge=1)
+    """Cosines one after the other, each starting anew at its full rate (warm restarts,
+    1608.03983); the last one ends with the training."""
+    cycle_mul: float = Field(1.0, ge=1)
+    """Length of each cosine as a multiple of the one before."""
+    cycle_decay: float = Field(1.0, gt=0, le=1)
+    """Rate at which each cosine starts, as a multiple of the one before."""
     milestones: tuple[float, ...] = ()
     """Epochs after which the rate is multiplied by `decay_rate` (multistep only)."""
     decay_rate: float = Field(0.1, gt=0)
@@ -54,6 +61,10 @@ class ScheduleConfig(Settings):
             raise ValueError("multistep needs milestones, for example [5, 7]")
         if self.name != "multistep" and self.milestones:
             raise ValueError(f"milestones belong to multistep, not to {self.name}")
+        if self.cycles > 1 and self.name != "cosine":
+            raise ValueError(f"cycles belong to cosine, not to {self.name}")
+        if self.cycles == 1 and (self.cycle_mul, self.cycle_decay) != (1, 1):
+            raise ValueError("cycle_mul and cycle_decay need cycles of 2 or more")
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError("milestones must increase")
         return self

@@ -30,10 +30,11 @@ Decoding: TypeAlias = Literal["exact", "reduced"]
 
 
 class Draw(NamedTuple):
-    """A row of the table to load, and the seed of its augmentation."""
+    """A row of the table to load, the seed of its augmentation, and the row to mix it with."""
 
     row: int
     seed: int
+    partner: int | None = None
 
 
 class Sample(NamedTuple):

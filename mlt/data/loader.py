@@ -13,7 +13,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from mlt.data.dataset import Draw, Sample, SampleDataset
+from mlt.data.image_transform import Normalise
+from mlt.data.mixing import load_mixed
 from mlt.data.samplers.base import EpochSampler, SequentialSampler
+from mlt.data.transform_settings import Mix
 from mlt.errors import ConfigError, DataError, UserError
 
 __all__ = [
@@ -28,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 # Set apart from the samplers' own streams, which are seeded by (seed, epoch) too.
 _AUGMENTATION_STREAM = 0xA06
+_PARTNER_STREAM = 0x9A12
 
 
 class Batch(NamedTuple):
@@ -37,7 +41,7 @@ class Batch(NamedTuple):
         indices: (N,) int64 rows of the table.
         images: (N, 3, H, W) float32, normalised, on the loader's device where it normalises whole
             batches; of a data set of one's own its tensors, stacked.
-        targets: (N, C) float32, 0 or 1; between them for soft targets.
+        targets: (N, C) float32, 0 or 1; between them for soft targets and mixed images.
         known: (N, C) bool, which labels were annotated; None if all were.
     """
 
@@ -60,9 +64,11 @@ class Loader:
         batches: _EpochBatches,
         loader: DataLoader,
         device: torch.device | str = "cpu",
+        normalise: Normalise | None = None,
     ) -> None:
         self.dataset = dataset
         self._device = device
+        self._normalise = normalise
         self.problems: dict[int, str] = {}
         self._batches = batches
         self._loader = loader
@@ -118,10 +124,10 @@ class Loader:
 
     def _normalised(self, batch: Batch) -> Batch:
         """The batch as the model takes it: pixels go to the device first, at a byte each."""
-        if self.dataset.normalise is None:
+        if self._normalise is None:
             return batch
         images = batch.images.to(self._device, non_blocking=True)
-        return batch._replace(images=self.dataset.normalise(images))
+        return batch._replace(images=self._normalise(images))
 
 
 def build_loader(
@@ -132,6 +138,7 @@ def build_loader(
     seed: int = 0,
     drop_last: bool = False,
     device: torch.device | str = "cpu",
+    mix: Mix | None = None,
 ) -> Loader:
     """Make a loader.
 
@@ -148,6 +155,7 @@ def build_loader(
         drop_last: Whether to leave out a last batch that is not full.
         device: Where the batches are going, and are normalised; pinned memory is used for CUDA
             only.
+        mix: Mix each image with that of another draw of the epoch; None: do not.
 
     Raises:
         ConfigError: If batch_size is less than 1, or there are fewer images than processes, or no
@@ -172,11 +180,11 @@ def build_loader(
         raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
     if sampler is None:
         sampler = SequentialSampler(len(dataset))
-    batches = _EpochBatches(sampler, batch_size, drop_last, seed)
+    batches = _EpochBatches(sampler, batch_size, drop_last, seed, partners=mix is not None)
     if workers is None:
         workers = default_workers(len(sampler), batch_size)
     loader = DataLoader(
-        _BatchReader(dataset),
+        _BatchReader(dataset, mix),
         batch_size=None,  # An item is a batch already.
         sampler=batches,
         num_workers=workers,
@@ -186,7 +194,8 @@ def build_loader(
         # DataLoader would otherwise draw its workers' seeds from the generator of the model.
         generator=torch.Generator().manual_seed(seed),
     )
-    return Loader(dataset, batches, loader, device)
+    # What is mixed has been normalised, image by image.
+    return Loader(dataset, batches, loader, device, None if mix else dataset.normalise)
 
 
 def default_workers(num_images: int, batch_size: int) -> int:
@@ -228,12 +237,22 @@ def leave_signals_to_the_main_process(worker: int) -> None:
 class _EpochBatches(Sampler[list[Draw]]):
     """Cuts a sampler's draws into batches, each draw with the seed of its augmentation.
 
+    With ``partners`` each draw also names the row of another one to mix it with. The partners are
+    the epoch's draws in another random order, so that the sampler's shares hold for them too.
+
     The shares of the processes may differ by one draw. All have the same number of batches even
     then: a draw too many joins the last batch. So does a single image that would be a last batch
     of its own, because batch norm cannot learn from one.
     """
 
-    def __init__(self, sampler: EpochSampler, batch_size: int, drop_last: bool, seed: int) -> None:
+    def __init__(
+        self,
+        sampler: EpochSampler,
+        batch_size: int,
+        drop_last: bool,
+        seed: int,
+        partners: bool = False,
+    ) -> None:
         shared = sampler.num_draws // sampler.num_replicas
         if shared == 0:
             raise ConfigError(
@@ -249,6 +268,7 @@ class _EpochBatches(Sampler[list[Draw]]):
         self._batch_size = batch_size
         self._drop_last = drop_last
         self._seed = seed
+        self._partners = partners
         full, rest = divmod(shared, batch_size)
         joins = drop_last or rest == 0 or (rest == 1 and full > 0)
         self._number = full if joins else full + 1
@@ -264,14 +284,18 @@ class _EpochBatches(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         sampler = self.sampler
         places = sampler.positions()
-        rows = sampler.draws(sampler.epoch)[places]
         stream = np.random.default_rng([self._seed, sampler.epoch, _AUGMENTATION_STREAM])
-        seeds = stream.integers(1 << 63, size=sampler.num_draws)[places]
+        rows = sampler.draws(sampler.epoch)
+        columns = [rows, stream.integers(1 << 63, size=sampler.num_draws)]
+        if self._partners:
+            order = np.random.default_rng([self._seed, sampler.epoch, _PARTNER_STREAM])
+            columns.append(order.permutation(rows))
+        columns = [column[places] for column in columns]
         for batch in range(len(self)):
             first = batch * self._batch_size
             takes_rest = batch == len(self) - 1 and not self._drop_last
             part = slice(first, None if takes_rest else first + self._batch_size)
-            yield [Draw(*pair) for pair in zip(rows[part].tolist(), seeds[part].tolist())]
+            yield [Draw(*draw) for draw in zip(*(column[part].tolist() for column in columns))]
 
 
 class _BatchReader(Dataset["_Answer | UserError"]):
@@ -281,12 +305,15 @@ class _BatchReader(Dataset["_Answer | UserError"]):
     its message in a traceback of its own.
     """
 
-    def __init__(self, dataset: SampleDataset) -> None:
+    def __init__(self, dataset: SampleDataset, mix: Mix | None) -> None:
         self.dataset = dataset
+        self.mix = mix
 
     def __getitem__(self, draws: Sequence[Draw]) -> _Answer | UserError:
         try:
-            return _collate(self.dataset.samples(draws))
+            if self.mix is None:
+                return _collate(self.dataset.samples(draws))
+            return _collate([load_mixed(self.dataset, draw, self.mix) for draw in draws])
         except UserError as error:
             return error
 

@@ -11,11 +11,14 @@ from mlt.settings import Settings
 __all__ = [
     "LARGEST_SIDE",
     "Interpolation",
+    "Mix",
     "ModernTransforms",
     "PlainTransforms",
     "PublishedTransforms",
+    "RandAugment",
     "ResizeMode",
     "TransformsConfig",
+    "TrivialAugment",
 ]
 
 LARGEST_SIDE = 16_384
@@ -23,6 +26,49 @@ LARGEST_SIDE = 16_384
 
 ResizeMode = Literal["squash", "crop", "pad"]
 Interpolation = Literal["bilinear", "bicubic"]
+
+
+class TrivialAugment(Settings):
+    """One operation of any strength, both drawn anew (Mueller & Hutter, ICCV 2021)."""
+
+    name: Literal["trivial"]
+
+
+class RandAugment(Settings):
+    """A few operations of one strength (Cubuk et al., NeurIPS 2020)."""
+
+    name: Literal["rand"]
+    num_ops: int = Field(2, ge=1, le=14)
+    """Operations applied one after the other, each drawn anew."""
+    magnitude: int = Field(9, ge=0, le=30)
+    """Their strength, from 0 (none) to 30."""
+
+
+class Mix(Settings):
+    """Mixes two images and their labels: mixup, CutMix, or each half of the time."""
+
+    mixup: float | None = Field(None, gt=0)
+    """alpha of the weight of the first image, Beta(alpha, alpha), for mixup (1710.09412); 0.2 is
+    usual, null: no mixup."""
+    cutmix: float | None = Field(None, gt=0)
+    """alpha of the share of the first image's area, for CutMix (1905.04899); 1 is usual, null: no
+    CutMix."""
+    probability: float = Field(1.0, gt=0, le=1)
+    """Share of the images that are mixed."""
+    labels: Literal["mix", "union"] = "mix"
+    """`mix`: the labels get the images' weights, so that targets are soft; `union`: the mixed image
+    has all labels of both, as in LogicMix (2405.15860)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Mix:
+        if self.mixup is None and self.cutmix is None:
+            raise ValueError("nothing to mix: give mixup (0.2 is usual), cutmix (1.0), or both")
+        return self
+
+    @property
+    def softens(self) -> bool:
+        """Whether targets between 0 and 1 come out of it."""
+        return self.labels == "mix"
 
 
 class _Transforms(Settings):
@@ -34,6 +80,16 @@ class _Transforms(Settings):
     """How images are resized."""
     antialias: bool = True
     """Whether to average over pixels when shrinking."""
+    policy: Annotated[TrivialAugment | RandAugment, Field(discriminator="name")] | None = None
+    """Operations of torchvision's policies (shear, shift, rotate, colours) after the crop; null:
+    none. They come on top of the preset's own colour changes, which can be switched off."""
+    erase: float = Field(0.0, ge=0, le=1)
+    """Probability that a random rectangle is blanked out, with the mean colour."""
+    mix: Mix | None = None
+    """Mix each training image with another one; null: do not."""
+    repeats: int = Field(1, ge=1, le=64)
+    """Differently augmented copies of each drawn image, one after the other; the length of an epoch
+    stays, so it has fewer different images."""
 
 
 class PublishedTransforms(_Transforms):
@@ -62,8 +118,6 @@ class ModernTransforms(_Transforms):
     """Probability of a horizontal flip; 0 for content with a reading direction or a left side."""
     color_jitter: float = Field(0.2, ge=0, lt=1)
     """Strength of the changes of brightness, contrast and saturation; 0: none."""
-    erase: float = Field(0.0, ge=0, le=1)
-    """Probability that a random rectangle is blanked out."""
     resize: ResizeMode = "squash"
     """At test time: squash to a square, crop the middle square, or pad to a square."""
 

@@ -25,8 +25,10 @@ from mlt.data.transform_settings import (
     ModernTransforms,
     PlainTransforms,
     PublishedTransforms,
+    RandAugment,
     ResizeMode,
     TransformsConfig,
+    TrivialAugment,
 )
 from mlt.errors import CheckpointError
 
@@ -126,14 +128,15 @@ def build_transforms(
     """
     if not train:
         return eval_transform(eval_preprocessing(config, mean, std))
+    policy = _policy(config, mean)
     if isinstance(config, PublishedTransforms):
-        steps = _published(config)
+        steps = _published(config, policy)
     elif isinstance(config, ModernTransforms):
-        steps = _modern(config)
+        steps = _modern(config, policy)
     else:
-        steps = _plain(config)
+        steps = _plain(config, policy)
     after: list[Any] = []
-    if isinstance(config, ModernTransforms) and config.erase > 0:
+    if config.erase > 0:
         after.append(v2.RandomErasing(config.erase))  # With zeros: the mean colour.
     normalise = Normalise(tuple(mean), tuple(std))
     return ImageTransform(steps, normalise, after, _shorter_side(config))
@@ -236,12 +239,28 @@ def _shorter_side(config: TransformsConfig) -> int | None:
     return math.ceil(config.size / smallest)
 
 
-def _published(config: PublishedTransforms) -> list[Any]:
+def _policy(config: TransformsConfig, mean: Sequence[float]) -> list[Any]:
+    """The policy on 8-bit values; what it moves into view has the mean colour."""
+    options = {
+        "interpolation": InterpolationMode.BILINEAR,
+        "fill": [round(255 * value) for value in mean],
+    }
+    match config.policy:
+        case None:
+            return []
+        case TrivialAugment():
+            return [v2.TrivialAugmentWide(**options)]
+        case RandAugment(num_ops=num_ops, magnitude=magnitude):
+            return [v2.RandAugment(num_ops, magnitude, **options)]
+
+
+def _published(config: PublishedTransforms, policy: list[Any]) -> list[Any]:
     # The published code distorts before it crops and resizes. Brightness and contrast commute
     # with both; saturation and hue nearly do, and cost much less on the smaller image.
     steps: list[Any] = [
         RandomSideCrop(config.min_crop),
         v2.Resize([config.size, config.size], **_how_to_resize(config)),
+        *policy,
         *_to_float(),
     ]
     if config.distort:
@@ -249,7 +268,7 @@ def _published(config: PublishedTransforms) -> list[Any]:
     return [*steps, v2.RandomHorizontalFlip(config.flip)]
 
 
-def _modern(config: ModernTransforms) -> list[Any]:
+def _modern(config: ModernTransforms, policy: list[Any]) -> list[Any]:
     # Crops keep at least half of the image where ImageNet's custom is 8 %: a label counts whether
     # or not its object is still in view.
     steps: list[Any] = [
@@ -260,6 +279,7 @@ def _modern(config: ModernTransforms) -> list[Any]:
             **_how_to_resize(config),
         ),
         v2.RandomHorizontalFlip(config.flip),
+        *policy,
         *_to_float(),
     ]
     strength = config.color_jitter
@@ -268,9 +288,9 @@ def _modern(config: ModernTransforms) -> list[Any]:
     return steps
 
 
-def _plain(config: PlainTransforms) -> list[Any]:
+def _plain(config: PlainTransforms, policy: list[Any]) -> list[Any]:
     square = [config.size, config.size]
     steps: list[Any] = [v2.Resize(square, **_how_to_resize(config))]
     if config.shift > 0:
         steps += [v2.Pad(config.shift, padding_mode="edge"), v2.RandomCrop(square)]
-    return [*steps, v2.RandomHorizontalFlip(config.flip), *_to_float()]
+    return [*steps, v2.RandomHorizontalFlip(config.flip), *policy, *_to_float()]

@@ -94,10 +94,20 @@ def build_scheduler(
     # timm lets a milestone act one step early (see its MultiStepLRScheduler). Half an update more
     # makes it act when the epoch it names is over, however the product with the updates rounds.
     milestones = [m + 0.5 / updates_per_epoch for m in config.milestones]
+    length: float = max(epochs, 1)
+    cycles: dict[str, float] = {}
+    if config.cycles > 1:
+        cycles = {
+            "cycle_limit": config.cycles,
+            "cycle_mul": config.cycle_mul,
+            "cycle_decay": config.cycle_decay,
+        }
+        # A little shorter, so that no rounding puts a restart one update off.
+        length /= sum(config.cycle_mul**i for i in range(config.cycles)) * (1 + 1e-9)
     scheduler, _ = create_scheduler_v2(
         optimizer,
         sched=config.name,
-        num_epochs=max(epochs, 1),
+        num_epochs=length,
         decay_milestones=milestones,
         decay_rate=config.decay_rate,
         min_lr=config.min_lr,
@@ -105,5 +115,6 @@ def build_scheduler(
         warmup_epochs=config.warmup_updates / updates_per_epoch,
         step_on_epochs=False,
         updates_per_epoch=updates_per_epoch,
+        **cycles,
     )
     return scheduler

@@ -15,7 +15,11 @@ __all__ = ["check_logits", "check_loss", "check_model"]
 
 
 def check_loss(
-    loss: nn.Module, num_classes: int, device: torch.device, partly_known: bool = False
+    loss: nn.Module,
+    num_classes: int,
+    device: torch.device,
+    partly_known: bool = False,
+    soft_targets: bool = False,
 ) -> None:
     """Show a loss two rows, so that one that cannot be trained with is refused at the start.
 
@@ -24,15 +28,23 @@ def check_loss(
         num_classes: C.
         device: Where training computes.
         partly_known: Whether some labels of the training data are not known.
+        soft_targets: Whether training mixes labels, to targets between 0 and 1.
 
     Raises:
-        ConfigError: If it fails, or does not return one number that depends on the logits.
+        ConfigError: If it fails, does not return one number that depends on the logits, or says
+            that it needs targets of 0 and 1 where they are mixed.
     """
-    name = name_of(loss.function if isinstance(loss, OwnLoss) else loss)
+    function = loss.function if isinstance(loss, OwnLoss) else loss
+    name = name_of(function)
+    if soft_targets and not getattr(function, "takes_soft_targets", True):
+        raise ConfigError(
+            f"loss: {name} needs targets of 0 and 1, but transforms.mix gives mixed images targets "
+            "between them; choose transforms.mix.labels: union, or another loss"
+        )
     logits = torch.linspace(-2, 2, 2 * num_classes, device=device).view(2, num_classes)
     logits.requires_grad_()
     targets = torch.zeros_like(logits, requires_grad=False)
-    targets[:, 0] = 1
+    targets[:, 0] = 0.5 if soft_targets else 1
     known = torch.ones_like(targets, dtype=torch.bool) if partly_known else None
     try:
         tried = copy.deepcopy(loss)  # some remember what they were shown

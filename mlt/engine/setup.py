@@ -22,7 +22,7 @@ from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import OwnPart, own_data
 from mlt.data.run_data import Data, load_data
-from mlt.data.samplers import EpochSampler, build_sampler
+from mlt.data.samplers import EpochSampler, RepeatedSampler, build_sampler
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
 from mlt.engine.loop import Position, Training
 from mlt.engine.optim import build_optimizer, build_scheduler
@@ -135,7 +135,14 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
     class_counts = data.train.class_counts(limits)
     loss = build_loss(config.loss, class_counts) if own.loss is None else own.loss
-    check_loss(loss, class_counts.num_classes, device, partly_known=data.train.known is not None)
+    mix = config.transforms.mix
+    check_loss(
+        loss,
+        class_counts.num_classes,
+        device,
+        partly_known=data.train.known is not None,
+        soft_targets=mix is not None and mix.softens,
+    )
     seed_everything(config.seed)
     if own.model is None:
         model: nn.Module = build_model(
@@ -150,9 +157,10 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
     mean, std = input_normalisation(model, config.model)
     batches = _Batches(config, own.data or {}, mean, std, device)
-    train_loader = batches.of(
-        "train", data.train, build_sampler(config.sampler, data.train, class_counts, config.seed)
-    )
+    sampler = build_sampler(config.sampler, data.train, class_counts, config.seed)
+    if config.transforms.repeats > 1:
+        sampler = RepeatedSampler(sampler, config.transforms.repeats)
+    train_loader = batches.of("train", data.train, sampler)
     test_loader = batches.of("test", data.test)
     validation_loader = None
     if data.validation is not None:
@@ -215,6 +223,7 @@ class _Batches:
             workers=config.training.workers,
             seed=config.seed,
             device=self.device,
+            mix=config.transforms.mix if training else None,
         )
 
 

@@ -17,9 +17,9 @@ __all__ = ["Loss"]
 class Loss(Float32Fallback):
     """The base of all losses: one call, one reduction, one way to be told the epoch.
 
-    `gives`, `activation` and `num_columns` describe a loss to those who have to choose how to call
-    it: a training loop, a detector's adapter. Any ``nn.Module`` with these attributes describes
-    itself in the same way.
+    `gives`, `activation`, `takes_soft_targets` and `num_columns` describe a loss to those who have
+    to choose how to call it: a training loop, a detector's adapter. Any ``nn.Module`` with these
+    attributes describes itself in the same way.
 
     Args:
         reduction: `none`, `mean`, `sum` or `batchmean`; see :func:`mlt.losses.reduce.reduce`.
@@ -32,6 +32,9 @@ class Loss(Float32Fallback):
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     """How logits become probabilities: `sigmoid`, each class by itself; `softmax`, one class per
     row, which targets may give as class indices."""
+
+    takes_soft_targets: bool = True
+    """Whether targets between 0 and 1 have a cost of their own; False: it needs 0 or 1."""
 
     num_columns: int | None = None
     """Length C of the class axis that the loss was built for; None if it takes any."""

@@ -113,6 +113,7 @@ class ZLPRLoss(Loss):
     """
 
     gives = "row"
+    takes_soft_targets = False
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
@@ -142,6 +143,7 @@ class TwoWayLoss(Loss):
     """
 
     gives = "batch"
+    takes_soft_targets = False
 
     def __init__(self, *, tp: float = 4.0, tn: float = 1.0, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)

@@ -66,6 +66,7 @@ LabelSmoothing: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 class _SigmoidLoss(Settings):
     activation: ClassVar[Activation] = "sigmoid"
+    takes_soft_targets: ClassVar[bool] = True
 
 
 class Composition(_SigmoidLoss):
@@ -85,6 +86,8 @@ class Composition(_SigmoidLoss):
 class TwoWay(_SigmoidLoss):
     """Two-way multi-label loss (Kobayashi, CVPR 2023): couples rows and columns of the batch."""
 
+    takes_soft_targets: ClassVar[bool] = False
+
     name: Literal["two_way"]
     tp: PositiveFloat = 4.0
     """Temperature of the positives."""
@@ -95,6 +98,8 @@ class TwoWay(_SigmoidLoss):
 
 class Zlpr(_SigmoidLoss):
     """Zero-bounded log-sum-exp loss (2208.02955): couples the labels of a row."""
+
+    takes_soft_targets: ClassVar[bool] = False
 
     name: Literal["zlpr"]
     reduction: _Reduced = "mean"

@@ -206,6 +206,7 @@ class SeesawLoss(Loss):
 
     gives = "row"
     activation = "softmax"
+    takes_soft_targets = False
     counts: Tensor
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import torch
@@ -79,7 +80,8 @@ class Classifier(nn.Module):
 
         Args:
             parts: Names of modules or parameters of the backbone, as in ``layer1`` or
-                ``blocks.0``, each standing for all below it; or "all".
+                ``blocks.0``, or patterns as in ``blocks.[0-3]`` and ``*.norm*``, each standing for
+                all below it; or "all".
 
         Raises:
             ConfigError: If nothing in the backbone has such a name.
@@ -133,4 +135,4 @@ class Classifier(nn.Module):
 
 
 def _within(name: str, part: str) -> bool:
-    return name == part or name.startswith(f"{part}.")
+    return fnmatchcase(name, part) or fnmatchcase(name, f"{part}.*")

@@ -63,7 +63,8 @@ class ModelConfig(Settings):
     """Start at the classes' own frequencies: last bias log(p / (1 - p)), less what the loss adds to
     logits by itself (its prior shift, its scale). For sigmoid losses."""
     freeze: tuple[str, ...] | Literal["all"] = ()
-    """Parts of the backbone that stay as they are, by prefix of their name; `all`: all of it."""
+    """Parts of the backbone that stay as they are, by name, such as `layer1`, or by a pattern, such
+    as `blocks.[0-3]`; each stands for all below it. `all`: all of it."""
     freeze_statistics: bool = False
     """Keep the backbone's batch norm statistics as they are while its weights learn."""
     drop_path: float = Field(0.0, ge=0, lt=1)

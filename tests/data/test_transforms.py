@@ -13,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
+from torchvision.transforms import InterpolationMode, v2
 
 from mlt.data.transform_settings import (
     ModernTransforms,
     PlainTransforms,
     PublishedTransforms,
+    RandAugment,
     TransformsConfig,
+    TrivialAugment,
 )
 from mlt.data.transforms import (
     Preprocessing,
@@ -35,6 +38,8 @@ CONFIGS = [
     ModernTransforms(name="modern", size=32, resize="crop", interpolation="bicubic"),
     ModernTransforms(name="modern", size=32, resize="pad", erase=0.5, color_jitter=0),
     PlainTransforms(name="plain", size=32),
+    PublishedTransforms(name="published", size=32, policy=TrivialAugment(name="trivial")),
+    PlainTransforms(name="plain", size=32, policy=RandAugment(name="rand"), erase=1.0),
 ]
 
 
@@ -195,3 +200,53 @@ def test_incomplete_description() -> None:
 def test_bad_config(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(TransformsConfig).validate_python(values)
+
+
+@pytest.mark.parametrize(
+    ("policy", "theirs"),
+    [
+        (TrivialAugment(name="trivial"), v2.TrivialAugmentWide),
+        (
+            RandAugment(name="rand", num_ops=3, magnitude=15),
+            lambda **options: v2.RandAugment(3, 15, **options),
+        ),
+    ],
+)
+@pytest.mark.parametrize("preset", ["published", "modern", "plain"])
+def test_a_policy_is_torchvisions(preset: str, policy: Any, theirs: Any) -> None:
+    config: Any = TypeAdapter(TransformsConfig).validate_python(
+        {"name": preset, "size": 32, "policy": policy.model_dump()}
+    )
+    transform = build_transforms(config, (0.5, 0.4, 0.3), (1,) * 3, train=True)
+    steps = [*transform.fixed, *transform.steps]
+    names = [type(step).__name__ for step in steps]
+    expected = theirs(interpolation=InterpolationMode.BILINEAR, fill=[128, 102, 76])  # mean colour
+    place = names.index(type(expected).__name__)
+    assert place < names.index("ToDtype")  # on 8-bit values, as the policies were published
+    assert place > min(names.index(n) for n in ("RandomResizedCrop", "Resize") if n in names)
+    pixels = torch.from_numpy(np.array(photograph(32, 32))).permute(2, 0, 1)
+    changed = 0
+    for seed in range(20):
+        torch.manual_seed(seed)
+        ours = steps[place](pixels)
+        torch.manual_seed(seed)
+        assert torch.equal(ours, expected(pixels))
+        changed += not torch.equal(ours, pixels)
+    assert changed > 10
+
+
+@pytest.mark.parametrize("preset", ["published", "modern", "plain"])
+def test_erased_pixels_have_the_mean_colour(preset: str) -> None:
+    config: Any = TypeAdapter(TransformsConfig).validate_python(
+        {"name": preset, "size": 32, "erase": 1.0}
+    )
+    tensor = build_transforms(config, MEAN, STD, train=True)(Image.new("RGB", (40, 30), "white"))
+    erased = (tensor == 0).all(0)
+    assert 0 < erased.sum() < 32 * 32
+    assert not (tensor == 0).any(0)[~erased].any()
+
+
+def test_evaluation_sees_no_policy_and_nothing_erased() -> None:
+    plain = PlainTransforms(name="plain", size=32)
+    config = plain.model_copy(update={"policy": TrivialAugment(name="trivial"), "erase": 1.0})
+    assert eval_preprocessing(config, MEAN, STD) == eval_preprocessing(plain, MEAN, STD)

@@ -73,6 +73,23 @@ def test_single_parameters_can_be_frozen() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "parts"),
+    [
+        ("layer[12]", ["layer1", "layer2"]),
+        ("layer?.0", ["layer1.0", "layer2.0", "layer3.0", "layer4.0"]),
+        ("*.bn1", ["layer1.0.bn1", "layer2.0.bn1", "layer3.0.bn1", "layer4.0.bn1"]),
+    ],
+)
+def test_parts_can_be_named_by_a_pattern(pattern: str, parts: list[str]) -> None:
+    model, by_name = make(freeze=[pattern]), make(freeze=parts)
+    for name, parameter in by_name.named_parameters():
+        assert model.get_parameter(name).requires_grad == parameter.requires_grad
+    for name, module in by_name.train().named_modules():
+        assert model.train().get_submodule(name).training == module.training
+    assert not all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_frozen_backbone() -> None:
     model = make(freeze="all")
     assert model.frozen == "all"

@@ -6,6 +6,7 @@ SequentialSampler       every image once, in order
 ClassAwareSampler       classes take turns (the published re-sampling)
 RepeatFactorSampler     every image at least once, images of rare classes more often (LVIS)
 WeightedSampler         with replacement, in proportion to any weight of an image
+RepeatedSampler         the draws of another one, several times each (repeated augmentation)
 ======================  ===========================================================================
 """
 

@@ -13,4 +13,5 @@ from .repeat_factor import (
     RepeatFactorSampler as RepeatFactorSampler,
     repeat_factors as repeat_factors,
 )
+from .repeated import RepeatedSampler as RepeatedSampler
 from .weighted import WeightedSampler as WeightedSampler
