@@ -17,7 +17,7 @@ from mlt.data.row_images import row_image
 from mlt.data.transforms import Transform
 from mlt.errors import ConfigError, DataError, UserError
 
-__all__ = ["Draw", "ImageDataset", "ItemDataset", "OnError", "Sample", "SampleDataset"]
+__all__ = ["Draw", "ImageDataset", "ItemDataset", "OnError", "Sample", "SampleDataset", "seeded"]
 
 OnError: TypeAlias = Literal["raise", "skip"]
 """What the loader does about an image that cannot be read: stop with its name, or leave it out and
@@ -79,7 +79,7 @@ class SampleDataset(Dataset[Sample]):
         """Load one image; see :class:`Sample`."""
         if not isinstance(draw, Draw):
             return self.load(int(draw))
-        with _seeded(draw.seed):
+        with seeded(draw.seed):
             return self.load(draw.row)
 
     def load(self, row: int) -> Sample:
@@ -193,7 +193,7 @@ class ItemDataset(SampleDataset):
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Seed the generators that augmentations use, and put them back as they were."""
     # torch's generator of the CPU alone: seeding all of torch would disturb dropout on a GPU.
     state = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
