@@ -44,8 +44,8 @@ class DrawnFeatures(EveryView):
 
     def __getitem__(self, draw: Draw | int) -> Sample:
         """The features of a draw; of a row number, those of the first view."""
-        draw = draw if isinstance(draw, Draw) else Draw(int(draw), 0)
-        sample = super().__getitem__(draw)
-        if sample.image is None:
-            return sample
-        return sample._replace(image=sample.image[draw.seed % len(sample.image)])
+        row, seed = draw if isinstance(draw, Draw) else (int(draw), 0)
+        if row in self.features.problems:
+            return self.load(row)
+        stored = self.features.views[seed % len(self.features.views)]
+        return Sample(row, torch.from_numpy(stored[row]), *self.labels_of(row))
