@@ -31,7 +31,8 @@ class HeadModel(Classifier):
         """
         made = cls(model.backbone, model.head, model.mean, model.std, model.freeze_statistics)
         made.freeze(model.frozen)
-        return made.train(model.training)
+        made.train(model.training)
+        return made
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (N, C) of features (N, D), or the mean over the views of (N, views, D)."""

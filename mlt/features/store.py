@@ -156,9 +156,8 @@ def _open(path: Path) -> np.ndarray | None:
     """Map a file; None if it is damaged or has gone."""
     try:
         records: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        fields = records.dtype.fields or {}
-        kind = _record(fields["features"][0].base.type, fields["features"][0].shape[0])
-        if records.dtype == kind and records.ndim == 1:
+        features = records.dtype["features"]
+        if records.dtype == _record(features.base.type, *features.shape) and records.ndim == 1:
             return records
         _drop(path, "it holds something else")
     except FileNotFoundError:  # another process has made room
