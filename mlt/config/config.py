@@ -79,6 +79,13 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
                 f"{training.head_only_epochs} is more than training.epochs ({training.epochs})",
             )
         )
+    if training.features not in (None, "none") and config.model.freeze != "all":
+        problems.append(
+            (
+                "training.features",
+                "only a frozen backbone has them: set model.freeze to all, or none",
+            )
+        )
     data, loss = config.data, config.loss
     if getattr(loss, "reduction", "mean") == "none":
         problems.append(

@@ -8,7 +8,13 @@ from pydantic import Field, model_validator
 
 from mlt.settings import Settings
 
-__all__ = ["EvaluationConfig", "OptimizerConfig", "ScheduleConfig", "TrainingConfig"]
+__all__ = [
+    "EvaluationConfig",
+    "FeaturesConfig",
+    "OptimizerConfig",
+    "ScheduleConfig",
+    "TrainingConfig",
+]
 
 
 class OptimizerConfig(Settings):
@@ -85,6 +91,25 @@ class SaveEvery(Settings):
         return self
 
 
+class FeaturesConfig(Settings):
+    """The views of a training image whose features are kept; each draw takes one of them."""
+
+    clean: bool = True
+    """The image as it is evaluated, without augmentation."""
+    mirror: bool = True
+    """The mirror image of that, unless `transforms.flip` is 0."""
+    crops: int = Field(3, ge=0, le=1000)
+    """Draws of the training transforms, with all their randomness."""
+    cache_size: float = Field(20.0, gt=0)
+    """GB that the features in the cache folder may take; the files used longest ago are dropped."""
+
+    @model_validator(mode="after")
+    def _check(self) -> FeaturesConfig:
+        if not self.clean and self.crops == 0:
+            raise ValueError("without clean and crops there may be nothing to train on")
+        return self
+
+
 class TrainingConfig(Settings):
     """The loop."""
 
@@ -107,6 +132,10 @@ class TrainingConfig(Settings):
     save_every: SaveEvery = SaveEvery(minutes=10)
     """How often to save the state within an epoch; it is saved after each epoch, too. What was
     trained since then is what a kill loses."""
+    features: Literal["cache", "none"] | FeaturesConfig | None = None
+    """Of a frozen backbone (`model.freeze: all`): `cache` computes them once and trains the head on
+    them, a section says of which views, `none` computes them in each epoch; null: `cache` where the
+    backbone is frozen."""
     channels_last: bool = True
     """Memory layout of images and weights; convolutions are faster with true."""
 

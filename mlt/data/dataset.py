@@ -19,7 +19,16 @@ from mlt.data.row_images import row_image
 from mlt.data.transforms import Transform
 from mlt.errors import ConfigError, DataError, UserError
 
-__all__ = ["Decoding", "Draw", "ImageDataset", "ItemDataset", "OnError", "Sample", "SampleDataset"]
+__all__ = [
+    "Decoding",
+    "Draw",
+    "ImageDataset",
+    "ItemDataset",
+    "OnError",
+    "Sample",
+    "SampleDataset",
+    "seeded",
+]
 
 OnError: TypeAlias = Literal["raise", "skip"]
 """What the loader does about an image that cannot be read: stop with its name, or leave it out and
@@ -88,14 +97,12 @@ class SampleDataset(Dataset[Sample]):
         """Load one image; see :class:`Sample`."""
         if not isinstance(draw, Draw):
             return self.load(int(draw))
-        with _generators_kept():
-            _seed(draw.seed)
+        with seeded(draw.seed):
             return self.load(draw.row)
 
     def samples(self, draws: Sequence[Draw]) -> list[Sample]:
         """Load the images of a batch, each as by itself but for :attr:`normalise`."""
-        with _generators_kept():
-            return [self._seeded_sample(draw) for draw in draws]
+        return [self[draw] for draw in draws]
 
     def load(self, row: int) -> Sample:
         """Load the image of a row, augmented by the generators as they stand."""
@@ -112,10 +119,6 @@ class SampleDataset(Dataset[Sample]):
         if self.table.known is None:
             return targets, None
         return targets, torch.from_numpy(self.table.known_mask(rows))
-
-    def _seeded_sample(self, draw: Draw) -> Sample:
-        _seed(draw.seed)
-        return self.load(draw.row)
 
 
 class ImageDataset(SampleDataset):
@@ -249,6 +252,14 @@ class ItemDataset(SampleDataset):
                 "which results are computed from"
             )
         return Sample(row, image, target, labels[1] if known is None else known)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the generators that augmentations use, and put them back as they were."""
+    with _generators_kept():
+        _seed(seed)
+        yield
 
 
 @contextmanager

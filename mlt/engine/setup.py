@@ -29,6 +29,7 @@ from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.own import Own
 from mlt.engine.own_checks import check_loss, check_model
 from mlt.errors import ConfigError
+from mlt.features.dataset import EveryView
 from mlt.losses import ElementwiseLoss, build_loss
 from mlt.losses.class_weights import effective_number_weights, num_samples
 from mlt.losses.loss_config import LossConfig, PresetLoss
@@ -78,6 +79,11 @@ class Setup:
     def loads_tensors(self) -> bool:
         """Whether the data are a data set's own tensors, whose preprocessing mlt does not know."""
         return isinstance(self.test_loader.dataset, ItemDataset)
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether evaluation flips images; cached features have their mirror image beside them."""
+        return self.config.evaluation.mirror and not isinstance(self.test_loader.dataset, EveryView)
 
     @property
     def updates_per_epoch(self) -> int:

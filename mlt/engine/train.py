@@ -15,6 +15,7 @@ from torch import nn
 from mlt.config import Config, dump_config, load_config
 from mlt.data.loader import Loader
 from mlt.data.own_data import Given
+from mlt.engine.cached_features import with_cached_features
 from mlt.engine.evaluate import predict
 from mlt.engine.loggers import check_loggers, open_loggers
 from mlt.engine.loop import train_epoch
@@ -129,18 +130,16 @@ def train(
             setup.data.split.save(folder.split)
             write_json_atomic(folder.data, data_digests(setup.data))
             folder.write_environment(str(setup.device))
-            with (
-                folder.logging(),
-                open_loggers(config, folder) as log_epoch,
-                GracefulStop() as stop,
-                _workers_may_end(stop),
-            ):
+            with folder.logging(), open_loggers(config, folder) as log_epoch:
                 for key in described:
                     logger.info("%s: handed over from Python, not from the configuration", key)
                 for note in setup.notes:
                     warns = note.startswith("warning")
                     logger.log(logging.WARNING if warns else logging.INFO, "%s", note)
-                return _train(setup, folder, stop, [log_epoch, *([on_epoch] if on_epoch else [])])
+                setup = with_cached_features(setup, folder.cache)
+                told = [log_epoch, *([on_epoch] if on_epoch else [])]
+                with GracefulStop() as stop, _workers_may_end(stop):
+                    return _train(setup, folder, stop, told)
 
 
 def _train(
@@ -290,7 +289,7 @@ def _predict(setup: Setup, loader: Loader) -> Predictions:
         setup.class_counts.counts,
         len(setup.data.train),
         setup.device,
-        mirror=setup.config.evaluation.mirror,
+        mirror=setup.mirrors,
     )
 
 

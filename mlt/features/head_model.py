@@ -1,0 +1,42 @@
+"""A classifier that is shown features in place of images."""
+
+from __future__ import annotations
+
+import torch
+
+from mlt.models import Classifier
+
+__all__ = ["HeadModel"]
+
+
+class HeadModel(Classifier):
+    """A classifier whose frozen backbone has done its work already: its input are features.
+
+    Its state is that of the whole classifier, so checkpoints are what they would be without it.
+    """
+
+    @classmethod
+    def of(cls, model: Classifier) -> HeadModel:
+        """The same backbone and head, parameter by parameter, to be called on features.
+
+        Args:
+            model: A classifier whose backbone is frozen.
+
+        Example:
+            >>> from torch import nn
+            >>> model = Classifier(nn.Linear(12, 4), nn.Linear(4, 2))
+            >>> model.freeze("all")
+            >>> HeadModel.of(model)(torch.zeros(5, 4)).shape
+            torch.Size([5, 2])
+        """
+        made = cls(model.backbone, model.head, model.mean, model.std, model.freeze_statistics)
+        made.freeze(model.frozen)
+        made.train(model.training)
+        return made
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits (N, C) of features (N, D), or the mean over the views of (N, views, D)."""
+        if features.ndim == 2:
+            return self.forward_head(features)
+        logits = self.forward_head(features.flatten(0, 1))
+        return logits.unflatten(0, features.shape[:2]).mean(dim=1)

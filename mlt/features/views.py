@@ -1,0 +1,144 @@
+"""What is shown to a backbone: views of an image, and the digests by which they are known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+
+import mlt
+from mlt.config.training import FeaturesConfig
+from mlt.data.dataset import seeded
+from mlt.data.labels import LabelTable
+from mlt.data.row_images import row_bytes
+from mlt.data.transform_settings import TransformsConfig
+from mlt.data.transforms import Transform, build_transforms, eval_preprocessing
+from mlt.errors import UserError
+from mlt.models import Classifier
+from mlt.models.checkpoint import weights_digest
+
+__all__ = ["DIGEST", "View", "backbone_digest", "evaluation_views", "image_digests", "train_views"]
+
+DIGEST = np.dtype("S32")
+"""SHA-256 of an image's bytes, as an element of an array."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of showing an image to a backbone.
+
+    Attributes:
+        name: ``clean``, ``mirror``, or ``crop 0`` and so on.
+        transform: From an RGB image to the network's input.
+        settings: All that decides about the pixels, as values that JSON can hold.
+        draw: The number of a random view, which is drawn from the image's digest and this number:
+            the same whatever else is in the data. None if there is nothing to draw.
+    """
+
+    name: str
+    transform: Transform
+    settings: Mapping[str, Any]
+    draw: int | None = None
+
+    def pixels(self, image: Image.Image, digest: bytes) -> torch.Tensor:
+        """The view of an image, (3, H, W) float32.
+
+        Args:
+            image: 8-bit RGB.
+            digest: SHA-256 of its bytes.
+        """
+        if self.draw is None:
+            pixels = self.transform(image)
+            return pixels.flip(-1) if self.name == "mirror" else pixels
+        drawn = hashlib.sha256(digest + self.draw.to_bytes(4, "big")).digest()
+        with seeded(int.from_bytes(drawn[:8], "big") >> 1):
+            return self.transform(image)
+
+    def key(self, backbone: str) -> str:
+        """The digest under which the features of this view are kept.
+
+        Args:
+            backbone: What :func:`backbone_digest` gave.
+        """
+        about = [mlt.__version__, backbone, self.name, dict(self.settings)]
+        return _sha256(json.dumps(about, sort_keys=True).encode())
+
+
+def evaluation_views(transforms: TransformsConfig, model: Classifier, mirror: bool) -> list[View]:
+    """What is seen of an image in evaluation: the image, and perhaps its mirror image.
+
+    Args:
+        transforms: The preset.
+        model: Knows mean and deviation of its input.
+        mirror: Whether logits are averaged over both.
+    """
+    form = eval_preprocessing(transforms, model.mean, model.std)
+    transform = build_transforms(transforms, model.mean, model.std, train=False)
+    names = ["clean", "mirror"] if mirror else ["clean"]
+    return [View(name, transform, form.to_dict()) for name in names]
+
+
+def train_views(
+    features: FeaturesConfig, transforms: TransformsConfig, model: Classifier
+) -> list[View]:
+    """The views of a training image, of which each draw takes one.
+
+    Args:
+        features: Which.
+        transforms: The preset; without flips there is no mirror image either.
+        model: Knows mean and deviation of its input.
+    """
+    clean, mirror = evaluation_views(transforms, model, mirror=True)
+    views = [clean] if features.clean else []
+    if features.mirror and transforms.flip > 0:
+        views.append(mirror)
+    settings = transforms.model_dump(mode="json") | {"mean": model.mean, "std": model.std}
+    transform = build_transforms(transforms, model.mean, model.std, train=True)
+    crops = (View(f"crop {k}", transform, settings, draw=k) for k in range(features.crops))
+    return [*views, *crops]
+
+
+def backbone_digest(model: Classifier, name: str) -> str:
+    """What the features depend on beside the pixels: architecture and weights.
+
+    Args:
+        model: Its weights, and batch norm's statistics.
+        name: Of the architecture, as timm knows it.
+    """
+    return _sha256(
+        f"{timm.__version__} {name} {weights_digest(model.backbone.state_dict())}".encode()
+    )
+
+
+def image_digests(table: LabelTable) -> np.ndarray:
+    """SHA-256 of what each image of a table is stored as.
+
+    Args:
+        table: N images.
+
+    Returns:
+        (N,) of :data:`DIGEST`; empty for an image that cannot be read.
+    """
+
+    def digest(row: int) -> bytes:
+        try:
+            return hashlib.sha256(row_bytes(table, row)).digest()
+        except UserError:
+            return b""  # reading the image says what is wrong with it, or skips it
+
+    if table.images is None:  # files; other readers need not bear several threads
+        with ThreadPoolExecutor() as threads:
+            return np.array(list(threads.map(digest, range(len(table)))), DIGEST)
+    return np.array([digest(row) for row in range(len(table))], DIGEST)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
