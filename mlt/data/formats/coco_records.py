@@ -15,6 +15,7 @@ from typing import Annotated, Any, Protocol, TypeAlias
 import msgspec
 
 from mlt.errors import ConfigError, DataError, MissingFileError
+from mlt.files import NOT_JSON
 
 __all__ = [
     "CocoAnnotation",
@@ -177,7 +178,7 @@ def _from_file(path: Path, any_ids: bool) -> CocoRecords:
         file = _decode(lambda kind: msgspec.json.decode(data, type=kind), any_ids)
     except msgspec.ValidationError as error:
         raise DataError(f"{path} is not a COCO or LVIS instances file: {_explain(error)}") from None
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         if "truncated" in str(error):
             raise DataError(
                 f"{path} is cut off: its JSON has not ended after {len(data):,} bytes; "

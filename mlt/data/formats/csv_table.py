@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -71,10 +69,6 @@ def csv_rows(
         raise DataError(f"{place}: {_what_is_wrong(error, line + 1, reader.line_num)}") from None
     except UnicodeError as error:
         _refuse_text(file, encoding, error)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{file} cannot be unpacked after line {line}: {error}; is the download complete?"
-        ) from None
 
 
 class CsvTable(Table):
@@ -149,7 +143,7 @@ class CsvTable(Table):
             try:
                 if not _has_quotes(self.file):
                     return self._arrow_columns(positions)
-            except (pa.ArrowInvalid, UnicodeError, EOFError, OSError, zlib.error) as error:
+            except (pa.ArrowInvalid, UnicodeError, EOFError, OSError, DataError) as error:
                 for _ in self._rows():  # finds the same fault, and its line
                     pass
                 raise DataError(f"{self.file}: {error}") from None
@@ -267,11 +261,8 @@ def _what_is_wrong(error: csv.Error, first: int, last: int) -> str:
 
 def _encoding_by_mark(file: Path) -> str:
     """The encoding by the byte order mark; UTF-8, whose own mark is dropped, without."""
-    try:
-        with open_unpacked(file, "rb") as stream:
-            start = stream.read(4)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{file} cannot be unpacked: {error}") from None
+    with open_unpacked(file, "rb") as stream:
+        start = stream.read(4)
     marks = (encoding for mark, encoding in _MARKS.items() if start.startswith(mark))
     return next(marks, "utf-8-sig")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pyarrow as pa
 from mlt.data.formats.nested import outer_column, paths_to, strings_at
 from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
+from mlt.files import NOT_JSON
 
 __all__ = ["JsonTable", "ParquetTable"]
 
@@ -42,9 +41,9 @@ class ParquetTable(Table):
         self.source = str(file)
         try:
             self._parquet = parquet.ParquetFile(file)
-        except pa.ArrowException as error:
-            raise DataError(f"{file} is not a Parquet file: {error}") from None
-        self.header = self._parquet.schema_arrow.names
+            self.header = self._parquet.schema_arrow.names
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{file} is not a Parquet file, or is damaged: {error}") from None
 
     def columns(self, names: Sequence[str]) -> list[pa.Array]:
         """The columns of these names; numbers and truth values as text, nothing as empty text."""
@@ -53,7 +52,7 @@ class ParquetTable(Table):
         outer = {name: outer_column(name, self.header) or name for name in names}
         try:
             read = self._parquet.read(columns=list(dict.fromkeys(outer.values())))
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"{self.source} is damaged: {error}") from None
         return [
             self._strings(name, read.column(name).combine_chunks())
@@ -107,11 +106,8 @@ class JsonTable(Table):
         if not file.is_file():
             raise MissingFileError(f"there is no file {file}")
         self.source = str(file)
-        try:
-            with open_unpacked(file, "rb") as stream:
-                data = stream.read().removeprefix(b"\xef\xbb\xbf")
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{file} cannot be unpacked: {error}") from None
+        with open_unpacked(file, "rb") as stream:
+            data = stream.read().removeprefix(b"\xef\xbb\xbf")
         is_json = file.name.lower().removesuffix(".gz").endswith(".json")
         whole = _whole(file, data) if is_json else None
         self._kind, self._numbers, self._records = whole or _of_lines(file, data)
@@ -158,7 +154,7 @@ def _whole(file: Path, data: bytes) -> _Read | None:
     """The records of a JSON file; None if it has several values, one per line."""
     try:
         content = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         if "trailing characters" in str(error):
             return None
         raise DataError(f"{file} is not JSON: {error}; is the download complete?") from None
@@ -182,7 +178,7 @@ def _of_lines(file: Path, data: bytes) -> _Read:
             continue
         try:
             records.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NOT_JSON as error:
             raise DataError(f"{file}, line {number} is not a JSON object: {error}") from None
         lines.append(number)
     return "line", lines, records
