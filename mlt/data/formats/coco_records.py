@@ -226,7 +226,10 @@ def _from_content(content: dict[str, Any], source: str, any_ids: bool) -> CocoRe
 
 def _records(file: _File, source: str, keys: Callable[[], list[str]]) -> CocoRecords:
     if file.images is None or file.annotations is None or file.categories is None:
-        found = keys()
+        try:
+            found = keys()
+        except NOT_JSON as error:  # the fields that are read need not be all
+            raise DataError(f"{source} is not JSON: {error}") from None
         absent = [k for k in ("images", "annotations", "categories") if k not in found]
         remedy = "Labels are in instances_*.json. " + _OTHERS
         if absent == ["categories"]:

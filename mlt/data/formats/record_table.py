@@ -52,6 +52,7 @@ class ParquetTable(Table):
         outer = {name: outer_column(name, self.header) or name for name in names}
         try:
             read = self._parquet.read(columns=list(dict.fromkeys(outer.values())))
+            read.validate(full=True)  # text is UTF-8, for example
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"{self.source} is damaged: {error}") from None
         return [
