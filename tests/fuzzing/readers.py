@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from mlt.prediction_tables import read_predictions
 from mlt.predictions import Predictions
 from mlt.report.runs import load_run
 from mlt.run_folder import RunFolder
+
+SECONDS = float(os.environ.get("MLT_FUZZ_SECONDS", "60"))
+"""How long all of fuzzing shall take, about."""
 
 TOKENS = [
     *(b"\t \n \r\n \x00 \xff \xef\xbb\xbf \xff\xfe \x1b[31m \xc3\xa9 \xed\xa0\x80".split(b" ")),
