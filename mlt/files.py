@@ -178,7 +178,11 @@ def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
             damaged = archive.testzip()
         if damaged is None:
             with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
+                arrays = {name: stored[name] for name in stored.files}
+            others = [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]
+            if not others:
+                return arrays
+            raise ValueError(f"{', '.join(others)} is not an array")
     except Exception as error:  # damage makes zipfile, zlib and numpy raise a dozen kinds
         raise DataError(f"{path} is damaged or not an npz file ({error})") from error
     raise DataError(f"{path} is damaged: the checksum of {damaged} is another one")

@@ -17,7 +17,7 @@ from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.config.yaml_text import parse_yaml
 from mlt.errors import DataError, MissingFileError
-from mlt.files import read_json_object
+from mlt.files import NOT_JSON, read_json_object
 from mlt.metrics import Calibration, Decision, auroc, average_precision
 from mlt.models.checkpoint import decision_copy
 from mlt.predictions import Predictions
@@ -206,7 +206,7 @@ def _limits(stored: Any) -> GroupLimits:
     """Where the groups begin, as a run has saved it; the published limits if it has not."""
     try:
         return msgspec.convert(stored or {}, GroupLimits)
-    except msgspec.ValidationError as error:
+    except NOT_JSON as error:
         raise DataError(f"the limits of head and tail are {stored!r}: {error}") from None
 
 

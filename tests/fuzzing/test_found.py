@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ import pytest
 from pyarrow import parquet
 from readers import COCO
 
+from mlt.config.yaml_text import parse_yaml
 from mlt.data import Partition, Split, read_coco, read_csv, read_voc
 from mlt.data.splits.partition import saved_parts
+from mlt.data.transforms import Preprocessing
 from mlt.detection import evaluate_coco
-from mlt.errors import DataError
+from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.predictions import Predictions
 from mlt.report.runs import load_run
 
@@ -106,6 +110,7 @@ def test_lists_of_voc_classes_that_are_not_utf8(tmp_path: Path) -> None:
     [
         ("metrics.json", b'{"limits": {"head": {}, "tail": 10}}', "limits of head and tail"),
         ("metrics.json", b'{"limits": [1]}', "limits of head and tail"),
+        ("metrics.json", b'{"limits": {"\\ud800": 1, "head": 0.5}}', "limits of head and tail"),
         ("metrics.json", NESTED, "metrics.json is damaged"),
         ("last.decision.json", NESTED, "last.decision.json is damaged"),
         ("config.yaml", b"data: coco\n", "config.yaml does not hold what a run writes there"),
@@ -120,3 +125,27 @@ def test_reports_of_runs_with_odd_files(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         assert load_run(tmp_path).watches_validation is None
+
+
+def test_what_is_no_array_in_an_npz(tmp_path: Path) -> None:
+    file = tmp_path / "p.npz"
+    Predictions.from_arrays([[0.5], [1.5]], [[0], [1]]).save(file)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("class_counts.npy", b"")
+    with pytest.raises(DataError, match=r"p.npz is damaged or not an npz file \(class_counts"):
+        Predictions.load(file)
+
+
+def test_yaml_that_is_nested_without_end() -> None:
+    begin = time.process_time()
+    with pytest.raises(ConfigError, match="line 2: more than 100 levels"):
+        parse_yaml("loss:\n  name: " + "[" * 3000)
+    assert time.process_time() - begin < 1  # it took 2 seconds on an idle machine
+    assert parse_yaml("[" * 90 + "]" * 90)
+
+
+def test_half_a_character() -> None:
+    with pytest.raises(CheckpointError, match="makes no sense"):
+        Preprocessing.from_dict({"size": "\ud800", "mean": [0, 0, 0], "std": [1, 1, 1]})
+    with pytest.raises(DataError, match="is not like a COCO"):
+        read_coco(COCO | {"\ud800": 1}, ".")

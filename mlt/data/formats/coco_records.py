@@ -213,7 +213,7 @@ def _decode(decode: Callable[[type[_File]], _File], any_ids: bool) -> _File:
 def _from_content(content: dict[str, Any], source: str, any_ids: bool) -> CocoRecords:
     try:
         file = _decode(lambda kind: msgspec.convert(content, type=kind), any_ids)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise DataError(
             f"{source} is not like a COCO or LVIS instances file: {_explain(error)}"
         ) from None
