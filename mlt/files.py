@@ -1,23 +1,42 @@
-"""Files that are either written whole or not at all."""
+"""Files that are either written whole or not at all, and read only as they were written."""
 
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mlt.errors import DataError, MissingFileError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["atomic_write", "read_npz", "temporary_files", "write_json_atomic", "write_text_atomic"]
+__all__ = [
+    "NOT_JSON",
+    "atomic_write",
+    "read_json_object",
+    "read_npz",
+    "temporary_files",
+    "with_digest",
+    "without_digest",
+    "write_json_atomic",
+    "write_json_object",
+    "write_text_atomic",
+]
+
+NOT_JSON = (msgspec.DecodeError, ValueError, RecursionError)
+"""What decoders of JSON raise: for other text, bytes that are not UTF-8, and deep nesting."""
+
+_DIGEST = "sha256"
 
 
 @contextmanager
@@ -80,6 +99,67 @@ def write_json_atomic(path: str | Path, value: Any, indent: int | None = 1) -> N
     write_text_atomic(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
 
 
+def with_digest(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The object with the SHA-256 of its content as a first key, ``sha256``.
+
+    Example:
+        >>> without_digest(with_digest({"epoch": 3}), "line 3")
+        {'epoch': 3}
+    """
+    return {_DIGEST: _content_digest(value), **value}
+
+
+def without_digest(stored: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The object that :func:`with_digest` was given; without a digest it is not checked.
+
+    Args:
+        stored: What was read. Files of earlier versions have no digest.
+        name: What it is called in the message.
+
+    Raises:
+        DataError: If the content is not that of the digest.
+    """
+    value = dict(stored)
+    digest = value.pop(_DIGEST, None)
+    if digest is not None and digest != _content_digest(value):
+        raise DataError(
+            f"{name} is damaged, or was changed by hand: it is not as it was written. (Without its "
+            f"key {_DIGEST} it is read as it is)"
+        )
+    return value
+
+
+def _content_digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def write_json_object(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write an object as JSON with its digest, whole or not at all.
+
+    Raises:
+        ValueError: If ``value`` holds NaN or infinity, which JSON cannot express.
+    """
+    write_json_atomic(path, with_digest(value))
+
+
+def read_json_object(path: str | Path) -> dict[str, Any]:
+    """Read what :func:`write_json_object` wrote; empty if there is no such file.
+
+    Raises:
+        DataError: If it is damaged, or not a JSON object.
+    """
+    path = Path(path)
+    try:
+        stored = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except NOT_JSON as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+    if not isinstance(stored, dict):
+        raise DataError(f"{path} is damaged: it is not a JSON object")
+    return without_digest(stored, str(path))
+
+
 def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
     """Read the arrays of an ``.npz`` file, after its checksums; nothing is unpickled.
 
@@ -98,7 +178,11 @@ def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
             damaged = archive.testzip()
         if damaged is None:
             with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
+                arrays = {name: stored[name] for name in stored.files}
+            others = [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]
+            if not others:
+                return arrays
+            raise ValueError(f"{', '.join(others)} is not an array")
     except Exception as error:  # damage makes zipfile, zlib and numpy raise a dozen kinds
         raise DataError(f"{path} is damaged or not an npz file ({error})") from error
     raise DataError(f"{path} is damaged: the checksum of {damaged} is another one")

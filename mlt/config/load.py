@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlt.config.config import Config, combination_problems
+from mlt.config.text_digest import is_as_written
 from mlt.config.yaml_text import dump_yaml, parse_yaml
 from mlt.data.settings import DataConfig
 from mlt.errors import ConfigError, MissingFileError
@@ -27,6 +29,9 @@ __all__ = [
     "parse_data",
     "shipped_configs",
 ]
+
+
+logger = logging.getLogger(__name__)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -52,11 +57,18 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         )
     file = _find(Path(path))
     try:
-        values = parse_yaml(file.read_text(encoding="utf-8-sig"))
+        content = file.read_bytes()
+        values = parse_yaml(content.decode("utf-8-sig"))
     except (ConfigError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: the file must hold sections such as data, model and loss")
+    if not is_as_written(content):
+        logger.warning(
+            "warning: %s is not as a run wrote it: it is damaged, or was changed by hand; if that "
+            "was meant, delete its first line",
+            file,
+        )
     for override in sorted(overrides, key=_depth):
         _override(values, override)
     return parse_config(values, source=str(file))

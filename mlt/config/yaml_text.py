@@ -16,8 +16,24 @@ _LARGEST = 200_000
 """Values that a document may have, each as often as aliases repeat it."""
 
 
+_DEEPEST = 100
+"""Levels that a document may have; PyYAML needs seconds for some hundreds of them."""
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with YAML 1.2's floats."""
+    """PyYAML's safe loader with YAML 1.2's floats, and no document nested without end."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node and what is below it."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            line = self.peek_event().start_mark.line + 1
+            raise ConfigError(f"line {line}: more than {_DEEPEST} levels, one within the other")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 # PyYAML follows YAML 1.1, where a float needs a dot and a signed exponent: 1e-4 is a string there.

@@ -12,7 +12,7 @@ import mlt
 from mlt.data.digests import source_digest, source_files
 from mlt.data.labels import LabelTable
 from mlt.errors import DataError, MissingFileError
-from mlt.files import write_json_atomic
+from mlt.files import read_json_object, write_json_object
 
 __all__ = ["cached_table"]
 
@@ -70,7 +70,7 @@ def cached_table(
                 if any(now["mtime_ns"] != then["mtime_ns"] for _, now, then in pairs):
                     # Spare the next start the digest.
                     current = [{**then, **now} for _, now, then in pairs]
-                    write_json_atomic(record_file, {**record, "sources": current})
+                    write_json_object(record_file, {**record, "sources": current})
                 return table, True
 
     digests = [digest(path) for path in paths]
@@ -81,7 +81,7 @@ def cached_table(
         # A record without its table is harmless; the record of another table would not be.
         record_file.unlink(missing_ok=True)
         table.save(cache_file)
-        write_json_atomic(record_file, record)
+        write_json_object(record_file, record)
     except OSError as error:
         log.warning(
             "the labels are read again next time: %s cannot be written: %s", cache_file, error
@@ -110,12 +110,12 @@ def _same(
 def _read_record(file: Path) -> dict[str, Any] | None:
     keys = {"path", "files", "size", "mtime_ns", "sha256"}
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json_object(file)
+        if not record:
+            return None
         whole = all(keys <= s.keys() for s in record["sources"]) and record["table"]
         return record if whole and record["about"] else None
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, DataError, TypeError, KeyError, AttributeError):
         log.warning("%s is damaged; the label table is built again", file)
         return None
 

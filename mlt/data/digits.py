@@ -8,7 +8,8 @@ builder as for any data set cuts a long tail; the test scenes are balanced and s
 
 from __future__ import annotations
 
-import json
+import hashlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,8 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mlt.errors import OutputExistsError
-from mlt.files import write_json_atomic
+from mlt.errors import DataError, OutputExistsError
+from mlt.files import read_json_object, write_json_atomic, write_json_object
 
 __all__ = ["DIGITS_CLASSES", "DIGITS_LONGTAIL", "write_digits"]
 
@@ -30,6 +31,8 @@ DIGITS_CLASSES = tuple(f"{ink} {digit}" for ink in ("dark", "red") for digit in 
 
 DIGITS_LONGTAIL: dict[str, Any] = {"b": 6.0, "max": 800, "min": 4, "seed": 0}
 """Arguments of ``build_pareto_split`` that cut the long-tailed training set out of the pool."""
+
+logger = logging.getLogger(__name__)
 
 _VERSION = 1
 _MARKER = "digits_mlt.json"
@@ -44,7 +47,7 @@ _INKS = (((10, 70), (10, 70), (20, 110)), ((150, 230), (10, 70), (10, 70)))
 def write_digits(
     root: str | Path, seed: int = 0, *, train_scenes: int = 4000, test_scenes: int = 1000
 ) -> Path:
-    """Write the data set to a folder, or leave it if it is already there.
+    """Write the data set to a folder, or leave it if it is already there, undamaged.
 
     The folder is in COCO's layout: ``annotations/instances_{train,test}.json``, ``train/``,
     ``test/``, with scenes of 64 x 64 pixels as PNG. It appears whole or not at all. The same seed
@@ -80,7 +83,7 @@ def write_digits(
         (new / "annotations").mkdir(parents=True)
         for part, (name, scenes) in enumerate((("train", train_scenes), ("test", test_scenes))):
             _write_part(new, name, scenes, _glyphs(seed, part), (seed, part))
-        write_json_atomic(new / _MARKER, made)
+        write_json_object(new / _MARKER, made | {"content": _content_digest(new)})
         _put(new, root, made, temporary / "old")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -104,7 +107,7 @@ def _put(new: Path, root: Path, made: dict[str, int], old: Path) -> None:
 
 
 def _is_there(root: Path, made: dict[str, int]) -> bool:
-    """Whether this very data set is there; another version of it, or nothing, may be replaced."""
+    """Whether this very data set is there; other versions, damage and nothing may be replaced."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     marker = root / _MARKER
@@ -113,9 +116,27 @@ def _is_there(root: Path, made: dict[str, int]) -> bool:
             f"{root} exists and is not the digits data set; give another folder or remove it"
         )
     try:
-        return bool(json.loads(marker.read_bytes()) == made)
-    except (OSError, ValueError):
-        return False
+        found = read_json_object(marker)
+        content = found.pop("content", None)  # folders of earlier versions do not have it
+        if found and found != made:
+            return False
+        if found and content in (None, _content_digest(root)):
+            return True
+    except (OSError, DataError):
+        pass
+    if root.exists():  # else another process replaces it right now
+        logger.warning("%s is damaged; it is written anew", root)
+    return False
+
+
+def _content_digest(root: Path) -> str:
+    """SHA-256 of annotations and scenes; other files in the folder do not matter."""
+    digest = hashlib.sha256()
+    scenes = root.glob(f"*/{'[0-9]' * 6}.png")
+    for file in sorted([*root.glob("annotations/*.json"), *scenes]):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _glyphs(seed: int, part: int) -> list[np.ndarray]:

@@ -86,7 +86,7 @@ class Preprocessing:
             )
         try:
             made = msgspec.convert(dict(values), cls)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, ValueError) as error:  # such as half a character
             raise CheckpointError(
                 f"The description of the preprocessing makes no sense: {error}"
             ) from error

@@ -17,6 +17,7 @@ import numpy as np
 
 from mlt.data.formats.coco_records import LoadedCoco
 from mlt.errors import ConfigError, DataError, MissingFileError
+from mlt.files import NOT_JSON
 
 __all__ = ["CocoResults", "read_results"]
 
@@ -72,14 +73,19 @@ def read_results(
                 f"{where} has no {' and no '.join(absent)}; it has {', '.join(given)}."
                 + (_BY_IMAGE_ID if "boxes" in given else "")
             )
-        if given["image_id"] not in images:
-            raise DataError(f"{where} is of image {given['image_id']}, not one of the test set.")
-        if given["category_id"] not in categories:  # such as an unused id that a head has
-            unlisted.append(given["category_id"])
-            continue
-        if not math.isfinite(given["score"]):
-            raise DataError(f"{where} has the score {given['score']}.")
-        shape = _box(given, where) if iou_type == "bbox" else _mask(given, where)
+        try:
+            if given["image_id"] not in images:
+                raise DataError(
+                    f"{where} is of image {given['image_id']}, not one of the test set."
+                )
+            if given["category_id"] not in categories:  # such as an unused id that a head has
+                unlisted.append(given["category_id"])
+                continue
+            if not math.isfinite(given["score"]):
+                raise DataError(f"{where} has the score {given['score']}.")
+            shape = _box(given, where) if iou_type == "bbox" else _mask(given, where)
+        except (TypeError, OverflowError) as error:
+            raise DataError(f"{where} has a value of the wrong kind: {error}.") from None
         kept = {key: given[key] for key in ("image_id", "category_id", "score")}
         found.append({**kept, **shape, "id": place + 1, "iscrowd": 0})
     if unlisted:
@@ -120,7 +126,7 @@ def _from_file(path: Path) -> Any:
         raise MissingFileError(f"there is no results file {path}")
     try:
         content = msgspec.json.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise DataError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, list):
         raise DataError(f"{path} is not a COCO results file, which is a list of detections.")
@@ -151,9 +157,13 @@ def _array(values: Any) -> np.ndarray:
 
 
 def _box(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    box = [float(value) for value in given.get("bbox") or ()]
+    try:
+        box = [float(value) for value in given.get("bbox") or ()]
+    except (TypeError, ValueError):
+        box = []
     if len(box) != 4 or not all(map(math.isfinite, box)):
-        raise DataError(f"{where} must have a bbox of x, y, width and height, not {box}.")
+        got = given.get("bbox")
+        raise DataError(f"{where} must have a bbox of x, y, width and height, not {got}.")
     return {"bbox": box, "area": box[2] * box[3]}
 
 

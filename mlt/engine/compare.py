@@ -167,6 +167,7 @@ def _check(plan: Plan) -> None:
             f"--output: {folder.path} holds a run that was handed its {key} ({value}) from Python, "
             "which is not the configuration's; name another folder, or remove that one"
         )
+    folder.check_config()
     changed = [key for key in changed_keys(load_config(folder.config), plan.config)
                if not key.startswith(MAY_CHANGE)]  # fmt: skip
     if changed:

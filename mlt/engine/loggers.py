@@ -5,7 +5,6 @@ Each logger is a function per epoch, as one of your own that is handed to :func:
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 
 from mlt.config import Config
 from mlt.errors import ConfigError
-from mlt.files import write_json_atomic
+from mlt.files import read_json_object, write_json_object
 from mlt.run_folder import RunFolder
 
 __all__ = ["check_loggers", "flat", "open_loggers"]
@@ -67,14 +66,14 @@ def open_loggers(config: Config, folder: RunFolder) -> Iterator[Callable[[dict[s
         A function that takes the line of an epoch.
     """
     openers = {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
-    ids = json.loads(folder.loggers.read_text()) if folder.loggers.exists() else {}
+    ids = read_json_object(folder.loggers)
     with ExitStack() as stack:
         logs = [
             stack.enter_context(contextmanager(openers[name])(config, folder, ids))
             for name in config.logging
         ]
         if ids:
-            write_json_atomic(folder.loggers, ids)
+            write_json_object(folder.loggers, ids)
 
         def log_epoch(record: dict[str, Any]) -> None:
             for log in logs:

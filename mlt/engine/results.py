@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlt.errors import OutputExistsError
-from mlt.files import write_json_atomic
+from mlt.files import write_json_object
 from mlt.metrics import Summary
 from mlt.predictions import Predictions
 
@@ -29,4 +29,4 @@ def write_results(folder: str | Path, summary: Summary, predictions: Predictions
     """Write ``metrics.json``, and ``predictions.npz`` if predictions are given, to a folder."""
     if predictions is not None:
         predictions.save(Path(folder) / "predictions.npz")
-    write_json_atomic(Path(folder) / "metrics.json", summary.to_json())
+    write_json_object(Path(folder) / "metrics.json", summary.to_json())

@@ -30,7 +30,9 @@ def check_same_config(config: Config, folder: RunFolder) -> None:
 
     Raises:
         ConfigError: Naming the keys that differ.
+        DataError: If the run's configuration is damaged.
     """
+    folder.check_config()
     changed = changed_keys(load_config(folder.config), config)
     allowed = (*MAY_CHANGE, "evaluation.", "training.epochs")
     refused = [key for key in changed if not key.startswith(allowed)]

@@ -26,7 +26,7 @@ from mlt.engine.save_timer import SaveTimer
 from mlt.engine.setup import Setup, prepare
 from mlt.engine.training_state import save_training_state
 from mlt.errors import ConfigError
-from mlt.files import write_json_atomic, write_text_atomic
+from mlt.files import write_json_object
 from mlt.metrics import Summary, auroc, summarize
 from mlt.models.checkpoint import OWN_MODEL, CheckpointInfo, save_checkpoint
 from mlt.predictions import Predictions
@@ -124,11 +124,11 @@ def train(
         with nullcontext() if resume else folder.replacing():
             if resume:
                 go_on(setup, folder)
-            write_text_atomic(folder.config, dump_config(config))
+            folder.write_config(dump_config(config))
             if described := own.describe():
-                write_json_atomic(folder.handed_over, described)
+                write_json_object(folder.handed_over, described)
             setup.data.split.save(folder.split)
-            write_json_atomic(folder.data, data_digests(setup.data))
+            write_json_object(folder.data, data_digests(setup.data))
             folder.write_environment(str(setup.device))
             with folder.logging(), open_loggers(config, folder) as log_epoch:
                 for key in described:

@@ -44,7 +44,7 @@ class DrawnFeatures(EveryView):
 
     def __getitem__(self, draw: Draw | int) -> Sample:
         """The features of a draw; of a row number, those of the first view."""
-        row, seed = draw if isinstance(draw, Draw) else (int(draw), 0)
+        row, seed = (draw.row, draw.seed) if isinstance(draw, Draw) else (int(draw), 0)
         if row in self.features.problems:
             return self.load(row)
         stored = self.features.views[seed % len(self.features.views)]

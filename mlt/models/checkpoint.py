@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mlt import __version__
 from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, ConfigError, MissingFileError
-from mlt.files import atomic_write, write_json_atomic
+from mlt.files import NOT_JSON, atomic_write, write_json_object
 from mlt.models import build_model
 from mlt.models.settings import ModelConfig
 from mlt.problems import problems_of
@@ -165,8 +165,8 @@ def _info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
     try:
         values = {key: json.loads(text) for key, text in texts.items()}
         return msgspec.convert(values, CheckpointInfo)
-    except (json.JSONDecodeError, msgspec.ValidationError) as error:
-        kind = "not JSON: " if isinstance(error, json.JSONDecodeError) else ""
+    except NOT_JSON as error:
+        kind = "" if isinstance(error, msgspec.ValidationError) else "not JSON: "
         raise _unreadable(path, f"{kind}{error}") from error
 
 
@@ -226,7 +226,7 @@ def save_decision(path: str | Path, decision: Mapping[str, Any]) -> None:
     state_dict, metadata = _read(Path(path))
     metadata["decision"] = json.dumps(decision)
     _write(path, state_dict, metadata)
-    write_json_atomic(decision_copy(path), decision)
+    write_json_object(decision_copy(path), decision)
 
 
 def decision_copy(path: str | Path) -> Path:

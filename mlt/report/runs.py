@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +17,7 @@ from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.config.yaml_text import parse_yaml
 from mlt.errors import DataError, MissingFileError
+from mlt.files import NOT_JSON, read_json_object
 from mlt.metrics import Calibration, Decision, auroc, average_precision
 from mlt.models.checkpoint import decision_copy
 from mlt.predictions import Predictions
@@ -151,15 +152,14 @@ def load_run(path: str | Path) -> Run:
     predictions = Predictions.load(folder.predictions)
     if not len(predictions):
         raise DataError(f"{folder.predictions} has no image: the test split was empty")
-    config = _read(folder.config, parse_yaml)
+    config = _read_config(folder)
     for section, what in folder.read_handed_over().items():
         config[section] = {HANDED_OVER: what}
-    tuned = _read(decision_copy(folder.last), json.loads)
-    limits = _read(folder.metrics, json.loads).get("limits") or config.get("evaluation", {})
+    tuned = read_json_object(decision_copy(folder.last))
     return Run(
         path=folder.path,
         predictions=predictions,
-        limits=GroupLimits(head=limits.get("head", 100), tail=limits.get("tail", 20)),
+        limits=_limits(read_json_object(folder.metrics).get("limits") or config.get("evaluation")),
         config=config,
         history=tuple(folder.read_history()),
         decision=_decision(tuned, predictions, folder.path) if tuned else None,
@@ -187,17 +187,27 @@ def _decision(tuned: Mapping[str, Any], predictions: Predictions, path: Path) ->
     return decision
 
 
-def _read(path: Path, parse: Any) -> dict[str, Any]:
-    """What a JSON or YAML file holds; empty without the file."""
+def _read_config(folder: RunFolder) -> dict[str, Any]:
+    """The configuration of a run as plain values; empty without the file."""
+    path = folder.config
     if not path.is_file():
         return {}
+    folder.check_config()
     try:
-        value = parse(path.read_text(encoding="utf-8"))
+        value = parse_yaml(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not isinstance(value.get("data", {}), dict):
         raise DataError(f"{path} does not hold what a run writes there")
     return value
+
+
+def _limits(stored: Any) -> GroupLimits:
+    """Where the groups begin, as a run has saved it; the published limits if it has not."""
+    try:
+        return msgspec.convert(stored or {}, GroupLimits)
+    except NOT_JSON as error:
+        raise DataError(f"the limits of head and tail are {stored!r}: {error}") from None
 
 
 def _without(values: dict[str, Any], paths: Sequence[tuple[str, ...]]) -> dict[str, Any]:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from mlt.config.text_digest import is_as_written, with_digest_line
 from mlt.errors import DataError, MissingFileError, OutputExistsError
-from mlt.files import temporary_files, write_json_atomic, write_text_atomic
+from mlt.files import (
+    NOT_JSON,
+    read_json_object,
+    temporary_files,
+    with_digest,
+    without_digest,
+    write_json_object,
+    write_text_atomic,
+)
 from mlt.run_folder.earlier_run import EarlierRun
 from mlt.run_folder.environment import environment
 
@@ -160,26 +169,55 @@ class RunFolder:
         """Delete the earlier run that :meth:`replacing` has set aside."""
         self._earlier.discard()
 
+    def write_config(self, text: str) -> None:
+        """Write ``config.yaml`` with its digest."""
+        write_text_atomic(self.config, with_digest_line(text))
+
+    def check_config(self) -> None:
+        """Refuse a ``config.yaml`` that is not as the run wrote it, or is not there.
+
+        Raises:
+            DataError: If it is damaged, or was changed by hand.
+        """
+        if self.config.exists() and not is_as_written(self.config.read_bytes()):
+            raise DataError(
+                f"{self.config} is not as the run wrote it: it is damaged, or was changed by hand. "
+                "Bring it back as it was; without its first line it is read as it is"
+            )
+
     def append_history(self, record: dict[str, Any]) -> None:
         """Add one line to ``metrics.jsonl``."""
         with self.history.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, allow_nan=False) + "\n")
+            file.write(json.dumps(with_digest(record), allow_nan=False) + "\n")
 
     def read_history(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl``; one that a crash cut short, or damage, is left out."""
+        """The lines of ``metrics.jsonl``; one that is cut short or damaged is left out and said."""
         if not self.history.exists():
             return []
         records = []
-        for line in self.history.read_bytes().splitlines():
-            with suppress(msgspec.DecodeError, ValueError):
+        for number, line in enumerate(self.history.read_bytes().splitlines(), start=1):
+            try:
                 msgspec.json.decode(line, type=_Epoch)
-                records.append(json.loads(line))
+                records.append(without_digest(json.loads(line), f"line {number}"))
+            except NOT_JSON as error:  # noqa: PERF203
+                logger.warning("%s: line %d is left out: %s", self.history, number, error)
         return records
 
     def trim_history(self, epochs: int) -> None:
-        """Drop the lines of epochs that a resumed run does again."""
+        """Drop the lines of epochs that a resumed run does again; warn of lines that are lost."""
         kept = [record for record in self.read_history() if record["epoch"] <= epochs]
-        write_text_atomic(self.history, "".join(f"{json.dumps(record)}\n" for record in kept))
+        # The last epoch is evaluated again if its line is missing.
+        lost = set(range(1, epochs)) - {record["epoch"] for record in kept}
+        if lost:
+            logger.warning(
+                "%s has no line of epoch %s: the curves lack it, and %s may be replaced by weights "
+                "that are not better",
+                self.history,
+                ", ".join(map(str, sorted(lost)[:10])),
+                self.best.name,
+            )
+        lines = [f"{json.dumps(with_digest(record))}\n" for record in kept]
+        write_text_atomic(self.history, "".join(lines))
 
     def recorded_epochs(self) -> int:
         """The last epoch that ``metrics.jsonl`` has a line of; 0 without one."""
@@ -194,12 +232,12 @@ class RunFolder:
         """Record what the run runs with; a resumed run keeps what its earlier parts ran with."""
         now = environment(device)
         try:
-            earlier = _read_json(self.environment)
+            earlier = read_json_object(self.environment)
             if earlier:
                 now["earlier"] = [*earlier.pop("earlier", []), earlier]
         except (DataError, TypeError) as error:  # it only informs
             logger.warning("%s; it is written anew", error)
-        write_json_atomic(self.environment, now)
+        write_json_object(self.environment, now)
 
     def read_handed_over(self) -> dict[str, Any]:
         """What the run was handed from Python, by section of the configuration; empty if nothing.
@@ -207,7 +245,7 @@ class RunFolder:
         Raises:
             DataError: If the file is damaged.
         """
-        return _read_json(self.handed_over)
+        return read_json_object(self.handed_over)
 
     def read_data(self) -> dict[str, str]:
         """The digest of each part of the data; empty for a run of an older version.
@@ -215,7 +253,7 @@ class RunFolder:
         Raises:
             DataError: If the file is damaged.
         """
-        return _read_json(self.data)
+        return read_json_object(self.data)
 
     @contextmanager
     def logging(self) -> Iterator[None]:
@@ -281,13 +319,3 @@ class _Epoch(msgspec.Struct):
     loss: float | None = None
     mAP: dict[str, float | None] | None = None  # noqa: N815 - the field's spelling
     AUROC: dict[str, float | None] | None = None
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    """An object in a JSON file; empty if there is none."""
-    if not file.exists():
-        return {}
-    try:
-        return dict(json.loads(file.read_bytes()))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise DataError(f"{file} is damaged: {error}") from error

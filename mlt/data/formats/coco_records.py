@@ -15,6 +15,7 @@ from typing import Annotated, Any, Protocol, TypeAlias
 import msgspec
 
 from mlt.errors import ConfigError, DataError, MissingFileError
+from mlt.files import NOT_JSON
 
 __all__ = [
     "CocoAnnotation",
@@ -177,7 +178,7 @@ def _from_file(path: Path, any_ids: bool) -> CocoRecords:
         file = _decode(lambda kind: msgspec.json.decode(data, type=kind), any_ids)
     except msgspec.ValidationError as error:
         raise DataError(f"{path} is not a COCO or LVIS instances file: {_explain(error)}") from None
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         if "truncated" in str(error):
             raise DataError(
                 f"{path} is cut off: its JSON has not ended after {len(data):,} bytes; "
@@ -212,7 +213,7 @@ def _decode(decode: Callable[[type[_File]], _File], any_ids: bool) -> _File:
 def _from_content(content: dict[str, Any], source: str, any_ids: bool) -> CocoRecords:
     try:
         file = _decode(lambda kind: msgspec.convert(content, type=kind), any_ids)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise DataError(
             f"{source} is not like a COCO or LVIS instances file: {_explain(error)}"
         ) from None
@@ -225,7 +226,10 @@ def _from_content(content: dict[str, Any], source: str, any_ids: bool) -> CocoRe
 
 def _records(file: _File, source: str, keys: Callable[[], list[str]]) -> CocoRecords:
     if file.images is None or file.annotations is None or file.categories is None:
-        found = keys()
+        try:
+            found = keys()
+        except NOT_JSON as error:  # the fields that are read need not be all
+            raise DataError(f"{source} is not JSON: {error}") from None
         absent = [k for k in ("images", "annotations", "categories") if k not in found]
         remedy = "Labels are in instances_*.json. " + _OTHERS
         if absent == ["categories"]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -76,10 +74,6 @@ def csv_rows(
         raise DataError(f"{place}: {_what_is_wrong(error, line + 1, reader.line_num)}") from None
     except UnicodeError as error:
         _refuse_text(file, encoding, error)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{file} cannot be unpacked after line {line}: {error}; is the download complete?"
-        ) from None
 
 
 class CsvTable(Table):
@@ -156,7 +150,7 @@ class CsvTable(Table):
                 found = self._arrow_columns(positions, quoting) if quoting != "mixed" else None
                 if found is not None and not (quoting == "cells" and _is_long(found)):
                     return found
-            except (pa.ArrowInvalid, UnicodeError, EOFError, OSError, zlib.error):
+            except (pa.ArrowInvalid, UnicodeError, OSError, DataError):
                 pass  # Python's reader finds the same fault, and its line.
         kept = sorted(set(positions))
         rows = [[row[at] for at in kept] for _, row in self._rows()]
@@ -288,11 +282,8 @@ def _what_is_wrong(error: csv.Error, first: int, last: int) -> str:
 
 def _encoding_by_mark(file: Path) -> str:
     """The encoding by the byte order mark; UTF-8, whose own mark is dropped, without."""
-    try:
-        with open_unpacked(file, "rb") as stream:
-            start = stream.read(4)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{file} cannot be unpacked: {error}") from None
+    with open_unpacked(file, "rb") as stream:
+        start = stream.read(4)
     marks = (encoding for mark, encoding in _MARKS.items() if start.startswith(mark))
     return next(marks, "utf-8-sig")
 

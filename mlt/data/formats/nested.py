@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn
 from mlt.errors import DataError
+from mlt.files import NOT_JSON
 
 __all__ = ["cell_value", "names_in_objects", "outer_column", "paths_to", "strings_at"]
 
@@ -155,7 +156,7 @@ def cell_value(text: str) -> Any:
         return text or None
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         try:
             return ast.literal_eval(text)
         except (SyntaxError, ValueError, MemoryError, RecursionError):

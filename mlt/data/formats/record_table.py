@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +15,7 @@ from pyarrow import json
 from mlt.data.formats.nested import outer_column, paths_to, strings_at
 from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
+from mlt.files import NOT_JSON
 
 __all__ = ["JsonTable", "ParquetTable"]
 
@@ -45,9 +44,9 @@ class ParquetTable(Table):
         self.source = str(file)
         try:
             self._parquet = parquet.ParquetFile(file)
-        except pa.ArrowException as error:
-            raise DataError(f"{file} is not a Parquet file: {error}") from None
-        self.header = self._parquet.schema_arrow.names
+            self.header = self._parquet.schema_arrow.names
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{file} is not a Parquet file, or is damaged: {error}") from None
 
     def columns(self, names: Sequence[str]) -> list[pa.Array]:
         """The columns of these names; numbers and truth values as text, nothing as empty text."""
@@ -56,7 +55,8 @@ class ParquetTable(Table):
         outer = {name: outer_column(name, self.header) or name for name in names}
         try:
             read = self._parquet.read(columns=list(dict.fromkeys(outer.values())))
-        except (pa.ArrowException, OSError) as error:
+            read.validate(full=True)  # text is UTF-8, for example
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"{self.source} is damaged: {error}") from None
         return [
             self._strings(name, read.column(name).combine_chunks())
@@ -119,11 +119,8 @@ class JsonTable(Table):
     @cached_property
     def _read(self) -> _Records:
         """All records; what Arrow reads is read again, for messages and for objects within."""
-        try:
-            with open_unpacked(self.file, "rb") as stream:
-                data = stream.read().removeprefix(b"\xef\xbb\xbf")
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{self.file} cannot be unpacked: {error}") from None
+        with open_unpacked(self.file, "rb") as stream:
+            data = stream.read().removeprefix(b"\xef\xbb\xbf")
         read = _whole(self.file, data) if self._is_json else None
         read = read or _of_lines(self.file, data)
         if not read.records:
@@ -190,7 +187,7 @@ def _arrow_lines(file: Path) -> pa.Table | None:
         table.validate(full=True)
         with open_unpacked(file, "rb") as stream:
             lines = sum(not line.isspace() for line in stream)
-    except (pa.ArrowException, OSError, EOFError, zlib.error):
+    except (pa.ArrowException, OSError, DataError):
         return None
     return table if 0 < table.num_rows == lines else None
 
@@ -207,7 +204,7 @@ def _whole(file: Path, data: bytes) -> _Records | None:
     """The records of a JSON file; None if it has several values, one per line."""
     try:
         content = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         if "trailing characters" in str(error):
             return None
         raise DataError(f"{file} is not JSON: {error}; is the download complete?") from None
@@ -231,7 +228,7 @@ def _of_lines(file: Path, data: bytes) -> _Records:
             continue
         try:
             records.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except NOT_JSON as error:
             raise DataError(f"{file}, line {number} is not a JSON object: {error}") from None
         lines.append(number)
     return _Records("line", lines, records)

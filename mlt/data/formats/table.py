@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
@@ -79,10 +81,19 @@ class Table(ABC):
         return ""
 
 
-def open_unpacked(file: Path, mode: str, **how: Any) -> IO[Any]:
-    """Open a file, or what is packed in it where its name ends in ``.gz``."""
+@contextmanager
+def open_unpacked(file: Path, mode: str, **how: Any) -> Iterator[IO[Any]]:
+    """Open a file, or what is packed in it where its name ends in ``.gz``.
+
+    Raises:
+        DataError: If it cannot be unpacked, also while it is read.
+    """
     opener: Callable[..., IO[Any]] = gzip.open if file.suffix.lower() == ".gz" else Path.open
-    return opener(file, mode, **how)
+    try:
+        with opener(file, mode, **how) as stream:
+            yield stream
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{file} cannot be unpacked: {error}; is the download complete?") from None
 
 
 class JoinedTables(Table):

@@ -144,7 +144,10 @@ def class_lists(lists: Path, image_set: str) -> dict[str, dict[str, int]]:
 
 
 def _lines(file: Path) -> list[str]:
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 ({error}); save it as UTF-8") from None
     return [line.strip() for line in lines if line.strip()]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from mlt.data.labels import LabelTable
 from mlt.data.sparse import column_counts
 from mlt.errors import ConfigError, DataError, MissingFileError
-from mlt.files import write_json_atomic
+from mlt.files import NOT_JSON, without_digest, write_json_object
 
 __all__ = ["FOLD", "ImagesOfPart", "Partition", "saved_parts"]
 
@@ -43,8 +43,8 @@ class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: dict[str, Any]
     sources: tuple[dict[str, str], ...]
     class_names: tuple[str, ...]
-    sha256: str
     parts: dict[str, ImagesOfPart]
+    sha256: str | None = None
 
 
 class _Glance(msgspec.Struct):
@@ -169,10 +169,9 @@ class Partition:
             "recipe": dict(self.recipe),
             "sources": self.sources,
             "class_names": self.class_names,
-            "sha256": self.digest(),
             "parts": {name: msgspec.structs.asdict(part) for name, part in self.parts.items()},
         }
-        write_json_atomic(path, record)
+        write_json_object(path, record)
 
     @classmethod
     def load(cls, path: str | Path) -> Partition:
@@ -186,8 +185,9 @@ class Partition:
         if not path.is_file():
             raise MissingFileError(f"there is no split {path}")
         try:
-            stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
-        except msgspec.DecodeError as error:
+            content = msgspec.json.decode(path.read_bytes())
+            stored = msgspec.convert(content, _Stored)
+        except NOT_JSON as error:
             raise DataError(f"{path} is not a split into parts: {error}") from None
         if stored.version != _VERSION:
             raise DataError(
@@ -206,10 +206,12 @@ class Partition:
             if part.num_images != len(part.image_ids)
             or len(part.class_counts) != len(stored.class_names)
         ]
-        if wrong or partition.digest() != stored.sha256:
+        if wrong:
             raise DataError(
                 f"the image ids in {path} are not those it was written with; split the table again"
             )
+        if stored.sha256 != partition.digest():  # all that files of earlier versions have
+            without_digest(content, str(path))
         return partition
 
 
@@ -222,7 +224,7 @@ def saved_parts(path: str | Path | None) -> tuple[str, ...]:
         return ()
     try:
         parts = msgspec.json.decode(Path(path).read_bytes(), type=_Glance).parts
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return ()
     names = tuple(parts or ())
     return ("train", "test") if any(name.startswith(FOLD) for name in names) else names

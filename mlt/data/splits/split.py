@@ -14,7 +14,7 @@ from mlt.data.digests import ids_digest
 from mlt.data.labels import LabelTable
 from mlt.data.names import name_difference
 from mlt.errors import DataError, MissingFileError
-from mlt.files import write_json_atomic
+from mlt.files import NOT_JSON, with_digest, without_digest, write_json_atomic
 
 __all__ = ["Split"]
 
@@ -107,7 +107,7 @@ class Split:
         record = {"version": _VERSION, "num_images": self.num_images, **asdict(self)}
         # Ids last: they are most of the file.
         ids = record.pop("image_ids")
-        write_json_atomic(path, {**record, "image_ids": ids})
+        write_json_atomic(path, with_digest({**record, "image_ids": ids}))
 
     @classmethod
     def load(cls, path: str | Path) -> Split:
@@ -121,8 +121,9 @@ class Split:
         if not path.is_file():
             raise MissingFileError(f"there is no split {path}")
         try:
-            stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
-        except msgspec.DecodeError as error:
+            content = msgspec.json.decode(path.read_bytes())
+            stored = msgspec.convert(content, _Stored)
+        except NOT_JSON as error:
             raise DataError(f"{path} is not a split: {error}") from None
         if stored.version != _VERSION:
             raise DataError(
@@ -149,6 +150,7 @@ class Split:
             raise DataError(
                 f"the image ids in {path} are not those it was written with; build the split again"
             )
+        without_digest(content, str(path))
         return split
 
 
@@ -164,3 +166,4 @@ class _Stored(msgspec.Struct, forbid_unknown_fields=True):
     mismatches: tuple[str, ...]
     sha256_sorted_ids: str
     image_ids: tuple[int | str, ...]
+    sha256: str | None = None
