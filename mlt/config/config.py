@@ -92,12 +92,13 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
             ("loss.reduction", "training needs one number per batch: mean, sum or batchmean")
         )
     mix = config.transforms.mix
-    if mix is not None and mix.softens and not loss.takes_soft_targets:
+    if mix is not None and mix.softens and not getattr(loss, "takes_soft_targets", True):
         problems.append(
             (
                 "transforms.mix.labels",
-                f"mixed labels lie between 0 and 1, which the loss {loss.name!r} rounds; choose "
-                "labels: union, or a loss of each label by itself, such as bce or asl",
+                f"mixed labels lie between 0 and 1, which the loss {getattr(loss, 'name', '')!r} "
+                "rounds; choose labels: union, or a loss of each label by itself, such as bce or "
+                "asl",
             )
         )
     problems += [

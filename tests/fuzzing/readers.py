@@ -273,7 +273,7 @@ READERS = [
            lambda p: read_csv(p, ".", separator="|").class_counts()),
     Reader("CSV, long form", "a.csv", _text(LONG),
            lambda p: read_csv(p, ".", layout="long").class_counts()),
-    Reader("CSV, packed", "a.csv.gz", lambda p: p.write_bytes(gzip.compress(LISTS.encode())),
+    Reader("CSV, packed", "a.csv.gz", lambda p: p.write_bytes(gzip.compress(LISTS.encode(), mtime=0)),
            lambda p: read_csv(p, ".", separator="|").class_counts()),
     Reader("JSON lines", "a.jsonl", _lines(RECORDS), lambda p: read_csv(p, ".").class_counts()),
     Reader("JSON records", "a.json", _text(json.dumps(RECORDS)),

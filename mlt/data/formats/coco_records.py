@@ -244,7 +244,7 @@ def _records(file: _File, source: str, keys: Callable[[], list[str]]) -> CocoRec
     return CocoRecords(source, file.images, file.annotations, file.categories)
 
 
-def _explain(error: msgspec.ValidationError) -> str:
+def _explain(error: Exception) -> str:
     text = str(error)
     if "_id`" in text or ".id`" in text:
         text += "; ids must be 64-bit integers, and an annotation needs image_id and category_id"
