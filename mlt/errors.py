@@ -12,6 +12,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "MissingFileError",
+    "OtherProcessError",
     "OutputExistsError",
     "TrainingError",
     "UserError",
@@ -44,3 +45,7 @@ class CheckpointError(UserError, ValueError):
 
 class TrainingError(UserError, ArithmeticError):
     """Training cannot go on, for example because the loss is not finite."""
+
+
+class OtherProcessError(UserError, RuntimeError):
+    """Another of several processes failed; it has said why."""

@@ -19,7 +19,7 @@ from mlt.cli.process import (
     printable_output,
     tune_process,
 )
-from mlt.errors import UserError
+from mlt.errors import OtherProcessError, UserError
 
 __all__ = ["main"]
 
@@ -38,6 +38,9 @@ COMMANDS = {
     "show-sampler": "print how often a sampler will draw each class",
     "configs": "list the configurations that come with mlt, or print one or their schema",
 }
+
+SHARED = ("train", "evaluate", "predict")
+"""What several processes share out that torchrun starts."""
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -83,6 +86,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("mlt").setLevel(logging.INFO)  # other packages keep to warnings
     # A warning is for the user here, who has no use for the line of code that gave it.
     warnings.formatwarning = lambda message, *_, **__: printable(f"warning: {message}\n")
+    rank, count = (int(os.environ.get(key, n)) for key, n in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    if count > 1 and name not in SHARED:
+        if rank == 0:
+            print(
+                f"error: mlt {name} is work for one process; torchrun shares out mlt "
+                f"{', '.join(SHARED)}",
+                file=sys.stderr,
+            )
+        return EXIT_USER_ERROR
+    if rank > 0:
+        warnings.simplefilter("ignore")  # the first process says the same
     tune_process()
     return _guarded(module.run, parsed)
 
@@ -98,10 +112,14 @@ def _guarded(run, arguments: argparse.Namespace) -> int:  # type: ignore[no-unty
     try:
         with printable_output():
             return int(run(arguments))
+    except OtherProcessError:
+        if arguments.debug:
+            raise
+        return EXIT_USER_ERROR
     except UserError as error:
         if arguments.debug:
             raise
-        print(printable(f"error: {error}"), file=sys.stderr)
+        print(printable(f"{_who()}error: {error}"), file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         if arguments.debug:
@@ -116,8 +134,14 @@ def _guarded(run, arguments: argparse.Namespace) -> int:  # type: ignore[no-unty
         if arguments.debug or error.errno not in _ENVIRONMENT:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        print(printable(f"error: {_ENVIRONMENT[error.errno]}{where}"), file=sys.stderr)
+        print(printable(f"{_who()}error: {_ENVIRONMENT[error.errno]}{where}"), file=sys.stderr)
         return EXIT_USER_ERROR
+
+
+def _who() -> str:
+    """Which of several processes speaks, unless it is the first."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f"process {rank}: "
 
 
 _ENVIRONMENT = {

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from mlt.class_groups import GroupLimits
     from mlt.config import Config
     from mlt.predictions import Predictions
+    from mlt.runtime.processes import Processes
 
 DESCRIPTION = """\
 Evaluate a checkpoint on the test images of a configuration (or, with --validation, on its
 validation images), predictions that were saved, or those of another tool.
 
   mlt evaluate configs/voc_mlt_bce.yaml --checkpoint runs/voc_mlt_bce/best.safetensors
+  torchrun --nproc-per-node 4 -m mlt evaluate configs/voc_mlt_bce.yaml --checkpoint last.safetensors
   mlt evaluate --predictions runs/voc_mlt_bce/predictions.npz --classes
   mlt evaluate --predictions scores.csv --probabilities --targets truth.csv --auroc --classes"""
 
@@ -65,17 +67,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from mlt.engine.results import check_free, write_results
     from mlt.metrics import class_table, rates_table, result_table, summarize
+    from mlt.runtime.processes import joined
 
     if arguments.output:
         check_free(arguments.output, arguments.overwrite)
     saved = arguments.predictions if not arguments.checkpoint else None
     validating = arguments.validation or Path(saved or "").name == "validation.npz"
     part: Literal["test", "validation"] = "validation" if validating else "test"
-    if saved and is_table(saved):
-        predictions, limits = _of_table(arguments, part)
-        thresholds: float | tuple[float, ...] = 0.0
-    else:
-        predictions, limits, thresholds = _of_model(arguments, part)
+    with joined() as processes:
+        if saved and is_table(saved):
+            predictions, limits = _of_table(arguments, part)
+            thresholds: float | tuple[float, ...] = 0.0
+        else:
+            predictions, limits, thresholds = _of_model(arguments, part, processes)
+        if not processes.is_main:
+            return 0
     summary = summarize(predictions, limits=limits, threshold=thresholds, beta=arguments.beta)
     if arguments.classes:
         print(class_table(summary, auroc=arguments.auroc) + "\n")
@@ -107,7 +113,7 @@ def _of_table(
 
 
 def _of_model(
-    arguments: argparse.Namespace, part: Literal["test", "validation"]
+    arguments: argparse.Namespace, part: Literal["test", "validation"], processes: Processes
 ) -> tuple[Predictions, GroupLimits, float | tuple[float, ...]]:
     """What was saved or a checkpoint predicts, where head and tail begin, and the thresholds."""
     from mlt.errors import ConfigError
@@ -128,8 +134,9 @@ def _of_model(
     from mlt.config import load_config
     from mlt.engine.evaluate import evaluate_checkpoint, tuned_thresholds
 
-    config = load_config(arguments.config, arguments.overrides)
-    predictions = evaluate_checkpoint(config, checkpoint, part)
+    with processes.together():
+        config = load_config(arguments.config, arguments.overrides)
+    predictions = evaluate_checkpoint(config, checkpoint, part, processes=processes)
     return predictions, _limits(arguments, config), tuned_thresholds(checkpoint)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlt.inference.predictor import NoPrediction, Prediction
+    from mlt.runtime.processes import Processes
 
 DESCRIPTION = """\
 Predict the labels of image files with a checkpoint, which is all that is needed.
@@ -61,24 +63,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from contextlib import nullcontext
+    from mlt.runtime.processes import joined
 
+    with joined() as processes:
+        return _predict(arguments, processes)
+
+
+def _predict(arguments: argparse.Namespace, processes: Processes) -> int:
     from mlt.errors import ConfigError, DataError, OutputExistsError
 
-    if arguments.top is not None and arguments.top < 1:
-        raise ConfigError(f"--top must be at least 1, got {arguments.top}")
     output = None if arguments.output is None else Path(arguments.output)
-    if output is not None and output.exists() and not arguments.overwrite:
-        raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
-    from mlt.inference.output import write_predictions
-    from mlt.inference.paths import list_images
-    from mlt.inference.predictor import Predictor
+    with processes.together():
+        if arguments.top is not None and arguments.top < 1:
+            raise ConfigError(f"--top must be at least 1, got {arguments.top}")
+        if output is not None and output.exists() and not arguments.overwrite:
+            raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
+        from mlt.inference.output import write_predictions
+        from mlt.inference.paths import list_images
+        from mlt.inference.predictor import Predictor
 
-    ids = list_images(arguments.paths, arguments.path_column, arguments.images)
-    paths = list(ids)
-    if not paths:
-        raise DataError(f"there is no image in {', '.join(arguments.paths)}")
-    predictor = Predictor.from_checkpoint(arguments.checkpoint, arguments.device)
+        ids = list_images(arguments.paths, arguments.path_column, arguments.images)
+        paths = list(ids)
+        if not paths:
+            raise DataError(f"there is no image in {', '.join(arguments.paths)}")
+        predictor = Predictor.from_checkpoint(
+            arguments.checkpoint, arguments.device, processes=processes
+        )
     problems: dict[Path, str] = {}
     predictions = predictor.predict_each(
         paths,
@@ -88,6 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
         # On a terminal the lines themselves show how far it is.
         progress=output is not None or not sys.stdout.isatty(),
     )
+    if not processes.is_main:
+        for _ in predictions:  # the first process has them
+            pass
+        return 0
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
     # Written in place, image by image: after an interruption what was computed is there.

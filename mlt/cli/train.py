@@ -11,7 +11,8 @@ Train and evaluate a model from a configuration.
 
   mlt train digits_mlt_cb_focal
   mlt train configs/coco_mlt_cb_focal.yaml --set data.root=/data/coco optimizer.lr=0.01
-  mlt train my.yaml --dry-run"""
+  mlt train my.yaml --dry-run
+  torchrun --nproc-per-node 4 -m mlt train my.yaml"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from mlt.config import load_config
+    from mlt.runtime.processes import joined
 
     overrides = list(arguments.overrides)
     if arguments.output:
@@ -53,15 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
         import json
 
         overrides.append(f"output={json.dumps(arguments.output)}")
-    config = load_config(arguments.config, overrides)
-    if arguments.dry_run:
-        from mlt.cli.describe import describe
+    with joined() as processes:
+        with processes.together():
+            config = load_config(arguments.config, overrides)
+        if arguments.dry_run:
+            from mlt.cli.describe import describe
 
-        print(describe(config))
-        return 0
-    from mlt.engine.train import train
-    from mlt.metrics import result_table
+            processes.on_main(lambda: print(describe(config)))
+            return 0
+        from mlt.engine.train import train
+        from mlt.metrics import result_table
 
-    summary = train(config, resume=arguments.resume, overwrite=arguments.overwrite)
-    print(result_table(summary))
+        summary = train(config, resume=arguments.resume, overwrite=arguments.overwrite)
+        if processes.is_main:
+            print(result_table(summary))
     return 0

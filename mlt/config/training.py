@@ -116,7 +116,13 @@ class TrainingConfig(Settings):
     epochs: int = Field(ge=0)
     """Passes over the sampler; 0 evaluates the initial model."""
     batch_size: int = Field(32, ge=1)
-    """Images of a batch."""
+    """Images of a batch, which the processes of `torchrun` share."""
+    sync_batch_norm: bool = True
+    """Several processes normalise over the whole batch, as one does; false: each over its share,
+    which is faster."""
+    fsdp: bool = False
+    """Several processes share the weights out (PyTorch's FSDP2), for models that do not fit into
+    one; false: each has them all (DistributedDataParallel)."""
     accumulate: int = Field(1, ge=1)
     """Batches whose gradients are added up before an update."""
     clip_grad_norm: float | None = Field(None, gt=0)
@@ -128,7 +134,8 @@ class TrainingConfig(Settings):
     ema_decay: float | None = Field(None, gt=0, lt=1)
     """Evaluate and save an exponential moving average of the weights; null: the weights."""
     workers: int | None = Field(None, ge=0, le=1024)
-    """Processes that load images; 0 loads in the main process, null decides by cores and images."""
+    """Processes that load images, for each process that trains; 0 loads in that one, null decides
+    by cores and images."""
     save_every: SaveEvery = SaveEvery(minutes=10)
     """How often to save the state within an epoch; it is saved after each epoch, too. What was
     trained since then is what a kill loses."""

@@ -93,6 +93,14 @@ class Loader:
         """
         self._batches.set_epoch(epoch, start_batch)
 
+    def is_shared(self, batch: int) -> bool:
+        """Whether each process has only a share of a batch of the epoch; else each has all of it.
+
+        Args:
+            batch: Its number in the epoch, from 0.
+        """
+        return self._batches.is_shared(batch)
+
     def __len__(self) -> int:
         """Remaining batches of the epoch."""
         return len(self._batches)
@@ -143,11 +151,12 @@ def build_loader(
     """Make a loader.
 
     Batches, augmentation included, depend on seed and epoch alone: not on the number of worker
-    processes, nor on whether the epoch was begun in the middle.
+    processes, nor on whether the epoch was begun in the middle. Several processes that train
+    together, see :class:`mlt.data.samplers.EpochSampler`, have of each batch a share.
 
     Args:
         dataset: Images and labels.
-        batch_size: Images per batch in this process.
+        batch_size: Images of a batch, which the processes of the sampler share.
         sampler: Which images, in which order; None for all of them in the order of the table.
         workers: Processes that load images; 0 loads in this process, None decides by the number
             of cores and of images.
@@ -158,8 +167,7 @@ def build_loader(
         mix: Mix each image with that of another draw of the epoch; None: do not.
 
     Raises:
-        ConfigError: If batch_size is less than 1, or there are fewer images than processes, or no
-            full batch with ``drop_last``.
+        ConfigError: If batch_size is less than 1, or there is no full batch with ``drop_last``.
 
     Example:
         >>> import tempfile
@@ -182,7 +190,7 @@ def build_loader(
         sampler = SequentialSampler(len(dataset))
     batches = _EpochBatches(sampler, batch_size, drop_last, seed, partners=mix is not None)
     if workers is None:
-        workers = default_workers(len(sampler), batch_size)
+        workers = default_workers(sampler.num_draws, batch_size)
     loader = DataLoader(
         _BatchReader(dataset, mix),
         batch_size=None,  # An item is a batch already.
@@ -201,7 +209,8 @@ def build_loader(
 def default_workers(num_images: int, batch_size: int) -> int:
     """A number of worker processes: all cores but one, at most 8; none for a handful of batches.
 
-    Starting a worker takes seconds where processes are spawned (Windows, macOS).
+    Processes that torchrun started on this machine share the cores. Starting a worker takes seconds
+    where processes are spawned (Windows, macOS).
 
     Args:
         num_images: Images per epoch.
@@ -217,7 +226,7 @@ def default_workers(num_images: int, batch_size: int) -> int:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # Not on Windows and macOS.
         cores = os.cpu_count() or 1
-    return min(8, cores - 1)
+    return max(0, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1))
 
 
 def leave_signals_to_the_main_process(worker: int) -> None:
@@ -240,9 +249,11 @@ class _EpochBatches(Sampler[list[Draw]]):
     With ``partners`` each draw also names the row of another one to mix it with. The partners are
     the epoch's draws in another random order, so that the sampler's shares hold for them too.
 
-    The shares of the processes may differ by one draw. All have the same number of batches even
-    then: a draw too many joins the last batch. So does a single image that would be a last batch
-    of its own, because batch norm cannot learn from one.
+    A single image that would be a last batch of its own joins the one before, because batch norm
+    cannot learn from one. The draws of a batch are shared out over the sampler's processes, one
+    after the other. A random sampler's batch that does not have enough for all of them goes to each
+    as a whole; where images come in order, for evaluation, none is given out twice, and some
+    process may have nothing of the last batch.
     """
 
     def __init__(
@@ -253,49 +264,58 @@ class _EpochBatches(Sampler[list[Draw]]):
         seed: int,
         partners: bool = False,
     ) -> None:
-        shared = sampler.num_draws // sampler.num_replicas
-        if shared == 0:
+        if drop_last and sampler.num_draws < batch_size:
             raise ConfigError(
-                f"{sampler.num_draws} images per epoch are too few for {sampler.num_replicas} "
-                "processes; use fewer processes."
-            )
-        if drop_last and shared < batch_size:
-            raise ConfigError(
-                f"An epoch of {shared} images has no full batch of {batch_size}. Lower the batch "
-                "size, or keep the last batch."
+                f"An epoch of {sampler.num_draws} images has no full batch of {batch_size}. Lower "
+                "the batch size, or keep the last batch."
             )
         self.sampler = sampler
         self._batch_size = batch_size
         self._drop_last = drop_last
         self._seed = seed
         self._partners = partners
-        full, rest = divmod(shared, batch_size)
+        full, rest = divmod(sampler.num_draws, batch_size)
         joins = drop_last or rest == 0 or (rest == 1 and full > 0)
         self._number = full if joins else full + 1
         self._start_batch = 0
 
     def set_epoch(self, epoch: int, start_batch: int) -> None:
-        self.sampler.set_epoch(epoch, start_batch * self._batch_size)
+        if start_batch < 0:
+            raise ConfigError(f"start_batch must not be negative, got {start_batch}")
+        self.sampler.set_epoch(epoch)
         self._start_batch = start_batch
+
+    def is_shared(self, batch: int) -> bool:
+        """Whether each process has a share of the batch with this number; else all have all."""
+        count = self.sampler.num_replicas
+        if count == 1 or isinstance(self.sampler, SequentialSampler):
+            return True
+        # Two for each, because batch norm cannot learn from one; unless the user wants just that.
+        least = count * (2 if self._batch_size >= 2 * count else 1)
+        draws = self._draws(batch)
+        return draws.stop - draws.start >= least
+
+    def _draws(self, batch: int) -> slice:
+        first = batch * self._batch_size
+        takes_rest = batch == self._number - 1 and not self._drop_last
+        return slice(first, self.sampler.num_draws if takes_rest else first + self._batch_size)
 
     def __len__(self) -> int:
         return max(0, self._number - self._start_batch)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         sampler = self.sampler
-        places = sampler.positions()
         stream = np.random.default_rng([self._seed, sampler.epoch, _AUGMENTATION_STREAM])
         rows = sampler.draws(sampler.epoch)
         columns = [rows, stream.integers(1 << 63, size=sampler.num_draws)]
         if self._partners:
             order = np.random.default_rng([self._seed, sampler.epoch, _PARTNER_STREAM])
             columns.append(order.permutation(rows))
-        columns = [column[places] for column in columns]
-        for batch in range(len(self)):
-            first = batch * self._batch_size
-            takes_rest = batch == len(self) - 1 and not self._drop_last
-            part = slice(first, None if takes_rest else first + self._batch_size)
-            yield [Draw(*draw) for draw in zip(*(column[part].tolist() for column in columns))]
+        for batch in range(self._start_batch, self._number):
+            whole = [column[self._draws(batch)] for column in columns]
+            if self.is_shared(batch):
+                whole = [column[sampler.rank :: sampler.num_replicas] for column in whole]
+            yield [Draw(*draw) for draw in zip(*(column.tolist() for column in whole))]
 
 
 class _BatchReader(Dataset["_Answer | UserError"]):
@@ -312,7 +332,7 @@ class _BatchReader(Dataset["_Answer | UserError"]):
     def __getitem__(self, draws: Sequence[Draw]) -> _Answer | UserError:
         try:
             if self.mix is None:
-                return _collate(self.dataset.samples(draws))
+                return _collate(self.dataset.samples(draws) if draws else [])
             return _collate([load_mixed(self.dataset, draw, self.mix) for draw in draws])
         except UserError as error:
             return error
@@ -328,9 +348,9 @@ class _Answer(NamedTuple):
 def _collate(samples: Sequence[Sample]) -> _Answer:
     problems = [(s.row, s.problem) for s in samples if s.problem is not None]
     read = [s for s in samples if s.image is not None]
-    num_classes = len(samples[0].target)
+    num_classes = len(samples[0].target) if samples else 0
     known = None
-    if samples[0].known is not None:
+    if samples and samples[0].known is not None:
         masks = [s.known for s in read if s.known is not None]
         known = torch.stack(masks) if masks else torch.empty(0, num_classes, dtype=torch.bool)
     batch = Batch(

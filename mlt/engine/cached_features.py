@@ -74,7 +74,7 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
         layout=torch.channels_last if config.training.channels_last else torch.preserve_format,
     )
     in_use = {backbone.folder(view) for _, views in plan for view in views}
-    make_room(backbone.root, size, limit, in_use)
+    setup.processes.on_main(lambda: make_room(backbone.root, size, limit, in_use))
     logger.info(
         "the head learns from features of the frozen backbone, of each training image %s: "
         "%.3g MB in %s",
@@ -95,13 +95,14 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
             batch_size=config.evaluation.batch_size,
             workers=config.training.workers,
             on_error=on_error,
+            processes=setup.processes,
         )
         kind = EveryView if sampler is None else DrawnFeatures
         section = config.evaluation if sampler is None else config.training
         made = build_loader(
             kind(table, features, on_error),
             batch_size=section.batch_size,
-            sampler=sampler,
+            sampler=sampler or loader.sampler,
             workers=0,  # there is nothing left to wait for
             seed=config.seed,
             device=setup.device,
@@ -140,6 +141,8 @@ def _not_possible(setup: Setup) -> str | None:
     """Why the features of a run cannot be kept; None if they can."""
     if setup.own.model is not None:
         return "the model was handed over, so what it computes has no name to keep it under"
+    if setup.config.training.fsdp and setup.processes.count > 1:
+        return "training.fsdp shares the backbone out over the processes"
     if setup.config.transforms.mix is not None:
         return "transforms.mix makes other images in each epoch"
     if setup.loads_tensors:

@@ -17,15 +17,18 @@ from mlt.data.dataset import ItemDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
+from mlt.data.samplers import SequentialSampler
 from mlt.data.splits.split import Split
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.engine.own_checks import check_logits, check_model
+from mlt.engine.parallel import full, in_step, share_state
 from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.metrics import Decision, Summary, summarize
 from mlt.models.checkpoint import check_class_names, load_checkpoint, read_info, weights_digest
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 from mlt.runtime.device import pick_device
+from mlt.runtime.processes import ALONE, Processes
 from mlt.runtime.progress import Progress
 
 __all__ = [
@@ -88,6 +91,7 @@ def evaluate_checkpoint(
     *,
     data: Mapping[str, Given] | None = None,
     model: nn.Module | None = None,
+    processes: Processes = ALONE,
 ) -> Predictions:
     """Predict the test images of a configuration, or its validation images, with a checkpoint.
 
@@ -100,6 +104,7 @@ def evaluate_checkpoint(
         part: Which of its images.
         data: Images in place of the configuration's.
         model: The model, where the run was handed one of its own.
+        processes: Those that share the images; all must call this, and all get the answer.
 
     Returns:
         Predictions of every image of that part.
@@ -111,28 +116,33 @@ def evaluate_checkpoint(
     """
     if part not in get_args(Part):
         raise ConfigError(f"part must be one of {', '.join(get_args(Part))}, not {part!r}")
-    device = pick_device(config.device)
-    model, info = load_checkpoint(checkpoint, model)
-    images = _part(config, part, data)
-    if data is None and config.data.cuts(part):
-        _warn_of_training_images(Path(checkpoint).parent, images.table, part)
-    check_class_names(checkpoint, info.class_names, images.table.class_names)
-    if images.items is None and not info.preprocessing:
-        raise CheckpointError(
-            f"{checkpoint} was trained on tensors of a data set of your own, so mlt does not know "
-            "how to make them from image files; hand that data set over: data={...}"
+    with processes.together():
+        device = pick_device(config.device, processes)
+        model, info = load_checkpoint(checkpoint, model)
+        images = _part(config, part, data)
+        if data is None and config.data.cuts(part):
+            _warn_of_training_images(Path(checkpoint).parent, images.table, part)
+        check_class_names(checkpoint, info.class_names, images.table.class_names)
+        if images.items is None and not info.preprocessing:
+            raise CheckpointError(
+                f"{checkpoint} was trained on tensors of a data set of your own, so mlt does not "
+                "know how to make them from image files; hand that data set over: data={...}"
+            )
+        # A data set's own tensors stay as they are, whatever the transform.
+        form = Preprocessing.from_dict(info.preprocessing) if info.preprocessing else None
+        loader = build_loader(
+            images.dataset(eval_transform(form) if form else _as_it_is, config.data.on_image_error),
+            batch_size=config.evaluation.batch_size,
+            sampler=SequentialSampler(len(images.table), processes.count, processes.rank),
+            workers=config.training.workers,
+            device=device,
         )
-    # A data set's own tensors stay as they are, whatever the transform.
-    form = Preprocessing.from_dict(info.preprocessing) if info.preprocessing else None
-    loader = build_loader(
-        images.dataset(eval_transform(form) if form else _as_it_is, config.data.on_image_error),
-        batch_size=config.evaluation.batch_size,
-        workers=config.training.workers,
-        device=device,
-    )
-    model = model.to(device)
-    if isinstance(loader.dataset, ItemDataset) and (image := loader.dataset[0].image) is not None:
-        check_model(model, image, len(info.class_names), device)
+        model = model.to(device)
+        if (
+            isinstance(loader.dataset, ItemDataset)
+            and (image := loader.dataset[0].image) is not None
+        ):
+            check_model(model, image, len(info.class_names), device)
     return predict(
         model,
         loader,
@@ -140,6 +150,7 @@ def evaluate_checkpoint(
         info.num_train_images,
         device,
         mirror=config.evaluation.mirror,
+        processes=processes,
     )
 
 
@@ -189,6 +200,7 @@ def predict(
     num_train_images: int,
     device: torch.device,
     mirror: bool = False,
+    processes: Processes = ALONE,
 ) -> Predictions:
     """Predict all images of a loader and put the answers beside their targets.
 
@@ -199,11 +211,13 @@ def predict(
         num_train_images: Images of the training split.
         device: Where to compute.
         mirror: Average the logits of each image and its mirror image.
+        processes: Those that share the loader's images; all get the answer.
 
     Returns:
         Predictions in the order of the loader's table; images that could not be read are left out.
     """
-    rows, logits = predict_logits(model, loader, device, mirror)
+    share_state(model, processes)
+    rows, logits = predict_logits(model, loader, device, mirror, processes)
     order = np.argsort(rows)
     rows, logits = rows[order], logits[order]
     table = loader.dataset.table
@@ -216,13 +230,17 @@ def predict(
         class_counts=np.asarray(class_counts),
         num_train_images=num_train_images,
         known=None if table.known is None else table.known_mask(rows),
-        model=weights_digest(model.state_dict()),
+        model=weights_digest(full(model.state_dict())),
         groups=None if table.groups is None else np.array(table.groups[rows]),
     )
 
 
 def predict_logits(
-    model: nn.Module, loader: Loader, device: torch.device, mirror: bool = False
+    model: nn.Module,
+    loader: Loader,
+    device: torch.device,
+    mirror: bool = False,
+    processes: Processes = ALONE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits of all images of a loader, in float32 whatever the model was trained in.
 
@@ -231,23 +249,28 @@ def predict_logits(
         loader: Batches of images.
         device: Where to compute.
         mirror: Average the logits of each image and its mirror image.
+        processes: Those that share the loader's images; all get the answer.
 
     Returns:
         Row numbers (N,) and logits (N, C), in the order of the loader.
     """
     model.eval()
-    rows, logits = [], []
-    with torch.inference_mode(), Progress("evaluation", len(loader)) as progress:
-        for batch in loader:
+    num_classes = loader.dataset.table.num_classes
+    rows, logits = [torch.empty(0, dtype=torch.int64)], [torch.empty(0, num_classes)]
+    shown = processes.is_main
+    with torch.inference_mode(), Progress("evaluation", len(loader), shown=shown) as progress:
+        for batch in in_step(loader, processes):
             if len(batch.indices):
                 images = batch.images.to(device, non_blocking=True)
                 answer = model(images)
-                check_logits(answer, (len(images), loader.dataset.table.num_classes))
+                check_logits(answer, (len(images), num_classes))
                 if mirror:
                     answer = (answer + model(images.flip(-1))) / 2
-                logits.append(answer.float().cpu().numpy())
-                rows.append(batch.indices.numpy())
+                logits.append(answer.float().cpu())
+                rows.append(batch.indices)
             progress.step(len(batch.indices))
-    if not rows:
+    own, answers = torch.cat(rows), torch.cat(logits)
+    counts = processes.numbers(len(own))
+    if not sum(counts):
         raise DataError("not one image could be read; see the messages above")
-    return np.concatenate(rows), np.concatenate(logits)
+    return processes.rows(own, counts).numpy(), processes.rows(answers, counts).numpy()

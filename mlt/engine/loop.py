@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from mlt.config.training import TrainingConfig
 from mlt.data.loader import Batch, Loader
 from mlt.engine.own import OwnLoss
 from mlt.engine.own_checks import check_logits
+from mlt.engine.parallel import forward_together, full, in_step, sharded_like
 from mlt.errors import DataError, TrainingError
 from mlt.losses import Loss
 from mlt.models import Classifier
 from mlt.runtime.device import autocast
 from mlt.runtime.interrupt import GracefulStop
+from mlt.runtime.processes import ALONE, Processes
 from mlt.runtime.progress import Progress
 
 __all__ = ["Position", "Training", "train_epoch"]
@@ -89,32 +91,64 @@ class Training:
         """The model to evaluate and save: the moving average if there is one."""
         return self.model if self.ema is None else self.ema.module
 
-    def state_dict(self) -> dict[str, Any]:
-        """All state, in types that load without unpickling objects."""
+    def state_dict(self, processes: Processes = ALONE) -> dict[str, Any]:
+        """All state, in types that load without unpickling objects; all processes must ask."""
+        generators = processes.gather(_generators())
         return {
-            "model": self.model.state_dict(),
+            "model": full(self.model.state_dict()),
             "loss": self.loss.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": full(self.optimizer.state_dict()),
             "scaler": self.scaler.state_dict(),
-            "ema": None if self.ema is None else self.ema.module.state_dict(),
+            "ema": None if self.ema is None else full(self.ema.module.state_dict()),
             "position": asdict(self.position),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            **generators[0],
+            "other_processes": generators[1:],
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to where :meth:`state_dict` was taken."""
-        self.model.load_state_dict(state["model"])
+    def load_state_dict(self, state: dict[str, Any], processes: Processes = ALONE) -> None:
+        """Go back to where :meth:`state_dict` was taken, by however many processes."""
+        _load(self.model, state["model"])
         self.loss.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self._load_optimizer(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.ema is not None:
-            self.ema.module.load_state_dict(state["ema"])
+            _load(self.ema.module, state["ema"])
         self.position = Position(**state["position"])
         self.scheduler.step_update(self.position.updates)
-        torch.set_rng_state(state["rng"].cpu())
-        if torch.cuda.is_available() and len(state["cuda_rng"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda_rng"]])
+        generators = [state, *state.get("other_processes", [])]
+        if processes.rank < len(generators):
+            _set_generators(generators[processes.rank])
+
+    def _load_optimizer(self, state: dict[str, Any]) -> None:
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        moments = {
+            place: {
+                key: sharded_like(value, parameters[place]) if isinstance(value, Tensor) else value
+                for key, value in values.items()
+            }
+            for place, values in state["state"].items()
+        }
+        self.optimizer.load_state_dict({**state, "state": moments})
+
+
+def _load(model: nn.Module, state: dict[str, Tensor]) -> None:
+    own = model.state_dict()
+    model.load_state_dict(
+        {key: sharded_like(value, own.get(key, value)) for key, value in state.items()}
+    )
+
+
+def _generators() -> dict[str, Any]:
+    return {
+        "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _set_generators(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["rng"].cpu())
+    if torch.cuda.is_available() and len(state["cuda_rng"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda_rng"]])
 
 
 def train_epoch(
@@ -124,8 +158,12 @@ def train_epoch(
     device: torch.device,
     stop: GracefulStop,
     after_update: Callable[[], None] | None = None,
+    processes: Processes = ALONE,
 ) -> None:
     """Train one epoch, or what an interruption left of it.
+
+    Several processes compute the loss of the whole batch, each, from the logits of all; so a loss
+    that couples images, divides by what is known or keeps an account means what it means in one.
 
     Args:
         training: What is trained; its position says where to begin and is kept up to date.
@@ -134,6 +172,7 @@ def train_epoch(
         device: Where to compute.
         stop: Asked after every update; when a stop is requested, the epoch is left incomplete.
         after_update: Called after every update but the last of the epoch.
+        processes: Those that train together, each with its own share of the loader's batches.
 
     Raises:
         TrainingError: If the loss is not finite; names the batch and its images.
@@ -147,22 +186,27 @@ def train_epoch(
     loader.set_epoch(position.epoch, start_batch=position.batch)
     batches = position.batch + len(loader)
     title = f"epoch {position.epoch + 1}/{config.epochs}"
-    with Progress(title, batches, done=position.batch) as progress:
-        for batch in loader:
+    with (
+        Progress(title, batches, done=position.batch, shown=processes.is_main) as progress,
+        forward_together(training.model, processes, device, config.sync_batch_norm) as model,
+    ):
+        for batch in in_step(loader, processes):
             group_start = position.batch - position.batch % config.accumulate
             group_size = min(config.accumulate, batches - group_start)
-            value = _backward(training, batch, config, device, group_size)
+            shared = loader.is_shared(position.batch)
+            counts = processes.numbers(len(batch.indices)) if shared else [len(batch.indices)]
+            value = _backward(training, model, batch, counts, config, device, group_size, processes)
             position.batch += 1
-            position.loss_sum += value * len(batch.indices)
-            position.images += len(batch.indices)
+            position.loss_sum += value * sum(counts)
+            position.images += sum(counts)
             progress.step(
-                len(batch.indices),
+                sum(counts),
                 loss=position.mean_loss,
                 lr=max(group["lr"] for group in training.optimizer.param_groups),
             )
             if position.batch == group_start + group_size:
                 _update(training, config)
-                if stop.requested:
+                if processes.any(stop.requested):
                     return
                 if after_update is not None and position.batch < batches:
                     after_update()
@@ -172,24 +216,39 @@ def train_epoch(
 
 
 def _backward(
-    training: Training, batch: Batch, config: TrainingConfig, device: torch.device, group_size: int
+    training: Training,
+    model: nn.Module,
+    batch: Batch,
+    counts: Sequence[int],
+    config: TrainingConfig,
+    device: torch.device,
+    group_size: int,
+    processes: Processes,
 ) -> float:
-    """Add the gradient of one batch; return its loss."""
+    """Add the gradient of one batch, of which each process may have a share; return its loss."""
     # Images that cannot be read may leave none, or one, over which batch norm cannot normalise.
-    if len(batch.indices) < min(2, config.batch_size):
+    if min(counts) == 0 or sum(counts) < min(2, config.batch_size):
         return 0.0
     channels_last = config.channels_last and batch.images.ndim == 4
     layout = torch.channels_last if channels_last else torch.preserve_format
     images = batch.images.to(device, non_blocking=True, memory_format=layout)
     targets = batch.targets.to(device, non_blocking=True)
     known = None if batch.known is None else batch.known.to(device, non_blocking=True)
+    rows = batch.indices
     with autocast(device, config.autocast):
-        logits = training.model(images)
+        logits = model(images)
         check_logits(logits, tuple(targets.shape), in_training=True)
+        if len(counts) > 1:
+            if logits.requires_grad:
+                logits.register_hook(lambda gradient: gradient * processes.count)  # mean to sum
+            logits, targets = processes.rows(logits, counts), processes.rows(targets, counts)
+            known = None if known is None else processes.rows(known, counts)
+            rows = processes.rows(rows, counts)
         loss = training.loss(logits, targets, known)
     value = loss.item()
     if not math.isfinite(value):
-        raise TrainingError(_not_finite(training.position, batch, logits, value))
+        with processes.together():
+            raise TrainingError(_not_finite(training.position, rows, logits, value))
     training.scaler.scale(loss / group_size).backward()
     return value
 
@@ -215,11 +274,11 @@ def _step(training: Training, config: TrainingConfig) -> None:
         training.ema.update(training.model, step=training.position.updates + 1)
 
 
-def _not_finite(position: Position, batch: Batch, logits: Tensor, value: float) -> str:
+def _not_finite(position: Position, rows: Tensor, logits: Tensor, value: float) -> str:
     finite = logits.detach().float()
     return (
         f"the loss is {value} in epoch {position.epoch + 1}, batch {position.batch + 1} "
-        f"(rows {batch.indices.tolist()} of the training split; logits from "
+        f"(rows {rows.tolist()} of the training split; logits from "
         f"{finite.min().item():.4g} to {finite.max().item():.4g}). A lower optimizer.lr, a "
         "longer schedule.warmup_updates or training.clip_grad_norm usually helps; the checkpoints "
         "of earlier epochs are in the run folder"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
+
 from mlt.config import Config, changed_keys, load_config
 from mlt.data import Split
 from mlt.data.run_data import Data
@@ -71,18 +75,24 @@ def data_digests(data: Data) -> dict[str, str]:
 
 
 def go_on(setup: Setup, folder: RunFolder) -> None:
-    """Take a run up where its last sound state left it.
+    """Take a run up where its last sound state left it, by however many processes.
 
     Raises:
         DataError: If images or labels are not those that the run began with.
         CheckpointError: If no state is sound, or the last one is not a state of this run.
         ConfigError: If the run has trained more epochs than are wanted now.
     """
-    _check_same_split(setup, folder)
-    _check_same_data(setup, folder)
-    state = load_training_state(folder.state, setup.device)
+    processes = setup.processes
+    device = setup.device if processes.count == 1 else torch.device("cpu")
+
+    def read() -> dict[str, Any]:
+        _check_same_split(setup, folder)
+        _check_same_data(setup, folder)
+        return load_training_state(folder.state, device)
+
+    state = processes.on_main(read)
     try:
-        setup.training.load_state_dict(state)
+        setup.training.load_state_dict(state, processes)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{folder.state} is not a state of this run, or is of another version of mlt "

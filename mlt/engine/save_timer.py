@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from mlt.config.training import SaveEvery
+from mlt.runtime.processes import ALONE, Processes
 
 __all__ = ["SaveTimer"]
 
@@ -16,6 +17,7 @@ class SaveTimer:
     Args:
         every: How often.
         save: Saves the state.
+        processes: Those that train together; they save when one of them says so.
         now: The time in seconds; for tests.
 
     Example:
@@ -31,10 +33,12 @@ class SaveTimer:
         self,
         every: SaveEvery,
         save: Callable[[], None],
+        processes: Processes = ALONE,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._every = every
         self._save = save
+        self._processes = processes
         self._now = now
         self._restart()
 
@@ -45,7 +49,7 @@ class SaveTimer:
             due = self._updates >= self._every.updates
         else:
             due = self._now() - self._since >= 60 * (self._every.minutes or 0)
-        if due:
+        if self._processes.any(due):
             self.save()
 
     def save(self) -> None:

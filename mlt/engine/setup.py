@@ -22,15 +22,22 @@ from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import OwnPart, own_data
 from mlt.data.run_data import Data, load_data
-from mlt.data.samplers import EpochSampler, RepeatedSampler, build_sampler
+from mlt.data.samplers import (
+    EpochSampler,
+    RepeatedSampler,
+    SequentialSampler,
+    build_sampler,
+)
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
 from mlt.engine.loop import Position, Training
 from mlt.engine.optim import build_optimizer, build_scheduler
-from mlt.engine.own import Own
+from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
+from mlt.engine.parallel import shard, share_state
+from mlt.engine.sync_batch_norm import with_synced_batch_norm
 from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView
-from mlt.losses import ElementwiseLoss, build_loss
+from mlt.losses import ElementwiseLoss, Loss, build_loss
 from mlt.losses.class_weights import effective_number_weights, num_samples
 from mlt.losses.loss_config import LossConfig, PresetLoss
 from mlt.losses.part_settings import EffectiveNumber
@@ -38,6 +45,7 @@ from mlt.models import Classifier, build_model
 from mlt.models.backbone import input_normalisation
 from mlt.models.heads import prior_logits
 from mlt.runtime.device import pick_device, seed_everything
+from mlt.runtime.processes import ALONE, Processes
 
 __all__ = ["Setup", "prepare"]
 
@@ -62,6 +70,7 @@ class Setup:
         validation_loader: The same of the validation images; None where there are none.
         training: Model, loss, optimizer, schedule.
         device: Where to compute.
+        processes: Those that train together.
     """
 
     config: Config
@@ -74,6 +83,7 @@ class Setup:
     validation_loader: Loader | None
     training: Training
     device: torch.device
+    processes: Processes = ALONE
 
     @property
     def loads_tensors(self) -> bool:
@@ -124,22 +134,83 @@ def _harsh_weights(loss: LossConfig, counts: ClassCounts) -> str | None:
     )
 
 
-def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup:
+def prepare(
+    config: Config,
+    cache: Path | None,
+    own: Own | None = None,
+    processes: Processes = ALONE,
+) -> Setup:
     """Build everything; read-only apart from the cache and embedded data that are not there yet.
 
     Args:
         config: The run.
         cache: Folder for label tables, so that the next start is instant; None: no cache.
         own: What takes the place of sections of the configuration.
+        processes: Those that train together; all must prepare alike.
 
     Raises:
         UserError: For whatever is wrong with the data, the loss, the weights or the device.
     """
     own = own or Own()
-    device = pick_device(config.device)
-    data = load_data(config.data, cache) if own.data is None else own_data(own.data)
-    limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
-    class_counts = data.train.class_counts(limits)
+    with processes.together():
+        device = pick_device(config.device, processes)
+        _check_shares(config, processes)
+    with processes.together(main_first=True):
+        data = load_data(config.data, cache) if own.data is None else own_data(own.data)
+    with processes.together():
+        limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
+        class_counts = data.train.class_counts(limits)
+        model, loss = _model_and_loss(config, own, data, class_counts, device)
+        mean, std = input_normalisation(model, config.model)
+        batches = _Batches(config, own.data or {}, mean, std, device, processes)
+        share = processes.count, processes.rank
+        sampler = build_sampler(config.sampler, data.train, class_counts, config.seed, *share)
+        if config.transforms.repeats > 1:
+            sampler = RepeatedSampler(sampler, config.transforms.repeats)
+        train_loader = batches.of("train", data.train, sampler)
+        test_loader = batches.of("test", data.test)
+        validation_loader = None
+        if data.validation is not None:
+            validation_loader = batches.of("validation", data.validation)
+        for loader in (train_loader, validation_loader, test_loader):
+            if loader is train_loader or (loader and isinstance(loader.dataset, ItemDataset)):
+                _try(model, loader, class_counts.num_classes, config, device, processes)
+    model, ema = _in_all(model, loss, config, device, processes)
+    optimizer = build_optimizer(config.optimizer, model, loss)
+    training = Training(
+        model=model,
+        loss=loss,
+        optimizer=optimizer,
+        scheduler=build_scheduler(
+            config.schedule,
+            optimizer,
+            config.optimizer.lr,
+            config.training.epochs,
+            _updates(len(train_loader), config.training.accumulate),
+        ),
+        scaler=torch.amp.GradScaler(device.type, enabled=config.training.autocast == "fp16"),
+        ema=ema,
+        position=Position(),
+    )
+    return Setup(
+        config=config,
+        own=own,
+        data=data,
+        class_counts=class_counts,
+        preprocessing=eval_preprocessing(config.transforms, mean, std),
+        train_loader=train_loader,
+        test_loader=test_loader,
+        validation_loader=validation_loader,
+        training=training,
+        device=device,
+        processes=processes,
+    )
+
+
+def _model_and_loss(
+    config: Config, own: Own, data: Data, class_counts: ClassCounts, device: torch.device
+) -> tuple[nn.Module, Loss | OwnLoss]:
+    """Those of the configuration, or those that were handed over; on the device."""
     loss = build_loss(config.loss, class_counts) if own.loss is None else own.loss
     mix = config.transforms.mix
     check_loss(
@@ -161,48 +232,33 @@ def prepare(config: Config, cache: Path | None, own: Own | None = None) -> Setup
         model = own.model
         _check_own_model(model, config)
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
-    mean, std = input_normalisation(model, config.model)
-    batches = _Batches(config, own.data or {}, mean, std, device)
-    sampler = build_sampler(config.sampler, data.train, class_counts, config.seed)
-    if config.transforms.repeats > 1:
-        sampler = RepeatedSampler(sampler, config.transforms.repeats)
-    train_loader = batches.of("train", data.train, sampler)
-    test_loader = batches.of("test", data.test)
-    validation_loader = None
-    if data.validation is not None:
-        validation_loader = batches.of("validation", data.validation)
-    for loader in (train_loader, validation_loader, test_loader):
-        if loader is train_loader or (loader and isinstance(loader.dataset, ItemDataset)):
-            _try(model, loader, class_counts.num_classes, config, device)
-    loss = loss.to(device)
-    optimizer = build_optimizer(config.optimizer, model, loss)
-    training = Training(
-        model=model,
-        loss=loss,
-        optimizer=optimizer,
-        scheduler=build_scheduler(
-            config.schedule,
-            optimizer,
-            config.optimizer.lr,
-            config.training.epochs,
-            _updates(len(train_loader), config.training.accumulate),
-        ),
-        scaler=torch.amp.GradScaler(device.type, enabled=config.training.autocast == "fp16"),
-        ema=_ema(model, config.training.ema_decay),
-        position=Position(),
-    )
-    return Setup(
-        config=config,
-        own=own,
-        data=data,
-        class_counts=class_counts,
-        preprocessing=eval_preprocessing(config.transforms, mean, std),
-        train_loader=train_loader,
-        test_loader=test_loader,
-        validation_loader=validation_loader,
-        training=training,
-        device=device,
-    )
+    return model, loss.to(device)
+
+
+def _in_all(
+    model: nn.Module,
+    loss: nn.Module,
+    config: Config,
+    device: torch.device,
+    processes: Processes,
+) -> tuple[nn.Module, ModelEmaV3 | None]:
+    """The model as all processes train it, and its moving average; the same in all of them."""
+    training = config.training
+    for part in loss.modules():
+        if isinstance(part, Loss):
+            part.sees_whole_batch = True
+    if processes.count == 1:
+        return model, _ema(model, training.ema_decay)
+    share_state(model, processes)  # those that were handed over may have begun at random
+    share_state(loss, processes)
+    if training.sync_batch_norm:
+        model = with_synced_batch_norm(model, device)
+    ema = _ema(model, training.ema_decay)
+    if training.fsdp:
+        for whole in (model, *([ema.module] if ema else [])):
+            shard(whole, device, processes)
+    seed_everything(config.seed + processes.rank)  # dropout of its own in each
+    return model, ema
 
 
 @dataclass(frozen=True)
@@ -214,6 +270,7 @@ class _Batches:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     device: torch.device
+    processes: Processes
 
     def of(self, part: str, table: LabelTable, sampler: EpochSampler | None = None) -> Loader:
         """The loader of a part; without a sampler, of all its images in order, for evaluation."""
@@ -225,12 +282,25 @@ class _Batches:
         return build_loader(
             own.dataset(transform, config.data.on_image_error, decoding),
             batch_size=config.training.batch_size if training else config.evaluation.batch_size,
-            sampler=sampler,
+            sampler=sampler
+            or SequentialSampler(len(table), self.processes.count, self.processes.rank),
             workers=config.training.workers,
             seed=config.seed,
             device=self.device,
             mix=config.transforms.mix if training else None,
         )
+
+
+def _check_shares(config: Config, processes: Processes) -> None:
+    """Refuse what several processes cannot do together."""
+    training, count = config.training, processes.count
+    if training.batch_size < count:
+        raise ConfigError(
+            f"training.batch_size: {count} processes share a batch of {training.batch_size}; give "
+            "each at least one image"
+        )
+    if training.fsdp and training.autocast == "fp16":
+        raise ConfigError("training.fsdp: does not go with autocast fp16; use bf16")
 
 
 def _layout(model: nn.Module, config: Config) -> torch.memory_format:
@@ -274,7 +344,12 @@ def _starting_share(loss: nn.Module, prior: np.ndarray) -> np.ndarray:
 
 
 def _try(
-    model: nn.Module, loader: Loader, num_classes: int, config: Config, device: torch.device
+    model: nn.Module,
+    loader: Loader,
+    num_classes: int,
+    config: Config,
+    device: torch.device,
+    processes: Processes,
 ) -> None:
     """Show the model one image, so that a size it cannot take is found before training."""
     size, name = config.transforms.size, config.model.backbone
@@ -285,12 +360,15 @@ def _try(
     if isinstance(model, Classifier) and not isinstance(loader.dataset, ItemDataset):
         failed = f"transforms.size: {name} cannot take images of {size} x {size} pixels"
     check_model(model, image, num_classes, device, failed)
-    if config.training.batch_size == 1 and any(
+    share = config.training.batch_size
+    if not config.training.sync_batch_norm:
+        share //= processes.count
+    if share == 1 and any(
         isinstance(module, _NormBase) and module.training for module in model.train().modules()
     ):
         raise ConfigError(
             "training.batch_size: batch norm cannot learn from batches of one image; use 2 or "
-            "more, or model.freeze: all with a head without batch norm"
+            "more for each process, or model.freeze: all with a head without batch norm"
         )
 
 

@@ -19,6 +19,7 @@ from mlt.errors import DataError, UserError
 from mlt.features.store import StoredFeatures, add_features, find_features
 from mlt.features.views import View, image_digests
 from mlt.models import Classifier
+from mlt.runtime.processes import ALONE, Processes
 from mlt.runtime.progress import Progress
 
 __all__ = ["FrozenBackbone", "PartFeatures", "features_of"]
@@ -81,6 +82,7 @@ def features_of(
     batch_size: int = 64,
     workers: int | None = None,
     on_error: OnError = "raise",
+    processes: Processes = ALONE,
 ) -> PartFeatures:
     """Find the features of all images of a table, and compute what is missing.
 
@@ -91,6 +93,7 @@ def features_of(
         batch_size: Views that are computed at once.
         workers: Processes that load images; None decides by the number of cores and of images.
         on_error: What to do about an image that cannot be read.
+        processes: Those of a machine share what is missing there.
 
     Raises:
         DataError: If an image cannot be read and is not to be skipped.
@@ -100,18 +103,23 @@ def features_of(
     folders = [backbone.folder(view) for view in views]
     found = [find_features(folder, images) for folder in folders]
     missing = np.flatnonzero(np.any([stored.missing for stored in found], axis=0))
-    if not len(missing):
+    if not processes.any(len(missing) > 0):
         return PartFeatures(tuple(found))
-    loader = build_loader(
-        _Views(table.take(missing), views, images[missing], on_error),
-        batch_size=max(1, batch_size // len(views)),
-        workers=workers,
-        device=backbone.device,
-    )
-    for places, features in _chunks(backbone, loader, len(views)):
-        for k, folder in enumerate(folders):
-            add_features(folder, images[missing[places]], features[:, k])
-    problems = {int(missing[place]): problem for place, problem in loader.problems.items()}
+    own = missing[processes.local_rank :: processes.local_count]
+    problems: dict[int, str] = {}
+    with processes.together():
+        if len(own):
+            loader = build_loader(
+                _Views(table.take(own), views, images[own], on_error),
+                batch_size=max(1, batch_size // len(views)),
+                workers=workers,
+                device=backbone.device,
+            )
+            for places, features in _chunks(backbone, loader, len(views), processes.is_main):
+                for k, folder in enumerate(folders):
+                    add_features(folder, images[own[places]], features[:, k])
+            problems = {int(own[place]): problem for place, problem in loader.problems.items()}
+    problems = {row: said for each in processes.gather(problems) for row, said in each.items()}
     found = [find_features(folder, images) for folder in folders]
     for stored, view in zip(found, views):
         lost = set(np.flatnonzero(stored.missing).tolist()) - set(problems)
@@ -125,12 +133,12 @@ def features_of(
 
 
 def _chunks(
-    backbone: FrozenBackbone, loader: Loader, num_views: int
+    backbone: FrozenBackbone, loader: Loader, num_views: int, shown: bool
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Places in the loader's table, and their features (n, views, D), as much as a file holds."""
     places: list[NDArray[np.int64]] = []
     features: list[NDArray[np.float32]] = []
-    with Progress("features", len(loader)) as progress:
+    with Progress("features", len(loader), shown=shown) as progress:
         for number, batch in enumerate(loader, start=1):
             if len(batch.indices):
                 answer = backbone(batch.images.flatten(0, 1))

@@ -21,6 +21,7 @@ from mlt.errors import CheckpointError, ConfigError, DataError, UserError
 from mlt.metrics.decision import Decision
 from mlt.models.checkpoint import load_checkpoint
 from mlt.runtime.device import pick_device
+from mlt.runtime.processes import ALONE, Processes
 from mlt.runtime.progress import Progress
 
 __all__ = ["NoPrediction", "Prediction", "Predictor"]
@@ -74,6 +75,7 @@ class Predictor:
         preprocessing: How an image becomes the model's input.
         decision: Calibration and thresholds.
         device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        processes: Those that share the images of :meth:`predict_each`.
 
     Example:
         A checkpoint is all that is needed::
@@ -90,8 +92,10 @@ class Predictor:
         preprocessing: Preprocessing,
         decision: Decision | None = None,
         device: str = "auto",
+        processes: Processes = ALONE,
     ) -> None:
-        self.device = pick_device(device)
+        self.processes = processes
+        self.device = pick_device(device, processes)
         self.model = model.eval().to(self.device)
         self.class_names = tuple(class_names)
         self.preprocessing = preprocessing
@@ -100,7 +104,12 @@ class Predictor:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, device: str = "auto", *, model: nn.Module | None = None
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        *,
+        model: nn.Module | None = None,
+        processes: Processes = ALONE,
     ) -> Predictor:
         """Make one from a ``.safetensors`` file of a run, which is all that is needed.
 
@@ -108,6 +117,7 @@ class Predictor:
             path: The checkpoint.
             device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             model: The model, where the run was handed one of its own.
+            processes: Those that share the images of :meth:`predict_each`.
 
         Raises:
             MissingFileError: If there is no such file.
@@ -123,7 +133,7 @@ class Predictor:
             )
         decision = None if info.decision is None else Decision.from_json(info.decision)
         form = Preprocessing.from_dict(info.preprocessing)
-        return cls(model, info.class_names, form, decision, device)
+        return cls(model, info.class_names, form, decision, device, processes)
 
     def logits(self, images: Sequence[Image.Image], mirror: bool = False) -> NDArray[np.float32]:
         """Logits of images that are in memory.
@@ -197,31 +207,50 @@ class Predictor:
             progress: Show a bar, or write a line now and then where there is no terminal.
 
         Yields:
-            One answer per image, in the order of ``paths``.
+            One answer per image, in the order of ``paths``. Where several processes share them,
+            the first one yields the answers of all; the others yield none, but must go on to the
+            end.
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         files = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
+        count, rank = self.processes.count, self.processes.rank
+        places = range(len(files))
+        batches = [list(places[k : k + batch_size][rank::count]) for k in places[::batch_size]]
         if workers is None:
             workers = default_workers(len(files), batch_size)
         loader = DataLoader(
             _ImageFiles(files, self._transform),
-            batch_size=batch_size,
+            batch_sampler=batches,
             num_workers=workers,
             collate_fn=list,
             worker_init_fn=leave_signals_to_the_main_process,
         )
-        with Progress("prediction", len(loader), shown=progress) as bar:
+        shown = progress and self.processes.is_main
+        with Progress("prediction", len(loader), shown=shown) as bar:
             for batch in loader:
-                images = [image for _, image in batch if not isinstance(image, str)]
-                logits = self._ask(torch.stack(images), mirror) if images else None
-                read = iter(()) if logits is None else self._answers(logits)
-                for place, image in batch:
-                    if isinstance(image, str):
-                        yield NoPrediction(files[place], image)
-                    else:
-                        yield self._prediction(files[place], *next(read))
-                bar.step(len(batch))
+                with self.processes.together():
+                    own = self._answers_of(files, batch, mirror)
+                answers = {
+                    place: answer for each in self.processes.gather(own) for place, answer in each
+                }
+                if self.processes.is_main:
+                    yield from (answers[place] for place in sorted(answers))
+                bar.step(len(answers))
+
+    def _answers_of(
+        self, files: Sequence[Path], batch: Sequence[tuple[int, torch.Tensor | str]], mirror: bool
+    ) -> list[tuple[int, Prediction | NoPrediction]]:
+        """The place of each image of a batch, and what the model says of it."""
+        images = [image for _, image in batch if not isinstance(image, str)]
+        logits = self._ask(torch.stack(images), mirror) if images else None
+        read = iter(()) if logits is None else self._answers(logits)
+        return [
+            (place, NoPrediction(files[place], image))
+            if isinstance(image, str)
+            else (place, self._prediction(files[place], *next(read)))
+            for place, image in batch
+        ]
 
     def _ask(self, images: torch.Tensor, mirror: bool) -> NDArray[np.float32]:
         with torch.inference_mode():

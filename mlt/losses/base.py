@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch.distributed as dist
 from torch import Tensor
 
 from mlt.class_counts import ClassCounts
@@ -42,6 +43,10 @@ class Loss(Float32Fallback):
     class_counts: ClassCounts | None = None
     """The class counts that it was built from; None if it was built without."""
 
+    sees_whole_batch: bool = False
+    """Whether a call sees the whole batch where `torch.distributed` runs, as in `mlt.train`. False:
+    it sees the share of its process, and what it counts is summed over all."""
+
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
         self.reduction = check_reduction(reduction)
@@ -54,6 +59,12 @@ class Loss(Float32Fallback):
         for module in self.modules():
             if isinstance(module, ScheduledPart):
                 module.set_epoch(epoch)
+
+    def sum_over_processes(self, counted: Tensor) -> Tensor:
+        """What all processes counted together, in place; see `sees_whole_batch`."""
+        if not self.sees_whole_batch and dist.is_available() and dist.is_initialized():
+            dist.all_reduce(counted)
+        return counted
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Return the loss.

@@ -188,7 +188,7 @@ class SeesawLoss(Loss):
     """Seesaw loss with its running count of the classes seen; see `mlt.losses.softmax_functional`.
 
     In training mode a call first adds its known targets to the count (summed over processes where
-    ``torch.distributed`` runs). The count is in the state dict.
+    ``torch.distributed`` runs and `sees_whole_batch` is False). The count is in the state dict.
 
     Args:
         num_classes: Number of classes C.
@@ -235,8 +235,6 @@ class SeesawLoss(Loss):
         if self.training:
             _, rows, _ = softmax_inputs(logits, targets, known)
             seen = rows.double().flatten(0, -2).sum(0)
-            if torch.distributed.is_available() and torch.distributed.is_initialized():
-                torch.distributed.all_reduce(seen)
-            self.counts = self.counts + seen
+            self.counts = self.counts + self.sum_over_processes(seen)
         rows = seesaw(logits, targets, self.counts, known, p=self.p, q=self.q, floor=self.floor)
         return reduce_rows(rows, self.reduction, known)

@@ -141,8 +141,8 @@ class EqualizationLossV2(Loss):
     """EQLv2: cross entropy weighted by the ratio of gradients each class has received so far.
 
     In training mode a call also adds its gradients to the account (summed over processes where
-    ``torch.distributed`` runs); in eval mode the account stands still. The account is in the state
-    dict.
+    ``torch.distributed`` runs and `sees_whole_batch` is False); in eval mode the account stands
+    still. The account is in the state dict.
 
     Args:
         num_classes: Number of classes C.
@@ -219,8 +219,7 @@ class EqualizationLossV2(Loss):
         positive = only_known(pos_weight * targets * torch.sigmoid(-logits), known)
         negative = only_known(neg_weight * (1 - targets) * probability, known)
         received = torch.stack([positive, negative]).to(self.ratio.dtype).flatten(1, -2).sum(1)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(received)
+        self.sum_over_processes(received)
         tracked = len(self.ratio)
         # Not in place: the weights of this call may still be needed by its backward pass.
         self.positive_gradient = self.positive_gradient + received[0, :tracked]

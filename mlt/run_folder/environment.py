@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib import metadata
 from typing import Any
 
-__all__ = ["environment"]
+__all__ = ["environment", "launch"]
 
 
 def environment(device: str) -> dict[str, Any]:
@@ -25,8 +26,17 @@ def environment(device: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "device": device,
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "launch": launch(),
         "packages": {name: _version(name) for name in packages},
     }
+
+
+def launch() -> str | None:
+    """What tells one call of torchrun from another; it starts processes again under the same."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    # Without --rdzv-id all calls have the same name, but not the same parent process.
+    return f"{name}-{os.getppid()}" if name == "none" else name
 
 
 def _version(name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from mlt.files import (
     write_text_atomic,
 )
 from mlt.run_folder.earlier_run import EarlierRun
-from mlt.run_folder.environment import environment
+from mlt.run_folder.environment import environment, launch
 
 __all__ = ["RunFolder"]
 
@@ -227,6 +228,16 @@ class RunFolder:
         """The highest total mAP, or mean AUROC, in ``metrics.jsonl``; 0 without one."""
         means = [record.get(by) or {} for record in self.read_history()]
         return max((mean.get("total") or 0.0 for mean in means), default=0.0)
+
+    @property
+    def is_of_this_launch(self) -> bool:
+        """Whether torchrun has started this process again to go on with the run in the folder."""
+        if not int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) or not self.has_state:
+            return False
+        try:
+            return read_json_object(self.environment).get("launch") == launch()
+        except DataError:
+            return False
 
     def write_environment(self, device: str) -> None:
         """Record what the run runs with; a resumed run keeps what its earlier parts ran with."""
