@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -43,7 +44,7 @@ class ScheduleConfig(Settings):
 
     name: Literal["cosine", "multistep", "constant"] = "cosine"
     """After the warm-up: fall to `min_lr` as half a cosine, in steps at `milestones`, or not."""
-    cycles: int = Field(1, ge=1)
+    cycles: int = Field(1, ge=1, le=1000)
     """Cosines one after the other, each starting anew at its full rate (warm restarts,
     1608.03983); the last one ends with the training."""
     cycle_mul: float = Field(1.0, ge=1)
@@ -69,6 +70,11 @@ class ScheduleConfig(Settings):
             raise ValueError(f"milestones belong to multistep, not to {self.name}")
         if self.cycles > 1 and self.name != "cosine":
             raise ValueError(f"cycles belong to cosine, not to {self.name}")
+        if (self.cycles - 1) * math.log10(self.cycle_mul) > 6:
+            raise ValueError(
+                f"the last of {self.cycles} cosines would be more than a million times as long as "
+                "the first; lower cycles or cycle_mul"
+            )
         if self.cycles == 1 and (self.cycle_mul, self.cycle_decay) != (1, 1):
             raise ValueError("cycle_mul and cycle_decay need cycles of 2 or more")
         if list(self.milestones) != sorted(set(self.milestones)):
