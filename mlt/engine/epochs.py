@@ -227,4 +227,4 @@ def _model_of(setup: Setup) -> dict[str, Any]:
     """The model as a checkpoint says it: the configuration's section, or the name of a class."""
     if setup.own.model is None:
         return setup.config.model.model_dump(mode="json")
-    return {OWN_MODEL: setup.own.describe()["model"]}
+    return {OWN_MODEL: setup.own.names["model"]}

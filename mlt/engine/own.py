@@ -34,6 +34,9 @@ class Own:
     model: nn.Module | None = None
     loss: Loss | OwnLoss | None = None
 
+    def __post_init__(self) -> None:
+        _ = self.names  # at once: sharding a model over processes gives it another class
+
     @classmethod
     def of(
         cls,
@@ -74,7 +77,8 @@ class Own:
             loss if loss is None or isinstance(loss, Loss) else OwnLoss(loss),
         )
 
-    def describe(self) -> dict[str, Any]:
+    @functools.cached_property
+    def names(self) -> dict[str, Any]:
         """What was handed over, by section of the configuration that it replaces."""
         data = {
             name: f"{name_of(part.table if part.items is None else part.items)}, "

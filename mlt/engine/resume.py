@@ -54,7 +54,7 @@ def check_same_own(own: Own, folder: RunFolder) -> None:
     Raises:
         ConfigError: Naming what was handed over then and now.
     """
-    earlier, now = folder.read_handed_over(), own.describe()
+    earlier, now = folder.read_handed_over(), own.names
     for key in ("data", "model", "loss"):
         if earlier.get(key) == now.get(key):
             continue

@@ -114,7 +114,7 @@ def train(
             _describe(setup, folder)
             stack.enter_context(folder.logging())
             tell.insert(0, stack.enter_context(open_loggers(config, folder)))
-            for key in own.describe():
+            for key in own.names:
                 logger.info("%s: handed over from Python, not from the configuration", key)
             for note in setup.notes:
                 warns = note.startswith("warning")
@@ -154,7 +154,7 @@ def _goes_on(
 def _describe(setup: Setup, folder: RunFolder) -> None:
     """Write what the run is made of."""
     folder.write_config(dump_config(setup.config))
-    if described := setup.own.describe():
+    if described := setup.own.names:
         write_json_object(folder.handed_over, described)
     setup.data.split.save(folder.split)
     write_json_object(folder.data, data_digests(setup.data))
