@@ -168,7 +168,7 @@ def test_a_date_is_text(tmp_path: Path) -> None:
         ("a: &a {b: *a}", "line 1: an anchor refers to itself"),
         ("transforms: {crop_area: [.nan, 1]}", r"transforms.crop_area.0: nan is not a value here"),
         ("training: {epochs: 99999999999999999999}", "9 is not a value here"),
-        ("[" * 3000, "not valid YAML"),
+        ("[" * 3000, "line 1: more than 100 levels"),
         (
             "a: &a [x,x,x,x,x,x,x,x,x]\n"
             + "\n".join(

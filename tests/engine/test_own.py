@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -124,7 +123,7 @@ def test_what_is_handed_over_is_what_the_configuration_would_have_built(
     first, second = (RunFolder(c.output).predictions for c in (config, other))
     np.testing.assert_array_equal(Predictions.load(first).logits, Predictions.load(second).logits)
     assert handed.total == built.total
-    assert json.loads(RunFolder(other.output).handed_over.read_text()) == {
+    assert RunFolder(other.output).read_handed_over() == {
         "data": {
             "train": "mlt.data.labels.LabelTable, 48 images",
             "test": "mlt.data.labels.LabelTable, 32 images",
@@ -144,7 +143,7 @@ def test_a_whole_run_of_ones_own(
         config, data=data, model=Net(), loss=nn.BCEWithLogitsLoss(), on_epoch=records.append
     )
     folder = RunFolder(config.output)
-    assert [json.loads(line) for line in folder.history.read_text().splitlines()] == records
+    assert folder.read_history() == records
     assert [record["epoch"] for record in records] == [1, 2]
     assert [c.n_train for c in summary.per_class] == tables["train"].class_counts().counts.tolist()
 
