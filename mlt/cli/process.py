@@ -34,6 +34,9 @@ def tune_process() -> None:
     EfficientNet-Lite0 at 320 pixels on two cores, that was half of the time.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # Its warning that all parameters are used is true of most models, and no use to anybody.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     # Only glibc has it: not musl, not macOS, not Windows (where there is no library None).
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:

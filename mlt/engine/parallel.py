@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -49,11 +48,7 @@ def forward_together(
             device_ids=[device] if device.type == "cuda" else None,
             find_unused_parameters=True,  # parts of a backbone need not be used
         )
-    with (
-        warnings.catch_warnings(),
-        synced_batch_norm(device) if sync_batch_norm else nullcontext(),
-    ):
-        warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
+    with synced_batch_norm(device) if sync_batch_norm else nullcontext():
         yield together
 
 

@@ -194,8 +194,19 @@ def joined() -> Iterator[Processes]:
 
 
 def _join() -> None:
+    import torch
+    import torch.distributed as dist
+
+    place: dict[str, Any] = {}
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        # What processes wrote that torchrun has ended since is still in its store, and those that
+        # it starts again would call where nobody listens (pytorch issue 167288).
+        store, rank, count = next(dist.rendezvous("env://"))  # type: ignore[operator]
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        place = {"store": dist.PrefixStore(attempt, store), "rank": rank, "world_size": count}
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, **place)
     except (ValueError, RuntimeError) as error:
         raise ConfigError(
             f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the processes cannot be joined: "
