@@ -60,7 +60,7 @@ def shard(model: nn.Module, device: torch.device, processes: Processes) -> None:
         device: Where it computes.
         processes: Those that share it.
     """
-    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload] # FSDP2 needs it
+    model.to(memory_format=torch.contiguous_format)  # FSDP2 needs it
     mesh = init_device_mesh(device.type, (processes.count,))
     for parent in reversed(list(model.modules())):  # the innermost first
         if isinstance(parent, (nn.Sequential, nn.ModuleList)):

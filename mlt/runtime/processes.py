@@ -194,16 +194,16 @@ def joined() -> Iterator[Processes]:
 
 
 def _join() -> None:
-    import torch
-    import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     place: dict[str, Any] = {}
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         # What processes wrote that torchrun has ended since is still in its store, and those that
         # it starts again would call where nobody listens (pytorch issue 167288).
-        store, rank, count = next(dist.rendezvous("env://"))  # type: ignore[operator]
+        store, rank, count = next(rendezvous("env://"))
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        place = {"store": dist.PrefixStore(attempt, store), "rank": rank, "world_size": count}
+        own = dist.PrefixStore(attempt, store)  # type: ignore[attr-defined]
+        place = {"store": own, "rank": rank, "world_size": count}
     try:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, **place)
