@@ -185,11 +185,12 @@ def _arrow_lines(file: Path) -> pa.Table | None:
     try:
         table = json.read_json(file, json.ReadOptions(block_size=_BLOCK))
         table.validate(full=True)
+        names = table.column_names  # not UTF-8: an error, which validating does not find
         with open_unpacked(file, "rb") as stream:
             lines = sum(not line.isspace() for line in stream)
-    except (pa.ArrowException, OSError, DataError):
+    except (pa.ArrowException, OSError, DataError, UnicodeDecodeError):
         return None
-    return table if 0 < table.num_rows == lines else None
+    return table if names and 0 < table.num_rows == lines else None
 
 
 def _text_lists(array: pa.Array) -> pa.Array:
