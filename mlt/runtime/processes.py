@@ -2,22 +2,24 @@
 
 Every process does the same, on its share of the images, and comes to the same numbers; the first
 one, the main process, writes all files and lines. What passes between them for these ends goes
-through gloo, on the CPU, whatever the gradients go through.
+through gloo, on the CPU, whatever the gradients go through. torch is only imported where there are
+several, so that a command alone can refuse a configuration without it.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import torch
-import torch.distributed as dist
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlt.errors import ConfigError, OtherProcessError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["ALONE", "Processes", "joined"]
 
@@ -85,6 +87,8 @@ class Processes:
         """Call a function in the main process and return its answer in all; or raise in all."""
         if self.count == 1:
             return function()
+        import torch.distributed as dist
+
         answer: list[Any] = [None]
         with self.together():
             if self.is_main:
@@ -100,6 +104,9 @@ class Processes:
         """A number of each process, in their order."""
         if self.count == 1:
             return [value]
+        import torch
+        import torch.distributed as dist
+
         values = [torch.zeros(1, dtype=torch.int64) for _ in range(self.count)]
         dist.all_gather(values, torch.tensor([value], dtype=torch.int64))
         return torch.cat(values).tolist()
@@ -108,6 +115,8 @@ class Processes:
         """An object of each process, in their order."""
         if self.count == 1:
             return [value]
+        import torch.distributed as dist
+
         values: list[Any] = [None] * self.count
         dist.all_gather_object(values, value)
         return values
@@ -127,6 +136,9 @@ class Processes:
         """
         if self.count == 1:
             return tensor
+        import torch
+        import torch.distributed as dist
+
         kind = tensor.dtype
         sent = tensor.to(torch.uint8) if kind == torch.bool else tensor
         padded = sent.new_zeros(max(counts), *sent.shape[1:])
@@ -163,10 +175,12 @@ def joined() -> Iterator[Processes]:
         OtherProcessError: If another process ends meanwhile.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
-    was_joined = dist.is_available() and dist.is_initialized()
+    was_joined = _is_joined()
     if not was_joined and count <= 1:
         yield Processes()
         return
+    import torch.distributed as dist
+
     if not was_joined:
         _join()
     processes = Processes(
@@ -193,7 +207,14 @@ def joined() -> Iterator[Processes]:
             dist.destroy_process_group()
 
 
+def _is_joined() -> bool:
+    dist = sys.modules.get("torch.distributed")
+    return dist is not None and dist.is_available() and dist.is_initialized()
+
+
 def _join() -> None:
+    import torch
+    import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
 
     place: dict[str, Any] = {}
