@@ -20,7 +20,14 @@ from mlt.engine import train as train_module
 from mlt.engine.compare import Plan, plan_runs, train_missing
 from mlt.engine.train import train
 from mlt.engine.training_state import load_training_state, save_training_state
-from mlt.errors import CheckpointError, ConfigError, DataError, OutputExistsError, TrainingError
+from mlt.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    MissingFileError,
+    OutputExistsError,
+    TrainingError,
+)
 from mlt.run_folder import RunFolder
 
 
@@ -115,8 +122,10 @@ def test_one_call_goes_on_with_no_other_configuration_or_weights_alone(
     assert content(finished) == before
     finished.state.unlink()
     finished.state_before.unlink(missing_ok=True)
-    with pytest.raises(OutputExistsError, match="holds an earlier run"):
+    with pytest.raises(OutputExistsError, match=r"earlier run; it has no state.*--overwrite"):
         train(parse_config(values), resume="auto")
+    with pytest.raises(MissingFileError, match=r"nothing to resume.*--overwrite starts anew"):
+        train(parse_config(values), resume=True)
 
 
 def test_resume_takes_no_other_word(values: dict[str, Any]) -> None:
