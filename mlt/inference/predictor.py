@@ -15,8 +15,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mlt.data.images import load_image
-from mlt.data.loader import default_workers, leave_signals_to_the_main_process
+from mlt.data.loader import default_workers
 from mlt.data.transforms import Preprocessing, Transform, eval_transform
+from mlt.data.worker_signals import WorkerSignals
 from mlt.errors import CheckpointError, ConfigError, DataError, UserError
 from mlt.metrics.decision import Decision
 from mlt.models.checkpoint import load_checkpoint
@@ -224,7 +225,7 @@ class Predictor:
             batch_sampler=batches,
             num_workers=workers,
             collate_fn=list,
-            worker_init_fn=leave_signals_to_the_main_process,
+            worker_init_fn=WorkerSignals(),
         )
         shown = progress and self.processes.is_main
         with Progress("prediction", len(loader), shown=shown) as bar:

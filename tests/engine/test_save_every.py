@@ -82,7 +82,7 @@ def test_killed_again_and_again_within_epochs(
 
 def test_by_minutes() -> None:
     clock, saved = [0.0], []
-    timer = SaveTimer(SaveEvery(minutes=2), lambda: saved.append(clock[0]), lambda: clock[0])
+    timer = SaveTimer(SaveEvery(minutes=2), lambda: saved.append(clock[0]), now=lambda: clock[0])
     for clock[0] in (30.0, 119.0, 121.0, 200.0, 240.0, 242.0, 1000.0):
         timer.after_update()
     assert saved == [121.0, 242.0, 1000.0]
