@@ -32,7 +32,7 @@ def test_a_worker_ends_when_it_is_no_longer_needed(method: str) -> None:
     assert here.poll(60) and here.recv()
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(worker.pid or 0, number)
-    worker.join(1.5)
+    worker.join(3.5)  # it had been three seconds
     assert worker.is_alive()
     del signals
     worker.join(10)
