@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 
 from mlt.models import Classifier
@@ -33,6 +35,12 @@ class HeadModel(Classifier):
         made.freeze(model.frozen)
         made.train(model.training)
         return made
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch the head alone: the backbone is not called, and has hundreds of parts."""
+        self.training = mode
+        self.head.train(mode)
+        return self
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (N, C) of features (N, D), or the mean over the views of (N, views, D)."""
