@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 
 from mlt.models import Classifier
@@ -36,7 +34,7 @@ class HeadModel(Classifier):
         made.train(model.training)
         return made
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> HeadModel:
         """Switch the head alone: the backbone is not called, and has hundreds of parts."""
         self.training = mode
         self.head.train(mode)
