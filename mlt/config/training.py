@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from mlt.data.samplers.settings import SamplerConfig
+from mlt.losses.loss_config import LossConfig
 from mlt.settings import Settings
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "FeaturesConfig",
     "OptimizerConfig",
     "ScheduleConfig",
+    "Stage",
     "TrainingConfig",
 ]
 
@@ -116,11 +119,47 @@ class FeaturesConfig(Settings):
         return self
 
 
+class Stage(Settings):
+    """A part of the training with settings of its own; what it does not name is the run's.
+
+    With any of `freeze`, `head`, `optimizer` and `schedule` a stage begins anew: with an optimizer
+    and a schedule of its own. Otherwise those of the stage before go on.
+    """
+
+    epochs: int = Field(ge=1)
+    """Passes over the sampler."""
+    freeze: tuple[str, ...] | Literal["all"] | None = None
+    """Parts of the backbone that stay as they are in this stage, as in `model.freeze`; with `all`
+    the head learns, on cached features."""
+    head: Literal["reinit"] | None = None
+    """`reinit`: begin with a fresh head, as classifier re-training (cRT) does."""
+    optimizer: OptimizerConfig | None = None
+    """Keys that differ from `optimizer`."""
+    schedule: ScheduleConfig | None = None
+    """Keys that differ from `schedule`, or with a `name` another schedule; it is as long as the
+    stage."""
+    loss: LossConfig | None = None
+    """Another loss: after other stages, deferred re-weighting (DRW)."""
+    sampler: SamplerConfig | None = None
+    """Another sampler: after other stages, deferred re-sampling (DRS)."""
+    features: Literal["cache", "none"] | FeaturesConfig | None = None
+    """As `training.features`, where all of the backbone is frozen in this stage."""
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether it has an optimizer and a schedule of its own."""
+        named = self.freeze, self.head, self.optimizer, self.schedule
+        return any(value is not None for value in named)
+
+
 class TrainingConfig(Settings):
     """The loop."""
 
     epochs: int = Field(ge=0)
-    """Passes over the sampler; 0 evaluates the initial model."""
+    """Passes over the sampler; 0 evaluates the initial model. With `stages` their sum, which need
+    not be given."""
+    stages: tuple[Stage, ...] = ()
+    """Parts of the training, one after the other; none: one that is as the configuration says."""
     batch_size: int = Field(32, ge=1)
     """Images of a batch, which the processes of `torchrun` share."""
     sync_batch_norm: bool = True

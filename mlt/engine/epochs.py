@@ -17,6 +17,7 @@ from mlt.engine.parallel import full
 from mlt.engine.results import write_results
 from mlt.engine.save_timer import SaveTimer
 from mlt.engine.setup import Setup
+from mlt.engine.stages import begin_due_stage
 from mlt.engine.training_state import save_training_state
 from mlt.metrics import Summary, auroc, summarize
 from mlt.models.checkpoint import OWN_MODEL, CheckpointInfo, save_checkpoint
@@ -64,6 +65,7 @@ def train_epochs(
     saved = True
     while position.epoch < config.training.epochs or recorded < position.epoch:
         if recorded == position.epoch:
+            setup = begin_due_stage(setup, folder.cache)
             train_epoch(
                 setup.training,
                 setup.train_loader,
@@ -157,6 +159,7 @@ def _evaluate_epoch(
             _save(setup, folder.best)
     record = {
         "epoch": position.epoch,
+        **({"stage": position.stage + 1} if len(setup.stages) > 1 else {}),
         "updates": position.updates,
         "loss": position.last_loss,
         "lr": max(group["lr"] for group in setup.training.optimizer.param_groups),

@@ -24,7 +24,7 @@ from mlt.runtime.interrupt import GracefulStop
 from mlt.runtime.processes import ALONE, Processes
 from mlt.runtime.progress import Progress
 
-__all__ = ["Position", "Training", "train_epoch"]
+__all__ = ["Position", "Training", "load_whole", "train_epoch"]
 
 
 @dataclass
@@ -38,6 +38,8 @@ class Position:
         loss_sum: Sum over those batches of loss times images.
         images: Images of those batches.
         last_loss: Mean loss of the epoch that was completed last; None before the first.
+        stage: The stage of the run, from 0.
+        schedule_start: Updates of the stages before the one whose schedule is in force.
     """
 
     epoch: int = 0
@@ -46,11 +48,19 @@ class Position:
     loss_sum: float = 0.0
     images: int = 0
     last_loss: float | None = None
+    stage: int = 0
+    schedule_start: int = 0
 
     def __post_init__(self) -> None:
-        counts = self.epoch, self.batch, self.updates, self.images
+        counts = [self.epoch, self.batch, self.updates, self.images]
+        counts += [self.stage, self.schedule_start]
         if not all(isinstance(count, int) and count >= 0 for count in counts):
             raise ValueError(f"a position cannot be {self}")
+
+    @property
+    def schedule_updates(self) -> int:
+        """Optimizer updates since the schedule in force began."""
+        return self.updates - self.schedule_start
 
     @property
     def mean_loss(self) -> float:
@@ -107,14 +117,14 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any], processes: Processes = ALONE) -> None:
         """Go back to where :meth:`state_dict` was taken, by however many processes."""
-        _load(self.model, state["model"])
+        load_whole(self.model, state["model"])
         self.loss.load_state_dict(state["loss"])
         self._load_optimizer(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.ema is not None:
-            _load(self.ema.module, state["ema"])
+            load_whole(self.ema.module, state["ema"])
         self.position = Position(**state["position"])
-        self.scheduler.step_update(self.position.updates)
+        self.scheduler.step_update(self.position.schedule_updates)
         generators = [state, *state.get("other_processes", [])]
         if processes.rank < len(generators):
             _set_generators(generators[processes.rank])
@@ -131,10 +141,17 @@ class Training:
         self.optimizer.load_state_dict({**state, "state": moments})
 
 
-def _load(model: nn.Module, state: dict[str, Tensor]) -> None:
+def load_whole(model: nn.Module, state: dict[str, Tensor], strict: bool = True) -> None:
+    """Load a state of whole tensors into a model that may be shared out over processes.
+
+    Args:
+        model: Changed in place.
+        state: By the names of the model's state.
+        strict: Whether it must be all of the model's.
+    """
     own = model.state_dict()
     model.load_state_dict(
-        {key: sharded_like(value, own.get(key, value)) for key, value in state.items()}
+        {key: sharded_like(value, own.get(key, value)) for key, value in state.items()}, strict
     )
 
 
@@ -259,7 +276,7 @@ def _update(training: Training, config: TrainingConfig) -> None:
     if any(parameter.grad is not None for group in groups for parameter in group["params"]):
         _step(training, config)
     training.position.updates += 1
-    training.scheduler.step_update(training.position.updates)
+    training.scheduler.step_update(training.position.schedule_updates)
 
 
 def _step(training: Training, config: TrainingConfig) -> None:
@@ -271,7 +288,7 @@ def _step(training: Training, config: TrainingConfig) -> None:
     training.scaler.update()
     training.optimizer.zero_grad(set_to_none=True)
     if training.ema is not None:
-        training.ema.update(training.model, step=training.position.updates + 1)
+        training.ema.update(training.model, step=training.position.schedule_updates + 1)
 
 
 def _not_finite(position: Position, rows: Tensor, logits: Tensor, value: float) -> str:

@@ -107,11 +107,11 @@ def train(
 
         processes.on_main(take)
         if goes_on:
-            go_on(setup, folder)
+            setup = go_on(setup, folder)
         tell: list[OnEpoch] = [on_epoch] if on_epoch else []
 
         def begin() -> None:
-            _describe(setup, folder)
+            _describe(config, setup, folder)
             stack.enter_context(folder.logging())
             tell.insert(0, stack.enter_context(open_loggers(config, folder)))
             for key in own.names:
@@ -151,9 +151,9 @@ def _goes_on(
     return resume
 
 
-def _describe(setup: Setup, folder: RunFolder) -> None:
+def _describe(config: Config, setup: Setup, folder: RunFolder) -> None:
     """Write what the run is made of."""
-    folder.write_config(dump_config(setup.config))
+    folder.write_config(dump_config(config))
     if described := setup.own.names:
         write_json_object(folder.handed_over, described)
     setup.data.split.save(folder.split)

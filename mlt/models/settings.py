@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mlt.settings import Settings
+from mlt.settings import Settings, UserPath
 
 __all__ = ["Head", "LinearHead", "ModelConfig", "ProjectionHead", "WeightsFile"]
 
@@ -57,6 +57,9 @@ class ModelConfig(Settings):
     """Name of a timm model, for example resnet50 or resnet50.tv_in1k."""
     weights: Literal["pretrained", "none"] | WeightsFile = "pretrained"
     """`pretrained` (timm's, downloaded when first used), `none`, or a section with a `file`."""
+    checkpoint: UserPath | None = None
+    """Checkpoint of an earlier run to begin from, in place of `weights`: its backbone, and its head
+    where classes and head are the same."""
     head: Head = LinearHead()
     """From features to one logit per class."""
     prior_bias: bool = True
