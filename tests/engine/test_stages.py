@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -22,6 +21,9 @@ from mlt.engine.train import train
 from mlt.errors import CheckpointError, ConfigError
 from mlt.models import Classifier
 from mlt.run_folder import RunFolder
+
+REPEATING = {"name": "repeat_factor", "threshold": 0.9}
+"""A sampler whose epochs are longer."""
 
 
 def run(values: dict[str, Any], name: str, **training: Any) -> dict[str, Tensor]:
@@ -140,9 +142,10 @@ def test_a_stage_has_the_rates_that_it_names(tiny_values: dict[str, Any]) -> Non
 
 
 def test_a_stage_draws_with_its_sampler(tiny_values: dict[str, Any]) -> None:
-    stages = [{"epochs": 1}, {"epochs": 1, "sampler": "class_aware", "schedule": "constant"}]
+    tiny_values["training"]["batch_size"] = 4
+    stages = [{"epochs": 1}, {"epochs": 1, "sampler": REPEATING, "schedule": "constant"}]
     run(tiny_values, "drawn", stages=stages)
-    alone = tiny_values | {"sampler": {"name": "class_aware"}}
+    alone = tiny_values | {"sampler": REPEATING}
     config = parse_config(named(alone, "alone", epochs=1))
     length = prepare(config, None).updates_per_epoch
     lines = history(tiny_values, "drawn")
@@ -152,7 +155,8 @@ def test_a_stage_draws_with_its_sampler(tiny_values: dict[str, Any]) -> None:
 def test_a_schedule_does_not_go_on_over_epochs_of_another_length(
     tiny_values: dict[str, Any],
 ) -> None:
-    stages = [{"epochs": 1}, {"epochs": 1, "sampler": "class_aware"}]
+    tiny_values["training"]["batch_size"] = 4
+    stages = [{"epochs": 1}, {"epochs": 1, "sampler": REPEATING}]
     config = parse_config(named(tiny_values, "refused", stages=stages))
     with pytest.raises(ConfigError, match=r"training\.stages\.1\.sampler: its epochs have"):
         train(config)
@@ -297,6 +301,7 @@ def test_a_classifier_that_was_handed_over_is_frozen_by_stages(tiny_values: dict
     stages: list[dict[str, Any]] = [{"epochs": 1, "freeze": "all"}]
     train(parse_config(named(tiny_values, "own", stages=stages)), model=model)
     assert torch.equal(before, backbone[1].weight)
+    model.freeze(())  # what it is handed over with is what stages leave to it
     stages.append({"epochs": 1, "optimizer": {"lr": 0.01}})
     train(parse_config(named(tiny_values, "own2", stages=stages)), model=model)
     assert not torch.equal(before, backbone[1].weight)
