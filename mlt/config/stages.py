@@ -80,6 +80,8 @@ def _in_force(before: Config, whole: Config, stage: Stage) -> Config:
         for name, otherwise in unnamed.items()
     }
     freeze = before.model.freeze if stage.freeze is None else stage.freeze
+    if stage.head == "lws":
+        freeze = "all"
     features = stage.features
     if features is None and freeze == "all":
         features = whole.training.features
@@ -115,7 +117,15 @@ def complete_stages(values: Mapping[str, Any]) -> dict[str, Any]:
     epochs = {}
     if "epochs" not in training and all(type(length) is int for length in lengths):
         epochs = {"epochs": sum(lengths)}  # type: ignore[arg-type]
-    return {**values, "training": {**training, **epochs, "stages": completed}}
+    whole = {**values, "training": {**training, **epochs, "stages": completed}}
+    model = values.get("model")
+    if isinstance(model, dict) and any(
+        isinstance(stage, dict) and stage.get("head") == "lws" for stage in completed
+    ):
+        head = model.get("head", {"name": "linear"})
+        if isinstance(head, dict) and head.get("name", "linear") == "linear":
+            whole["model"] = {**model, "head": {**head, "class_scale": True}}
+    return whole
 
 
 def _completed(key: str, value: Any, whole: Any) -> Any:
@@ -139,6 +149,11 @@ def problems_of_sections(config: Config) -> list[tuple[str, str]]:
     if not training.stages:
         return combination_problems(config)
     problems = _problems_of_stages(training)
+    problems += [
+        (f"training.stages.{number}.head", "lws is for model.head: {name: linear}")
+        for number, stage in enumerate(training.stages)
+        if stage.head == "lws" and not getattr(config.model.head, "class_scale", False)
+    ]
     planned = plan_stages(config)
     for stage in planned:
         length = stage.config.training.model_copy(update={"epochs": stage.schedule_epochs})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ __all__ = [
     "OptimizerConfig",
     "ScheduleConfig",
     "Stage",
+    "TauNormalised",
     "TrainingConfig",
 ]
 
@@ -119,6 +120,14 @@ class FeaturesConfig(Settings):
         return self
 
 
+class TauNormalised(Settings):
+    """The weights of the last layer brought nearer to one norm for all classes."""
+
+    tau: Annotated[float, Field(ge=0)] | Literal["auto"]
+    """0 changes nothing, 1 makes the norms the same; `auto` takes the multiple of 0.1 with the best
+    label ranking average precision on the validation images."""
+
+
 class Stage(Settings):
     """A part of the training with settings of its own; what it does not name is the run's.
 
@@ -126,13 +135,15 @@ class Stage(Settings):
     and a schedule of its own. Otherwise those of the stage before go on.
     """
 
-    epochs: int = Field(ge=1)
-    """Passes over the sampler."""
+    epochs: int = Field(ge=0)
+    """Passes over the sampler; 0 with `head: {tau: ...}`, which needs none."""
     freeze: tuple[str, ...] | Literal["all"] | None = None
     """Parts of the backbone that stay as they are in this stage, as in `model.freeze`; with `all`
     the head learns, on cached features."""
-    head: Literal["reinit"] | None = None
-    """`reinit`: begin with a fresh head, as classifier re-training (cRT) does."""
+    head: Literal["reinit", "lws"] | TauNormalised | None = None
+    """`reinit`: begin with a fresh head, as classifier re-training (cRT) does. `lws`: learn only a
+    factor per class and the biases, of a linear head on a frozen backbone. A section with `tau`:
+    normalise the weights of the last layer, without training."""
     optimizer: OptimizerConfig | None = None
     """Keys that differ from `optimizer`."""
     schedule: ScheduleConfig | None = None
@@ -144,6 +155,18 @@ class Stage(Settings):
     """Another sampler: after other stages, deferred re-sampling (DRS)."""
     features: Literal["cache", "none"] | FeaturesConfig | None = None
     """As `training.features`, where all of the backbone is frozen in this stage."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Stage:
+        if (self.epochs == 0) != isinstance(self.head, TauNormalised):
+            raise ValueError(
+                "a stage without epochs is head: {tau: ...}, and that has none"
+                if self.epochs
+                else "a stage needs epochs of 1 or more, but for head: {tau: ...}"
+            )
+        if self.head == "lws" and self.freeze not in (None, "all"):
+            raise ValueError("lws freezes the backbone; leave freeze out, or set it to all")
+        return self
 
     @property
     def begins_anew(self) -> bool:

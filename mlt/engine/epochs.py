@@ -17,7 +17,7 @@ from mlt.engine.parallel import full
 from mlt.engine.results import write_results
 from mlt.engine.save_timer import SaveTimer
 from mlt.engine.setup import Setup
-from mlt.engine.stages import begin_due_stage
+from mlt.engine.stages import begin_due_stages
 from mlt.engine.training_state import save_training_state
 from mlt.metrics import Summary, auroc, summarize
 from mlt.models.checkpoint import OWN_MODEL, CheckpointInfo, save_checkpoint
@@ -65,7 +65,7 @@ def train_epochs(
     saved = True
     while position.epoch < config.training.epochs or recorded < position.epoch:
         if recorded == position.epoch:
-            setup = begin_due_stage(setup, folder.cache)
+            setup = begin_due_stages(setup, folder.cache)
             train_epoch(
                 setup.training,
                 setup.train_loader,
@@ -88,6 +88,11 @@ def train_epochs(
                 _save(setup, folder.last)
             logger.warning("stopped; --resume continues the run in %s", folder.path)
             raise KeyboardInterrupt
+    if position.stage + 1 < len(setup.stages):  # what is left trains nothing
+        setup = begin_due_stages(setup, folder.cache)
+        _save_state(setup, folder)
+        _save(setup, folder.last)
+        watched = None
     if watched is None:  # nothing to train, or a finished run resumed
         if not processes.on_main(folder.last.exists):  # a finished one may have been tuned
             _save(setup, folder.last)

@@ -19,8 +19,9 @@ from mlt.engine.own import Own, OwnLoss
 from mlt.errors import ConfigError
 from mlt.losses import Loss
 from mlt.models import Classifier
+from mlt.models.scaled_linear import ScaledLinear
 
-__all__ = ["PreparedStage", "check_stages", "prepare_stages", "set_frozen"]
+__all__ = ["PreparedStage", "check_stages", "check_tau", "prepare_stages", "set_learning"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class PreparedStage:
         scheduler: Of that optimizer.
         freeze: What of the backbone stays as it is; None: what did so before, in all stages.
         updates_per_epoch: Optimizer updates of one epoch.
+        learns_scale: Whether the head learns a factor per class in place of its weights (LWS).
     """
 
     plan: PlannedStage
@@ -46,6 +48,8 @@ class PreparedStage:
     scheduler: Any
     freeze: tuple[str, ...] | str | None
     updates_per_epoch: int
+
+    learns_scale: bool
 
     @property
     def num_parameters(self) -> int:
@@ -84,10 +88,25 @@ def check_stages(config: Config, own: Own, num_processes: int) -> None:
             raise ConfigError(
                 f"{key}.head: mlt cannot make the head of a model that was handed over afresh"
             )
-        if config.training.fsdp and num_processes > 1 and stage.freeze is not None:
+        named = "head" if stage.head == "lws" else "freeze"
+        if config.training.fsdp and num_processes > 1 and getattr(stage, named) is not None:
             raise ConfigError(
-                f"{key}.freeze: with training.fsdp what learns cannot change; freeze by "
+                f"{key}.{named}: with training.fsdp what learns cannot change; freeze by "
                 "model.freeze, the same in all stages"
+            )
+
+
+def check_tau(plans: Sequence[PlannedStage], has_validation: bool) -> None:
+    """Refuse to choose tau where there are no validation images.
+
+    Raises:
+        ConfigError: Naming the stage.
+    """
+    for plan in plans:
+        if getattr(plan.settings.head, "tau", None) == "auto" and not has_validation:
+            raise ConfigError(
+                f"training.stages.{plan.number}.head.tau: auto chooses on validation images, and "
+                "there are none; name some in data.validation, or give a number"
             )
 
 
@@ -124,9 +143,10 @@ def prepare_stages(
     parts = zip(plans, losses, samplers, heads, updates, strict=True)
     for plan, loss, sampler, head, per_epoch in parts:
         if plan.begins_anew:
+            learns_scale = plan.settings.head == "lws"
             freeze = plan.config.model.freeze if own.model is None else plan.settings.freeze
             freeze = handed if freeze is None else freeze
-            set_frozen(model, freeze)
+            set_learning(model, freeze, learns_scale)
             _check_batch_norm(model, plan.config.training, num_processes)
             optimizer = build_optimizer(plan.config.optimizer, model, loss)
             scheduler = build_scheduler(
@@ -143,9 +163,11 @@ def prepare_stages(
                 "cannot go on; name a schedule or an optimizer, with which the stage begins anew"
             )
         prepared.append(
-            PreparedStage(plan, loss, sampler, head, optimizer, scheduler, freeze, per_epoch)
+            PreparedStage(
+                plan, loss, sampler, head, optimizer, scheduler, freeze, per_epoch, learns_scale
+            )
         )
-    set_frozen(model, prepared[0].freeze)
+    set_learning(model, prepared[0].freeze, prepared[0].learns_scale)
     return tuple(prepared)
 
 
@@ -163,7 +185,20 @@ def _check_batch_norm(model: nn.Module, training: TrainingConfig, num_processes:
         )
 
 
-def set_frozen(model: nn.Module, freeze: tuple[str, ...] | str | None) -> None:
-    """Freeze these parts of the backbone and no others, where there is a backbone."""
-    if freeze is not None and isinstance(model, Classifier):
+def set_learning(
+    model: nn.Module, freeze: tuple[str, ...] | str | None, learns_scale: bool
+) -> None:
+    """Say what learns, where a model has a backbone and a head that mlt can tell apart.
+
+    Args:
+        model: Changed in place.
+        freeze: Parts of the backbone that do not learn, all others do; None: as it is.
+        learns_scale: Whether the head learns a factor per class in place of its weights.
+    """
+    if not isinstance(model, Classifier):
+        return
+    if freeze is not None:
         model.freeze(freeze)
+    for module in model.head.modules():
+        if isinstance(module, ScaledLinear):
+            module.learn_scale(learns_scale)

@@ -33,7 +33,7 @@ from mlt.engine.loop import Position, Training
 from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
 from mlt.engine.parallel import shard, share_state
-from mlt.engine.prepared_stage import PreparedStage, check_stages, prepare_stages
+from mlt.engine.prepared_stage import PreparedStage, check_stages, check_tau, prepare_stages
 from mlt.engine.sync_batch_norm import with_synced_batch_norm
 from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView
@@ -214,6 +214,7 @@ def prepare(
         for sampler in samplers
     ]
     with processes.together():
+        check_tau(plans, data.validation is not None)
         stages = prepare_stages(
             plans, losses, samplers, heads, updates, model, own, processes.count
         )
@@ -290,7 +291,7 @@ def _fresh_head(
     plan: PlannedStage, model: nn.Module, loss: nn.Module, class_counts: ClassCounts
 ) -> dict[str, Tensor] | None:
     """The state of the head that a stage begins with; None where it keeps the one there is."""
-    if plan.settings.head is None or not isinstance(model, Classifier):
+    if plan.settings.head != "reinit" or not isinstance(model, Classifier):
         return None
     section = plan.config.model
     with torch.random.fork_rng():

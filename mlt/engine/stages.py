@@ -6,15 +6,19 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-import torch
+from torch import nn
 
+from mlt.config.training import TauNormalised
 from mlt.engine.cached_features import with_cached_features
+from mlt.engine.evaluate import predict
 from mlt.engine.loop import load_whole
-from mlt.engine.prepared_stage import set_frozen
+from mlt.engine.parallel import full
+from mlt.engine.prepared_stage import set_learning
 from mlt.engine.setup import Setup
+from mlt.engine.tau import choose_tau, tau_factors
 from mlt.features.head_model import HeadModel
 
-__all__ = ["at_stage", "begin_due_stage"]
+__all__ = ["at_stage", "begin_due_stages"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ def at_stage(setup: Setup, number: int) -> Setup:
     training.loss, training.optimizer = stage.loss, stage.optimizer
     training.scheduler = stage.scheduler
     training.position.stage = number
-    set_frozen(training.model, stage.freeze)
+    set_learning(training.model, stage.freeze, stage.learns_scale)
     loader = images.train_loader
     if stage.sampler is not earlier.sampler:
         loader = images.batches.of("train", images.data.train, stage.sampler)
@@ -42,7 +46,7 @@ def at_stage(setup: Setup, number: int) -> Setup:
     return replace(images, config=stage.plan.config, train_loader=loader)
 
 
-def begin_due_stage(setup: Setup, cache: Path) -> Setup:
+def begin_due_stages(setup: Setup, cache: Path) -> Setup:
     """The run in its next stage, if the one before is complete; else as it is.
 
     A stage that begins anew does so from the weights that were evaluated: with a moving average
@@ -55,30 +59,71 @@ def begin_due_stage(setup: Setup, cache: Path) -> Setup:
     Raises:
         UserError: See :func:`mlt.engine.cached_features.with_cached_features`.
     """
-    training = setup.training
-    position, number = training.position, training.position.stage + 1
-    if number == len(setup.stages) or position.epoch < setup.stages[number].plan.start:
-        return setup
+    position = setup.training.position
+    while (number := position.stage + 1) < len(setup.stages) and position.epoch == setup.stages[
+        number
+    ].plan.start:
+        setup = _begin(setup, number, cache)
+    return setup
+
+
+def _begin(setup: Setup, number: int, cache: Path) -> Setup:
     setup = at_stage(setup, number)
-    stage = setup.stages[number]
-    if stage.plan.begins_anew:
-        position.schedule_start = position.updates
-        if training.ema is not None:
-            training.model.load_state_dict(training.ema.module.state_dict())
-        if stage.head is not None:
-            load_whole(
-                training.model, {f"head.{k}": v for k, v in stage.head.items()}, strict=False
-            )
-        if training.ema is not None:
-            training.ema.set(training.model)
+    stage, training = setup.stages[number], setup.training
+    head = stage.plan.settings.head
     logger.info(
-        "stage %d of %d: %s parameters learn",
+        "stage %d of %d: %s",
         number + 1,
         len(setup.stages),
-        f"{stage.num_parameters:,}",
+        "the head is normalised"
+        if isinstance(head, TauNormalised)
+        else f"{stage.num_parameters:,} parameters learn",
     )
-    return with_cached_features(setup, cache)
+    if not stage.plan.begins_anew:
+        return with_cached_features(setup, cache)
+    training.position.schedule_start = training.position.updates
+    if training.ema is not None:
+        training.model.load_state_dict(training.ema.module.state_dict())
+    setup = with_cached_features(setup, cache)
+    if stage.head is not None:
+        state = {f"head.{name}": value for name, value in stage.head.items()}
+        load_whole(training.model, state, strict=False)
+    if isinstance(head, TauNormalised):
+        _normalise(setup, head)
+    if training.ema is not None:
+        training.ema.set(training.model)
+    return setup
 
 
-def _on_images(model: torch.nn.Module) -> torch.nn.Module:
+def _normalise(setup: Setup, head: TauNormalised) -> None:
+    """Scale the classes of the last layer, in place."""
+    model = setup.training.model
+    state = full(model.state_dict())
+    layer = [name for name in state if name.startswith("head.") and name.endswith(".weight")][-1]
+    layer = layer.removesuffix(".weight")
+    weight = state[f"{layer}.weight"]
+    if f"{layer}.scale" in state:
+        weight = weight * state[f"{layer}.scale"][:, None]
+    norms = weight.norm(dim=1).double().cpu().numpy()
+    tau = head.tau
+    if tau == "auto":
+        assert setup.validation_loader is not None
+        found = predict(
+            model,
+            setup.validation_loader,
+            setup.class_counts.counts,
+            len(setup.data.train),
+            setup.device,
+            mirror=setup.mirrors,
+            processes=setup.processes,
+        )
+        bias = state[f"{layer}.bias"].double().cpu().numpy()
+        tau = choose_tau(found.logits, found.targets, found.known, norms, bias)
+        logger.info("tau is %g, chosen on the validation images", tau)
+    factors = state[f"{layer}.weight"].new_tensor(tau_factors(norms, tau))
+    scaled = {f"{layer}.weight": state[f"{layer}.weight"] * factors[:, None]}
+    load_whole(model, scaled, strict=False)
+
+
+def _on_images(model: nn.Module) -> nn.Module:
     return model.on_images() if isinstance(model, HeadModel) else model

@@ -22,6 +22,9 @@ class LinearHead(Settings):
     on a frozen or slow backbone, whose features differ widely in scale."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the features."""
+    class_scale: bool = False
+    """A factor per class on the weights, which is 1 until a stage with `head: lws` learns it; set
+    where there is such a stage."""
 
 
 class ProjectionHead(Settings):

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,9 +18,13 @@ from mlt.config import parse_config
 from mlt.engine import epochs
 from mlt.engine.own import Own
 from mlt.engine.setup import Setup, prepare
+from mlt.engine.tau import choose_tau, tau_factors
 from mlt.engine.train import train
 from mlt.errors import CheckpointError, ConfigError
+from mlt.metrics.ranking import ranking_metrics
 from mlt.models import Classifier
+from mlt.models.checkpoint import load_checkpoint
+from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 
 REPEATING = {"name": "repeat_factor", "threshold": 0.9}
@@ -270,7 +275,9 @@ def test_a_checkpoint_of_another_model(
         ),
         ({"stages": [{"epochs": 3, "los": "bce"}]}, "training.stages.0.los: unknown key"),
         ({"stages": [{"epochs": 3, "loss": "bcee"}]}, "training.stages.0.loss: There is no loss"),
-        ({"stages": [{"epochs": 0}]}, "training.stages.0.epochs: must be greater than"),
+        ({"stages": [{"epochs": 0}]}, "training.stages.0: a stage needs epochs of 1 or more"),
+        ({"stages": [{"epochs": 3, "head": {"tau": 1}}]}, "a stage without epochs is head"),
+        ({"stages": [{"epochs": 3, "head": "lws", "freeze": ["layer1"]}]}, "lws freezes the back"),
     ],
 )
 def test_stages_that_cannot_be(
@@ -305,3 +312,85 @@ def test_a_classifier_that_was_handed_over_is_frozen_by_stages(tiny_values: dict
     stages.append({"epochs": 1, "optimizer": {"lr": 0.01}})
     train(parse_config(named(tiny_values, "own2", stages=stages)), model=model)
     assert not torch.equal(before, backbone[1].weight)
+
+
+def test_learnable_weight_scaling_learns_factors_and_biases(tiny_values: dict[str, Any]) -> None:
+    tiny_values["training"] |= {"ema_decay": 0.5}
+    stages: list[dict[str, Any]] = [{"epochs": 1}]
+    scaled = {"epochs": 2, "head": "lws", "optimizer": {"weight_decay": 0.5}}
+    values = tiny_values | {
+        "model": tiny_values["model"] | {"head": {"name": "linear", "class_scale": True}}
+    }
+    first = run(values, "first", stages=stages)
+    assert first["head.1.scale"].tolist() == [1, 1, 1, 1]
+    last = run(tiny_values, "last", stages=[*stages, scaled])
+    differ = {name for name in first if not torch.equal(first[name], last[name])}
+    assert differ == {"head.1.scale", "head.1.bias"}
+    model, _ = load_checkpoint(output(tiny_values, "last") / "last.safetensors")
+    features = torch.randn(3, model.head[1].in_features)
+    expected = last["head.1.scale"] * (features @ last["head.1.weight"].T) + last["head.1.bias"]
+    torch.testing.assert_close(model.forward_head(features), expected)
+
+
+def test_weights_learn_again_after_their_scales(tiny_values: dict[str, Any]) -> None:
+    stages = [{"epochs": 1, "head": "lws"}, {"epochs": 1, "freeze": "all"}]
+    begun = run(tiny_values, "begun", stages=stages[:1])
+    after = run(tiny_values, "after", stages=stages)
+    assert torch.equal(begun["head.1.scale"], after["head.1.scale"])
+    assert not torch.equal(begun["head.1.weight"], after["head.1.weight"])
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.5])
+def test_tau_normalisation_needs_no_training(
+    tiny_values: dict[str, Any], ema_decay: float | None
+) -> None:
+    tiny_values["training"] |= {"ema_decay": ema_decay}
+    stages: list[dict[str, Any]] = [{"epochs": 2}]
+    first = run(tiny_values, "first", stages=stages)
+    stages.append({"epochs": 0, "head": {"tau": 1.0}})
+    last = run(tiny_values, "last", stages=stages)
+    assert moved(first, last) == {"head.1"}
+    before, after = first["head.1.weight"].norm(dim=1), last["head.1.weight"].norm(dim=1)
+    torch.testing.assert_close(after, before.log().mean().exp().expand(4))
+    predictions = [
+        Predictions.load(output(tiny_values, name) / "predictions.npz")
+        for name in ("first", "last")
+    ]
+    logits = [found.logits - first["head.1.bias"].numpy() for found in predictions]
+    np.testing.assert_allclose(logits[1], logits[0] * (after / before).numpy(), atol=1e-5)
+    assert (output(tiny_values, "last") / "metrics.json").exists()
+    train(parse_config(named(tiny_values, "last", stages=stages)), resume=True)
+    assert same(last, weights(tiny_values, "last"))  # a finished run is not normalised twice
+
+
+def test_tau_is_chosen_on_validation_images(
+    tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    stages = [{"epochs": 1}, {"epochs": 0, "head": {"tau": "auto"}}]
+    values = named(tiny_values, "auto", stages=stages)
+    with pytest.raises(ConfigError, match=r"training\.stages\.1\.head\.tau: auto chooses on"):
+        prepare(parse_config(values), None)
+    values["data"] = values["data"] | {"validation": {"fraction": 0.3}}
+    train(parse_config(values))
+    plain = run(values, "plain", stages=stages[:1])
+    weight, bias = (plain[f"head.1.{name}"].double().numpy() for name in ("weight", "bias"))
+    found = Predictions.load(output(values, "plain") / "validation.npz")
+    norms = np.linalg.norm(weight, axis=1)
+    tau = choose_tau(found.logits, found.targets, found.known, norms, bias)
+    assert f"tau is {tau:g}, chosen on the validation images" in caplog.text
+    scaled = weights(values, "auto")["head.1.weight"].double().numpy()
+    np.testing.assert_allclose(scaled, weight * tau_factors(norms, tau)[:, None], rtol=1e-6)
+
+
+def test_tau_has_the_best_ranking() -> None:
+    """Class 1 is right but weak: it wins over class 0 once the norms are near each other."""
+    logits = np.array([[2.0, 1.0], [2.0, 0.1], [0.1, 1.0]])
+    targets = np.array([[0, 1], [1, 0], [0, 1]], bool)
+    norms = np.array([4.0, 1.0])
+    chosen = choose_tau(logits, targets, None, norms, np.zeros(2))
+    best = ranking_metrics(targets, logits * tau_factors(norms, chosen)).lrap
+    assert best == 1.0
+    assert ranking_metrics(targets, logits * tau_factors(norms, chosen - 0.1)).lrap < 1.0
+    factors = tau_factors(np.array([0.0, 2.0, 8.0]), 1.0)
+    np.testing.assert_allclose(factors, [1.0, 2.0, 0.5])  # a class without weights stays
