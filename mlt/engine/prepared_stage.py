@@ -84,6 +84,11 @@ def check_stages(config: Config, own: Own, num_processes: int) -> None:
                         "could tell apart; leave it out, or build the model with "
                         "mlt.models.Classifier(backbone, head)"
                     )
+            if stage.optimizer is not None and stage.optimizer.backbone_lr_scale != 1:
+                raise ConfigError(
+                    f"{key}.optimizer.backbone_lr_scale: a model of your own has no backbone and "
+                    "head that mlt could tell apart; leave it out"
+                )
         if own.model is not None and stage.head is not None:
             raise ConfigError(
                 f"{key}.head: mlt cannot make the head of a model that was handed over afresh"

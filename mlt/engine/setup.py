@@ -34,13 +34,11 @@ from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
 from mlt.engine.parallel import shard, share_state
 from mlt.engine.prepared_stage import PreparedStage, check_stages, check_tau, prepare_stages
+from mlt.engine.stage_notes import stage_notes
 from mlt.engine.sync_batch_norm import with_synced_batch_norm
 from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView
 from mlt.losses import ElementwiseLoss, Loss, build_loss
-from mlt.losses.class_weights import effective_number_weights, num_samples
-from mlt.losses.loss_config import LossConfig, PresetLoss
-from mlt.losses.part_settings import EffectiveNumber
 from mlt.models import Classifier, build_model
 from mlt.models.backbone import input_normalisation, num_features
 from mlt.models.checkpoint import start_from
@@ -49,11 +47,6 @@ from mlt.runtime.device import pick_device, seed_everything
 from mlt.runtime.processes import ALONE, Processes
 
 __all__ = ["Setup", "prepare"]
-
-HARSH_SPAN = 25.0
-"""Ratio of the largest to the smallest class weight of beta auto from which a note says so.
-
-On the embedded data it is 30, and beta auto has half the mAP of beta 0.9 (docs/presets.md)."""
 
 
 @dataclass(frozen=True)
@@ -112,39 +105,9 @@ class Setup:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about data, loss and schedule before training."""
-        notes = [*self.data.notes, *([self.start_note] if self.start_note else [])]
-        losses = {id(stage.loss): stage.plan.config.loss for stage in self.stages}
-        for loss in losses.values():
-            harsh = _harsh_weights(loss, self.class_counts) if self.own.loss is None else None
-            notes += [harsh] if harsh else []
-        for stage in self.stages:
-            what = "the run" if len(self.stages) == 1 else f"stage {stage.plan.number + 1}"
-            warmup = stage.plan.config.schedule.warmup_updates
-            updates = stage.plan.schedule_epochs * stage.updates_per_epoch
-            if stage.plan.begins_anew and 0 < updates <= warmup:
-                notes.append(
-                    f"warning: schedule.warmup_updates is {warmup}, but {what} has {updates} "
-                    "updates: it never reaches its learning rate; lower it, or train longer"
-                )
-        return tuple(notes)
-
-
-def _harsh_weights(loss: LossConfig, counts: ClassCounts) -> str | None:
-    """Say so if class weights of beta auto differ by more than a short training gets over."""
-    resolved = loss.resolve() if isinstance(loss, PresetLoss) else loss
-    part = getattr(resolved, "weighting", None)
-    if not isinstance(part, EffectiveNumber) or part.beta != "auto":
-        return None
-    weights = effective_number_weights(counts.clamped, "auto", num_samples(counts))
-    span = weights.max() / weights.min()
-    if span <= HARSH_SPAN:
-        return None
-    rarest, commonest = (counts.label(int(k)) for k in (weights.argmax(), weights.argmin()))
-    return (
-        f"warning: with beta auto class {rarest} weighs {span:.0f} times as much as class "
-        f"{commonest}, which in a short training often costs more than it brings; a smaller beta "
-        "is milder: loss.options.beta (or loss.weighting.beta) 0.9 spans at most 10 times, 0.99 100"
-    )
+        begins = () if self.start_note is None else (self.start_note,)
+        handed = self.own.loss is not None
+        return (*self.data.notes, *begins, *stage_notes(self.stages, self.class_counts, handed))
 
 
 def prepare(
@@ -166,9 +129,9 @@ def prepare(
     """
     own = own or Own()
     plans = plan_stages(config)
-    check_stages(config, own, processes.count)
-    config = plans[0].config
     with processes.together():
+        check_stages(config, own, processes.count)
+        config = plans[0].config
         device = pick_device(config.device, processes)
         _check_shares(config, processes)
     with processes.together(main_first=True):
@@ -184,8 +147,6 @@ def prepare(
             )
         model, start_note = _model(config, own, losses[0], class_counts, device)
         heads = [_fresh_head(plan, model, loss, class_counts) for plan, loss in zip(plans, losses)]
-        if heads[0] is not None and isinstance(model, Classifier):
-            model.head.load_state_dict(heads[0])
         mean, std = input_normalisation(model, config.model)
         batches = _Batches(config, own.data or {}, mean, std, device, processes)
         share = processes.count, processes.rank

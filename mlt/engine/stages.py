@@ -18,7 +18,7 @@ from mlt.engine.setup import Setup
 from mlt.engine.tau import choose_tau, tau_factors
 from mlt.features.head_model import HeadModel
 
-__all__ = ["at_stage", "begin_due_stages"]
+__all__ = ["at_stage", "begin_due_stages", "begin_first_stage"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,21 @@ def at_stage(setup: Setup, number: int) -> Setup:
         loader = images.batches.of("train", images.data.train, stage.sampler)
     loader.problems.update(setup.train_loader.problems)
     return replace(images, config=stage.plan.config, train_loader=loader)
+
+
+def begin_first_stage(setup: Setup, cache: Path) -> Setup:
+    """The run as its first stage begins.
+
+    Args:
+        setup: The run as it was prepared.
+        cache: Folder in which cached features have a folder.
+
+    Raises:
+        UserError: See :func:`mlt.engine.cached_features.with_cached_features`.
+    """
+    setup = with_cached_features(setup, cache)
+    _change_head(setup)
+    return setup
 
 
 def begin_due_stages(setup: Setup, cache: Path) -> Setup:
@@ -85,14 +100,24 @@ def _begin(setup: Setup, number: int, cache: Path) -> Setup:
     if training.ema is not None:
         training.model.load_state_dict(training.ema.module.state_dict())
     setup = with_cached_features(setup, cache)
+    _change_head(setup)
+    return setup
+
+
+def _change_head(setup: Setup) -> None:
+    """Give the model, and its average, the head that the stage begins with."""
+    training = setup.training
+    stage = setup.stages[training.position.stage]
+    head = stage.plan.settings.head
     if stage.head is not None:
         state = {f"head.{name}": value for name, value in stage.head.items()}
         load_whole(training.model, state, strict=False)
-    if isinstance(head, TauNormalised):
+    elif isinstance(head, TauNormalised):
         _normalise(setup, head)
+    else:
+        return
     if training.ema is not None:
         training.ema.set(training.model)
-    return setup
 
 
 def _normalise(setup: Setup, head: TauNormalised) -> None:

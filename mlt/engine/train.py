@@ -18,6 +18,7 @@ from mlt.engine.loggers import check_loggers, open_loggers
 from mlt.engine.own import LossFunction, Own
 from mlt.engine.resume import check_same_config, check_same_own, data_digests, go_on
 from mlt.engine.setup import Setup, prepare
+from mlt.engine.stages import begin_first_stage
 from mlt.errors import ConfigError
 from mlt.files import write_json_object
 from mlt.metrics import Summary
@@ -121,7 +122,10 @@ def train(
                 logger.log(logging.WARNING if warns else logging.INFO, "%s", note)
 
         processes.on_main(begin)
-        setup = with_cached_features(setup, folder.cache)
+        if goes_on:
+            setup = with_cached_features(setup, folder.cache)
+        else:
+            setup = begin_first_stage(setup, folder.cache)
         with GracefulStop() as stop, _workers_may_end(stop):
             return train_epochs(setup, folder, stop, tell)
 

@@ -296,6 +296,9 @@ def test_what_is_handed_over_is_not_changed_by_stages(tiny_values: dict[str, Any
     frozen = parse_config(named(tiny_values, "own", stages=[{"epochs": 1, "freeze": "all"}]))
     with pytest.raises(ConfigError, match=r"training\.stages\.0\.freeze: a model of your own"):
         prepare(frozen, None, Own.of(model=own))
+    scaled = [{"epochs": 1}, {"epochs": 1, "optimizer": {"backbone_lr_scale": 0.1}}]
+    with pytest.raises(ConfigError, match=r"training\.stages\.1\.optimizer\.backbone_lr_scale"):
+        prepare(parse_config(named(tiny_values, "own", stages=scaled)), None, Own.of(model=own))
     weighted = parse_config(named(tiny_values, "own", stages=[{"epochs": 1, "loss": "focal"}]))
     with pytest.raises(ConfigError, match=r"training\.stages\.0\.loss: the loss was handed over"):
         prepare(weighted, None, Own.of(loss=mlt.create_loss("bce")))
@@ -381,6 +384,24 @@ def test_tau_is_chosen_on_validation_images(
     assert f"tau is {tau:g}, chosen on the validation images" in caplog.text
     scaled = weights(values, "auto")["head.1.weight"].double().numpy()
     np.testing.assert_allclose(scaled, weight * tau_factors(norms, tau)[:, None], rtol=1e-6)
+
+
+def test_the_first_stage_may_begin_with_another_head(tiny_values: dict[str, Any]) -> None:
+    first = run(tiny_values, "first", epochs=1)
+    file = str(output(tiny_values, "first") / "last.safetensors")
+    tiny_values["model"] |= {"checkpoint": file}
+    tiny_values["training"] |= {"ema_decay": 0.5}
+    tau = run(tiny_values, "tau", stages=[{"epochs": 0, "head": {"tau": 1.0}}])
+    assert moved(first, tau) == {"head.1"}
+    norms = tau["head.1.weight"].norm(dim=1)
+    torch.testing.assert_close(norms, norms.mean().expand(4))
+    frozen = {"epochs": 1, "freeze": "all", "optimizer": {"lr": 1e-9}}
+    stages = [frozen | {"head": "reinit"}]
+    fresh = run(tiny_values, "fresh", stages=stages)
+    made = prepare(parse_config(named(tiny_values, "made", stages=stages)), None).stages[0].head
+    assert made is not None
+    torch.testing.assert_close(fresh["head.1.weight"], made["1.weight"], rtol=0, atol=1e-6)
+    assert not torch.allclose(fresh["head.1.weight"], first["head.1.weight"], atol=1e-3)
 
 
 def test_tau_has_the_best_ranking() -> None:
