@@ -37,12 +37,12 @@ def methods(epochs: int) -> dict[str, list[dict[str, Any]]]:
     longer = {"epochs": epochs + short, "freeze": "all"}
     return {
         "head": [longer],
-        "head, then upper blocks": [head, upper],
         "head, then cb_bce (DRW)": [head, {"epochs": short, "loss": weighted}],
         "head, then cRT": [head, frozen | {"head": "reinit", "sampler": "class_aware"}],
         "head, then LWS": [head, {"epochs": short, "head": "lws", "sampler": "class_aware"}],
         "head, then tau = 1": [longer, {"epochs": 0, "head": {"tau": 1.0}}],
         "head, then tau: auto": [longer, {"epochs": 0, "head": {"tau": "auto"}}],
+        "head, then upper blocks": [head, upper],
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mlt.cli.split_tables import class_bars
 from mlt.config import Config, dump_config
+from mlt.config.training import TauNormalised
 from mlt.engine.prepared_stage import PreparedStage
 from mlt.engine.setup import Setup, prepare
 from mlt.inspection import inspect_data, short_text
@@ -71,22 +72,34 @@ def _steps(stages: Sequence[PreparedStage]) -> Iterator[str]:
     for stage in stages:
         plan, updates = stage.plan, stage.updates_per_epoch
         if len(stages) > 1:
-            goes_on = "" if plan.begins_anew else ", goes on with optimizer and schedule"
-            named = [key for key in ("head", "loss", "sampler") if getattr(plan.settings, key)]
-            changed = f", another {' and '.join(named)}" if named and plan.number else ""
-            yield (
-                f"stage {plan.number + 1:<9}epochs {plan.start + 1} to {plan.end}, "
-                f"{stage.num_parameters:,} parameters learn{goes_on}{changed}"
-            )
-        if plan.begins_anew:
+            yield f"stage {plan.number + 1:<9}{_in_words(stage)}"
+        epochs = plan.end - plan.start
+        if plan.begins_anew and epochs:
             for group in stage.optimizer.param_groups:
                 yield (
                     f"  {group['name']:30} {sum(p.numel() for p in group['params']):>12,}  "
                     f"lr {plan.config.optimizer.lr * group['lr_scale']:.3g}, "
                     f"decay {group['weight_decay']:g}"
                 )
-        epochs = plan.end - plan.start
-        yield f"steps          {epochs} epochs of {updates} updates = {epochs * updates:,}"
+        if epochs or len(stages) == 1:
+            yield f"steps          {epochs} epochs of {updates} updates = {epochs * updates:,}"
+
+
+def _in_words(stage: PreparedStage) -> str:
+    plan, settings = stage.plan, stage.plan.settings
+    if isinstance(settings.head, TauNormalised):
+        return f"no training: the head is normalised, tau {settings.head.tau}"
+    changed = [f"head {settings.head}"] if settings.head else []
+    changed += [f"another {key}" for key in ("loss", "sampler") if getattr(settings, key)]
+    if not plan.begins_anew:
+        changed.append("goes on with optimizer and schedule")
+    return ", ".join(
+        [
+            f"epochs {plan.start + 1} to {plan.end}",
+            f"{stage.num_parameters:,} parameters learn",
+            *changed,
+        ]
+    )
 
 
 def _earlier_run(config: Config) -> str:

@@ -62,7 +62,7 @@ def begin_first_stage(setup: Setup, cache: Path) -> Setup:
 
 
 def begin_due_stages(setup: Setup, cache: Path) -> Setup:
-    """The run in its next stage, if the one before is complete; else as it is.
+    """The run in the stage that follows, if the one before is complete; else as it is.
 
     A stage that begins anew does so from the weights that were evaluated: with a moving average
     from that, which starts afresh.
@@ -75,10 +75,9 @@ def begin_due_stages(setup: Setup, cache: Path) -> Setup:
         UserError: See :func:`mlt.engine.cached_features.with_cached_features`.
     """
     position = setup.training.position
-    while (number := position.stage + 1) < len(setup.stages) and position.epoch == setup.stages[
-        number
-    ].plan.start:
-        setup = _begin(setup, number, cache)
+    for stage in setup.stages[position.stage + 1 :]:
+        if position.epoch == stage.plan.start:
+            setup = _begin(setup, stage.plan.number, cache)
     return setup
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import mlt
+from mlt.cli.describe import describe
 from mlt.config import parse_config
 from mlt.engine import epochs
 from mlt.engine.own import Own
@@ -402,6 +403,33 @@ def test_the_first_stage_may_begin_with_another_head(tiny_values: dict[str, Any]
     assert made is not None
     torch.testing.assert_close(fresh["head.1.weight"], made["1.weight"], rtol=0, atol=1e-6)
     assert not torch.allclose(fresh["head.1.weight"], first["head.1.weight"], atol=1e-3)
+
+
+def test_the_dry_run_shows_the_stages(tiny_values: dict[str, Any]) -> None:
+    stages = [
+        {"epochs": 2, "freeze": "all"},
+        {"epochs": 3, "optimizer": {"lr": 0.01, "backbone_lr_scale": 0.1}},
+        {"epochs": 1, "loss": "cb_focal"},
+        {"epochs": 1, "head": "reinit", "freeze": "all", "sampler": "class_aware"},
+        {"epochs": 0, "head": {"tau": 0.5}},
+    ]
+    lines = describe(parse_config(named(tiny_values, "dry", stages=stages))).splitlines()
+    begin = next(k for k, line in enumerate(lines) if line.startswith("stage 1"))
+    shown = [line for line in lines[begin:] if line.startswith(("stage", "steps"))]
+    assert shown == [
+        "stage 1        epochs 1 to 2, 388 parameters learn",
+        "steps          2 epochs of 3 updates = 6",
+        "stage 2        epochs 3 to 5, 373,076 parameters learn",
+        "steps          3 epochs of 3 updates = 9",
+        "stage 3        epochs 6 to 6, 373,076 parameters learn, another loss, "
+        "goes on with optimizer and schedule",
+        "steps          1 epochs of 3 updates = 3",
+        "stage 4        epochs 7 to 7, 388 parameters learn, head reinit, another sampler",
+        "steps          1 epochs of 3 updates = 3",
+        "stage 5        no training: the head is normalised, tau 0.5",
+    ]
+    rates = [line.split("lr ")[1] for line in lines if line.startswith("  backbone ")]
+    assert rates == ["0.001, decay 0"]
 
 
 def test_tau_has_the_best_ranking() -> None:
