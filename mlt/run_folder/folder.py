@@ -198,17 +198,27 @@ class RunFolder:
         records = []
         for number, line in enumerate(self.history.read_bytes().splitlines(), start=1):
             try:
-                msgspec.json.decode(line, type=_Epoch)
+                msgspec.json.decode(line, type=_Line)
                 records.append(without_digest(json.loads(line), f"line {number}"))
             except NOT_JSON as error:  # noqa: PERF203
                 logger.warning("%s: line %d is left out: %s", self.history, number, error)
         return records
 
-    def trim_history(self, epochs: int) -> None:
-        """Drop the lines of epochs that a resumed run does again; warn of lines that are lost."""
-        kept = [record for record in self.read_history() if record["epoch"] <= epochs]
+    def trim_history(self, epochs: int, updates: int | None = None) -> None:
+        """Drop the lines of what a resumed run does again; warn of lines that are lost.
+
+        Args:
+            epochs: Epochs that are complete.
+            updates: Updates that are done; None does not look at them.
+        """
+        kept = [
+            record
+            for record in self.read_history()
+            if record["epoch"] <= epochs
+            and (updates is None or (record.get("updates") or 0) <= updates)
+        ]
         # The last epoch is evaluated again if its line is missing.
-        lost = set(range(1, epochs)) - {record["epoch"] for record in kept}
+        lost = set(range(1, epochs)) - {r["epoch"] for r in kept if not r.get("part_of_epoch")}
         if lost:
             logger.warning(
                 "%s has no line of epoch %s: the curves lack it, and %s may be replaced by weights "
@@ -222,7 +232,12 @@ class RunFolder:
 
     def recorded_epochs(self) -> int:
         """The last epoch that ``metrics.jsonl`` has a line of; 0 without one."""
-        return max((record["epoch"] for record in self.read_history()), default=0)
+        complete = [r["epoch"] for r in self.read_history() if not r.get("part_of_epoch")]
+        return max(complete, default=0)
+
+    def recorded_updates(self) -> int:
+        """The updates at the last evaluation in ``metrics.jsonl``; 0 without one."""
+        return max((record.get("updates") or 0 for record in self.read_history()), default=0)
 
     def best_total(self, by: Literal["mAP", "AUROC"] = "mAP") -> float:
         """The highest total mAP, or mean AUROC, in ``metrics.jsonl``; 0 without one."""
@@ -323,10 +338,13 @@ class RunFolder:
             yield
 
 
-class _Epoch(msgspec.Struct):
-    """What every line of ``metrics.jsonl`` has, beside keys that other versions may add."""
+class _Line(msgspec.Struct):
+    """What of a line of ``metrics.jsonl`` is read; other keys may be there too."""
 
     epoch: int
     loss: float | None = None
     mAP: dict[str, float | None] | None = None  # noqa: N815 - the field's spelling
     AUROC: dict[str, float | None] | None = None
+    updates: int | None = None
+    part_of_epoch: float | None = None
+    validation_loss: float | None = None
