@@ -29,11 +29,12 @@ from mlt.data.samplers import (
     build_sampler,
 )
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
-from mlt.engine.loop import Position, Training
+from mlt.engine.loop import Training
 from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
 from mlt.engine.parallel import shard, share_state
+from mlt.engine.position import Position
 from mlt.engine.sync_batch_norm import with_synced_batch_norm
 from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView

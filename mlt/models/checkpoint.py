@@ -32,6 +32,7 @@ __all__ = [
     "decision_copy",
     "load_checkpoint",
     "read_info",
+    "read_weights",
     "save_checkpoint",
     "save_decision",
     "weights_digest",
@@ -134,6 +135,16 @@ def load_checkpoint(
             f"{_wrapper_hint(missing, unexpected)}"
         )
     return model.eval(), info
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint by name.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+    """
+    return _read(Path(path))[0]
 
 
 def _wrapper_hint(missing: Sequence[str], unexpected: Sequence[str]) -> str:
