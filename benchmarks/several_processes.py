@@ -73,6 +73,9 @@ def cases() -> Iterator[Case]:
     yield Case("batch norm, synchronised", model="batch norm")
     yield Case("bf16", ("training.autocast=bf16",))
     yield Case("adamw", ("optimizer={name: adamw, lr: 0.001}",))
+    yield Case("compiled", ("training.compile=true", "training.ema_decay=0.9"))
+    yield Case("compiled, batch norm", ("training.compile=true",), model="batch norm")
+    yield Case("gradient checkpointing", ("training.gradient_checkpointing=true",), model="blocks")
     yield Case("batches of 7", ("training.batch_size=7",))
     fsdp = "training.fsdp=true"
     yield Case("FSDP2", (fsdp,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from mlt.config.training import TrainingConfig
 from mlt.data.loader import Batch, Loader
+from mlt.engine.compilation import eager_unless
+from mlt.engine.gradient_checkpointing import statistics_at_rest
 from mlt.engine.own import OwnLoss
 from mlt.engine.own_checks import check_logits
 from mlt.engine.parallel import forward_together, full, in_step, sharded_like
@@ -195,7 +198,10 @@ def train_epoch(
             group_size = min(config.accumulate, batches - group_start)
             shared = loader.is_shared(position.batch)
             counts = processes.numbers(len(batch.indices)) if shared else [len(batch.indices)]
-            value = _backward(training, model, batch, counts, config, device, group_size, processes)
+            with eager_unless(tuple(counts) == loader.full_counts):
+                value = _backward(
+                    training, model, batch, counts, config, device, group_size, processes
+                )
             position.batch += 1
             position.loss_sum += value * sum(counts)
             position.images += sum(counts)
@@ -249,7 +255,9 @@ def _backward(
     if not math.isfinite(value):
         with processes.together():
             raise TrainingError(_not_finite(training.position, rows, logits, value))
-    training.scaler.scale(loss / group_size).backward()
+    again = statistics_at_rest(model) if config.gradient_checkpointing else nullcontext()
+    with again:
+        training.scaler.scale(loss / group_size).backward()
     return value
 
 
