@@ -41,7 +41,7 @@ def small_model() -> nn.Module:
     """What is compiled in seconds."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(3, 8, 3, 4), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten()]
-    return nn.Sequential(*layers, nn.Linear(8 * 8 * 8, 3))
+    return nn.Sequential(*layers, nn.Linear(8 * 8 * 8, 4))
 
 
 def assert_same_state(one: Setup, other: Setup, **tolerance: float) -> None:
@@ -101,11 +101,11 @@ def test_gradient_checkpointing_changes_no_number(
 
 def test_gradient_checkpointing_needs_blocks(tiny_values: dict[str, Any]) -> None:
     values = parse_config(changed(tiny_values, training={"gradient_checkpointing": True}))
-    own = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3))
+    own = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4))
     with pytest.raises(ConfigError, match=r"gradient_checkpointing: mlt does not know the blocks"):
         train(values, model=own)
     with pytest.raises(ConfigError, match=r"gradient_checkpointing: mlt does not know the blocks"):
-        train(values, model=Classifier(nn.Flatten(), nn.Linear(3 * 32 * 32, 3)))
+        train(values, model=Classifier(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)))
     other = changed(tiny_values, model={"backbone": "dla34"})
     with pytest.raises(ConfigError, match=r"gradient_checkpointing: DLA of timm does not have it"):
         trained(other, training={"gradient_checkpointing": True})
