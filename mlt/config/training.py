@@ -33,6 +33,10 @@ class OptimizerConfig(Settings):
     """Momentum, for the optimizers that have one."""
     nesterov: bool = False
     """Nesterov's form of momentum, for sgd."""
+    fused: Literal["auto"] | bool = "auto"
+    """One kernel for all of an update, for sgd, adam, adamw and adagrad: `auto` where the optimizer
+    has it, on a CPU or CUDA; true: or refuse; false: parameter by parameter, or in torch's groups
+    of them (foreach)."""
     decay_norm_and_bias: bool = False
     """Whether weight decay also acts on biases and normalisation layers."""
     backbone_lr_scale: float = Field(1.0, gt=0)
@@ -131,6 +135,14 @@ class EarlyStoppingConfig(Settings):
     """An improvement is more than this, in the unit of the metric (mAP is in [0, 1])."""
 
 
+class CompileConfig(Settings):
+    """How torch compiles model and loss."""
+
+    mode: Literal["default", "max-autotune-no-cudagraphs"] = "default"
+    """`max-autotune-no-cudagraphs` chooses among kernels by timing them: it takes longer, and a run
+    that is resumed may choose others, which round differently."""
+
+
 class TrainingConfig(Settings):
     """The loop."""
 
@@ -169,6 +181,12 @@ class TrainingConfig(Settings):
     backbone is frozen."""
     channels_last: bool = True
     """Memory layout of images and weights; convolutions are faster with true."""
+    compile: bool | CompileConfig = False
+    """Compile model and loss (`torch.compile`): true, or a section with a `mode`. Needs a C++
+    compiler on a CPU, Triton on a GPU, and minutes at the start."""
+    gradient_checkpointing: bool = False
+    """Compute a block's activations again in the backward pass instead of keeping them: less
+    memory for a third more time, with the same numbers; for backbones that have it."""
 
 
 class EvaluateEvery(Settings):

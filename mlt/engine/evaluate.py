@@ -20,6 +20,7 @@ from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
 from mlt.data.samplers import SequentialSampler
 from mlt.data.splits.split import Split
 from mlt.data.transforms import Preprocessing, eval_transform
+from mlt.engine.compilation import eager_unless
 from mlt.engine.own_checks import check_logits, check_model
 from mlt.engine.parallel import full, in_step, share_state
 from mlt.errors import CheckpointError, ConfigError, DataError
@@ -257,15 +258,17 @@ def predict_logits(
     model.eval()
     num_classes = loader.dataset.table.num_classes
     rows, logits = [torch.empty(0, dtype=torch.int64)], [torch.empty(0, num_classes)]
+    full = loader.full_counts[processes.rank]
     shown = processes.is_main
     with torch.inference_mode(), Progress("evaluation", len(loader), shown=shown) as progress:
         for batch in in_step(loader, processes):
             if len(batch.indices):
                 images = batch.images.to(device, non_blocking=True)
-                answer = model(images)
-                check_logits(answer, (len(images), num_classes))
-                if mirror:
-                    answer = (answer + model(images.flip(-1))) / 2
+                with eager_unless(len(images) == full):
+                    answer = model(images)
+                    check_logits(answer, (len(images), num_classes))
+                    if mirror:
+                        answer = (answer + model(images.flip(-1))) / 2
                 logits.append(answer.float().cpu())
                 rows.append(batch.indices)
             progress.step(len(batch.indices))

@@ -29,6 +29,8 @@ from mlt.data.samplers import (
     build_sampler,
 )
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
+from mlt.engine.compilation import check_compiler, compile_in_place
+from mlt.engine.gradient_checkpointing import checkpoint_gradients
 from mlt.engine.loop import Training
 from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.own import Own, OwnLoss
@@ -156,6 +158,8 @@ def prepare(
     with processes.together():
         device = pick_device(config.device, processes)
         _check_shares(config, processes)
+        if config.training.compile:
+            check_compiler(device)
     with processes.together(main_first=True):
         data = load_data(config.data, cache) if own.data is None else own_data(own.data)
     with processes.together():
@@ -177,6 +181,9 @@ def prepare(
             if loader is train_loader or (loader and isinstance(loader.dataset, ItemDataset)):
                 _try(model, loader, class_counts.num_classes, config, device, processes)
     model, ema = _in_all(model, loss, config, device, processes)
+    if config.training.compile:
+        parts = [model, loss] if ema is None else [model, ema.module, loss]
+        compile_in_place(config.training.compile, *parts)
     optimizer = build_optimizer(config.optimizer, model, loss)
     training = Training(
         model=model,
@@ -232,6 +239,8 @@ def _model_and_loss(
     else:
         model = own.model
         _check_own_model(model, config)
+    if config.training.gradient_checkpointing:
+        checkpoint_gradients(model)
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
     return model, loss.to(device)
 
@@ -302,6 +311,12 @@ def _check_shares(config: Config, processes: Processes) -> None:
         )
     if training.fsdp and training.autocast == "fp16":
         raise ConfigError("training.fsdp: does not go with autocast fp16; use bf16")
+    if training.fsdp and count > 1 and training.compile:
+        raise ConfigError("training.compile: does not go with training.fsdp; set one to false")
+    if training.compile and training.gradient_checkpointing:
+        raise ConfigError(
+            "training.compile: does not go with training.gradient_checkpointing; set one to false"
+        )
 
 
 def _layout(model: nn.Module, config: Config) -> torch.memory_format:
