@@ -39,7 +39,7 @@ def train_epochs(
     Raises:
         KeyboardInterrupt: When a stop was requested, after the state has been saved.
     """
-    config, processes = setup.config, setup.processes
+    config, position, processes = setup.config, setup.training.position, setup.processes
     _log_beginning(setup)
     time_left = TimeLeft(setup)
     watch = Watch(setup, folder, on_epoch, time_left)
@@ -47,15 +47,23 @@ def train_epochs(
 
     def after_update() -> bool:
         if watch.line_is_due:
+            save_weights(setup, folder.last)
             watch.write_line()
             setup.training.model.train()
         timer.after_update()
         return watch.is_over
 
+    saved = True
     while True:
         if watch.line_is_due:
+            if saved:
+                save_weights(setup, folder.last)
             watch.write_line()
-        if processes.any(stop.requested):
+        stopped = processes.any(stop.requested)
+        if (stopped or watch.is_over) and not saved:
+            timer.save()
+            save_weights(setup, folder.last)
+        if stopped:
             logger.warning("stopped; --resume continues the run in %s", folder.path)
             raise KeyboardInterrupt
         if watch.is_over:
@@ -70,7 +78,8 @@ def train_epochs(
             processes,
             time_left.in_words,
         )
-        timer.save()
+        ends = stop.requested or position.epoch == config.training.epochs
+        saved = timer.after_epoch(ends or position.batch > 0)
     return _finish(setup, folder, watch)
 
 

@@ -64,14 +64,13 @@ class Watch:
         return self.stop is not None or self._is_at_end
 
     def write_line(self) -> None:
-        """Save the weights as the last, evaluate them if that is due, keep them if they are best.
+        """Evaluate the weights if that is due, and keep them if they are the best.
 
         Raises:
             TrainingError: If a loss was not finite.
         """
         setup, folder, processes = self._setup, self._folder, self._setup.processes
         setup.training.read(processes)
-        save_weights(setup, folder.last)
         self.predictions, measured = None, {}
         if self._evaluates:
             measured = self._evaluate()

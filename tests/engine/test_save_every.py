@@ -88,6 +88,18 @@ def test_by_minutes() -> None:
     assert saved == [121.0, 242.0, 1000.0]
 
 
+def test_epochs_that_take_less_than_a_moment_are_not_all_saved() -> None:
+    clock, saved = [0.0], []
+    for every in (SaveEvery(minutes=2), SaveEvery(updates=100)):
+        saved.clear()
+        timer = SaveTimer(every, lambda: saved.append(clock[0]), now=lambda: clock[0])
+        for clock[0] in (1.0, 2.0, 5.9, 6.1, 7.0, 30.0):
+            timer.after_epoch(must=clock[0] == 7.0)
+        if every.updates is None:
+            assert saved == [1.0, 6.1, 7.0, 30.0]
+    assert saved == [1.0, 2.0, 5.9, 6.1, 7.0, 30.0]
+
+
 @pytest.mark.parametrize("every", [{}, {"updates": 2, "minutes": 1}, {"updates": 0}])
 def test_either_updates_or_minutes(values: dict[str, Any], every: dict[str, Any]) -> None:
     values["training"]["save_every"] = every
