@@ -37,7 +37,7 @@ def setups(coco: Path | None) -> dict[str, tuple[str, list[str]]]:
     }
     if coco is None:
         return embedded
-    photographs = [f"data.root={coco}", "transforms.size=224"]
+    photographs = [f"data.root={coco}"]
     return embedded | {
         "coco-mini, head, sgd": ("own_data_coco", photographs),
         "coco-mini, head, adamw": (
@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--output", type=Path, default=Path("runs/find_lr"))
     parser.add_argument("--epochs", type=int, help="in place of the configured number")
+    parser.add_argument("--only", default="", help="tasks whose name contains this")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.quick:
@@ -79,16 +80,18 @@ def main() -> None:
     print(f"| task | find-lr, s | {' | '.join(f'{rate}: lr, mAP' for rate in RATES)} |")
     print(f"| --- | ---: | {' | '.join('---:' for _ in RATES)} |")
     for number, (name, (start, changes)) in enumerate(setups(options.coco).items()):
+        if options.only not in name:
+            continue
         taken, tested = [], []
         for seed in range(options.seeds):
             keys = [*changes, f"seed={seed}", "evaluation.every=0"]
             keys += [f"training.epochs={options.epochs}"] if options.epochs else []
-            where = options.output / f"{number}-seed{seed}"
+            where = options.output / f"{number}-seed{seed}"  # side by side: they share a cache
             began = time.monotonic()
-            rates = rates_of(load_config(start, [*keys, f"output={where}/test"]), options.updates)
+            rates = rates_of(load_config(start, [*keys, f"output={where}-test"]), options.updates)
             taken.append(time.monotonic() - began)
             runs = [
-                load_config(start, [*keys, f"optimizer.lr={rates[rate]}", f"output={where}/{rate}"])
+                load_config(start, [*keys, f"optimizer.lr={rates[rate]}", f"output={where}-{rate}"])
                 for rate in RATES
             ]
             scores = map(score, runs)

@@ -39,7 +39,7 @@ def train_epochs(
     Raises:
         KeyboardInterrupt: When a stop was requested, after the state has been saved.
     """
-    config, processes = setup.config, setup.processes
+    config, position, processes = setup.config, setup.training.position, setup.processes
     _log_beginning(setup)
     time_left = TimeLeft(setup)
     watch = Watch(setup, folder, on_epoch, time_left)
@@ -47,6 +47,7 @@ def train_epochs(
 
     def after_update() -> bool:
         if watch.line_is_due:
+            save_weights(setup, folder.last)
             watch.write_line()
             setup.training.model.train()
         timer.after_update()
@@ -55,12 +56,14 @@ def train_epochs(
     saved = True
     while True:
         if watch.line_is_due:
-            watch.write_line(save_last=saved)
-        stops = processes.any(stop.requested)
-        if (stops or watch.is_over) and not saved:
+            if saved:
+                save_weights(setup, folder.last)
+            watch.write_line()
+        stopped = processes.any(stop.requested)
+        if (stopped or watch.is_over) and not saved:
             timer.save()
             save_weights(setup, folder.last)
-        if stops:
+        if stopped:
             logger.warning("stopped; --resume continues the run in %s", folder.path)
             raise KeyboardInterrupt
         if watch.is_over:
@@ -75,8 +78,8 @@ def train_epochs(
             processes,
             time_left.in_words,
         )
-        is_within = setup.training.position.batch > 0
-        saved = timer.after_epoch(must=stop.requested or is_within or watch.is_over)
+        ends = stop.requested or position.epoch == config.training.epochs
+        saved = timer.after_epoch(ends or position.batch > 0)
     return _finish(setup, folder, watch)
 
 

@@ -77,8 +77,7 @@ def find_lr(
         raise ConfigError(f"find_lr: {updates} updates are too few for a curve; give 10 or more")
     if not isinstance(config, Config):
         config = load_config(config)
-    model, loss = copy.deepcopy((model, loss))  # together: a loss may hold the model
-    own = Own.of(data, model, loss, config.training.workers)
+    own = Own.of(data, *_copies(model, loss), config.training.workers)
     cache = RunFolder(config.output).cache
     setup = with_cached_features(prepare(config, cache, own), cache)
     rates = _GrowingRates(setup.training.optimizer, start, end, updates)
@@ -89,6 +88,19 @@ def find_lr(
             f"{rates.rates[-1] if rates.rates else start:.3g}; begin lower than {start:g}"
         )
     return RangeTest(tuple(rates.rates), tuple(rates.losses), config.optimizer.lr)
+
+
+def _copies(
+    model: nn.Module | None, loss: LossFunction | None
+) -> tuple[nn.Module | None, LossFunction | None]:
+    """Copies of what is handed over, made together: a loss may hold the model."""
+    try:
+        return copy.deepcopy((model, loss))
+    except Exception as error:  # generators and tensors with a graph, for example
+        raise ConfigError(
+            f"find_lr: it trains copies, and model or loss cannot be copied ({error}); hand over "
+            "new ones"
+        ) from error
 
 
 class _GrowingRates:
@@ -124,9 +136,13 @@ class _GrowingRates:
     def step_update(self, updates: int) -> None:
         """Close an update, as a scheduler does."""
         if self._batches:  # images that cannot be read may leave none
-            self.rates.append(self._rate)
-            self.losses.append(torch.stack(self._batches).mean().item())
+            loss = torch.stack(self._batches).mean().item()
             self._batches = []
+            if not math.isfinite(loss):
+                self.requested = True
+                return
+            self.rates.append(self._rate)
+            self.losses.append(loss)
         self.requested = updates >= self._updates or self._has_diverged()
         self._set_rate(updates)
 

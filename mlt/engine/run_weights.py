@@ -13,7 +13,12 @@ __all__ = ["load_weights", "save_weights"]
 
 
 def save_weights(setup: Setup, path: Path) -> None:
-    """Save the weights that are evaluated, as a checkpoint that works alone; all must call it."""
+    """Save the weights that are evaluated, as a checkpoint that works alone; all must call it.
+
+    Raises:
+        TrainingError: If a loss was not finite on the way to them.
+    """
+    setup.training.read(setup.processes)
     info = CheckpointInfo(
         class_names=setup.class_counts.names,
         class_counts=tuple(int(n) for n in setup.class_counts.counts),

@@ -63,19 +63,14 @@ class Watch:
         """Whether nothing is left to train."""
         return self.stop is not None or self._is_at_end
 
-    def write_line(self, save_last: bool = True) -> None:
-        """Save the weights as the last, evaluate them if that is due, keep them if they are best.
-
-        Args:
-            save_last: Save them as the last; not after an epoch that was not saved, either.
+    def write_line(self) -> None:
+        """Evaluate the weights if that is due, and keep them if they are the best.
 
         Raises:
             TrainingError: If a loss was not finite.
         """
         setup, folder, processes = self._setup, self._folder, self._setup.processes
         setup.training.read(processes)
-        if save_last:
-            save_weights(setup, folder.last)
         self.predictions, measured = None, {}
         if self._evaluates:
             measured = self._evaluate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -67,11 +68,12 @@ class Progress:
 
         Args:
             images: Images of the batch.
-            shown: Numbers to show, such as ``loss`` and ``lr``.
+            shown: Numbers to show, such as ``loss`` and ``lr``; NaN is not known yet, and left out.
         """
         self.done += 1
         self.images += images
-        text = " ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        known = {name: value for name, value in shown.items() if not math.isnan(value)}
+        text = " ".join(f"{name} {value:.4g}" for name, value in known.items())
         now = time.monotonic()
         if self._bar is not None:
             run = f"; run: {left}" if (left := self._run_left()) else ""

@@ -47,6 +47,7 @@ def test_lines_of_evaluations_within_epochs(values: dict[str, Any]) -> None:
 def test_evaluation_within_epochs_does_not_change_the_training(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
+    values["training"] |= {"ema_decay": None}  # so that the model in training is evaluated
     mlt.train(parse_config(values))
     other = values | {"output": str(tmp_path / "by_epoch"), "evaluation": {"every": 1}}
     mlt.train(parse_config(other))
@@ -54,11 +55,17 @@ def test_evaluation_within_epochs_does_not_change_the_training(
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
-@pytest.mark.parametrize("killed", [3, 4, 6, 7])
+@pytest.mark.parametrize(
+    ("killed", "told_again"), [(3, [3, 4, 6, 8]), (4, [6, 8]), (6, [8]), (7, [8])]
+)
 def test_a_run_that_goes_on_neither_repeats_nor_loses_an_evaluation(
-    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: int
+    values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: int,
+    told_again: list[int],
 ) -> None:
-    """Killed before update `killed` + 1, that is after an evaluation, a saved state, or neither."""
+    """Killed before update `killed` + 1; states are saved after updates 2, 4, 6 and 8."""
     whole = values | {"output": str(tmp_path / "whole")}
     mlt.train(parse_config(whole))
     original = loop_module._update
@@ -71,7 +78,9 @@ def test_a_run_that_goes_on_neither_repeats_nor_loses_an_evaluation(
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(loop_module, "_update", killing)
         mlt.train(parse_config(values))
-    mlt.train(parse_config(values), resume=True)
+    told: list[dict[str, Any]] = []
+    mlt.train(parse_config(values), resume=True, on_epoch=told.append)
+    assert [line["updates"] for line in told] == told_again
     one, two = RunFolder(whole["output"]), RunFolder(values["output"])
     assert two.read_history() == one.read_history()
     for file in ("last.safetensors", "best.safetensors"):

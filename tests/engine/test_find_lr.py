@@ -18,6 +18,7 @@ from mlt.cli import main
 from mlt.config import parse_config
 from mlt.config.yaml_text import dump_yaml
 from mlt.engine.lr_suggestions import RangeTest, smoothed
+from mlt.engine.pending import Pending
 from mlt.engine.setup import prepare
 from mlt.errors import ConfigError, TrainingError
 
@@ -90,6 +91,28 @@ def test_it_ends_where_the_loss_diverges(plain_values: dict[str, Any]) -> None:
     assert found.suggestion < found.rates[-1]
     with pytest.raises(TrainingError, match="begin lower"):
         mlt.find_lr(parse_config(plain_values), start=1e20, end=1e30, updates=10)
+
+
+def test_it_ends_where_the_loss_is_not_finite_also_when_that_is_read_late(
+    plain_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pending, "are_due", lambda *_: False)
+    calls = []
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        calls.append(len(logits))
+        factor = math.inf if calls.count(48) > 15 else 1.0
+        return factor * binary_cross_entropy_with_logits(logits, targets)
+
+    found = mlt.find_lr(parse_config(plain_values), loss=loss, updates=40)
+    assert 10 <= len(found.losses) <= 15 and all(map(math.isfinite, found.losses))
+
+
+def test_what_cannot_be_copied_is_refused(plain_values: dict[str, Any]) -> None:
+    model = nn.Linear(2, 2)
+    model.stream = (number for number in range(3))
+    with pytest.raises(ConfigError, match="cannot be copied"):
+        mlt.find_lr(parse_config(plain_values), model=model)
 
 
 @pytest.mark.parametrize(
