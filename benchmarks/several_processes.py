@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -46,7 +45,7 @@ class Case:
     Attributes:
         name: For the table, and of its folder.
         settings: What differs from the plain configuration.
-        model: ``plain``, ``batch norm`` or ``blocks`` (a classifier on a backbone of timm).
+        model: ``plain`` or ``batch norm``.
         partly_known: Whether a third of the labels is not known.
         stop_after: Updates after which it is stopped, to go on in the other number of processes.
     """
@@ -74,9 +73,6 @@ def cases() -> Iterator[Case]:
     yield Case("batch norm, synchronised", model="batch norm")
     yield Case("bf16", ("training.autocast=bf16",))
     yield Case("adamw", ("optimizer={name: adamw, lr: 0.001}",))
-    yield Case("compiled", ("training.compile=true", "training.ema_decay=0.9"))
-    yield Case("compiled, batch norm", ("training.compile=true",), model="batch norm")
-    yield Case("gradient checkpointing", ("training.gradient_checkpointing=true",), model="blocks")
     yield Case("batches of 7", ("training.batch_size=7",))
     fsdp = "training.fsdp=true"
     yield Case("FSDP2", (fsdp,))
@@ -120,12 +116,7 @@ def train(case: Case, folder: Path, resume: bool) -> None:
     """Train a case; every process calls it."""
     torch.manual_seed(3)  # the weights are handed over: the same in each process
     norm = nn.BatchNorm2d(8) if case.model == "batch norm" else nn.Identity()
-    model: nn.Module = nn.Sequential(
-        nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(32, CLASSES)
-    )
-    if case.model == "blocks":
-        backbone = timm.create_model("test_resnet", num_classes=0)
-        model = mlt.models.Classifier(backbone, nn.Linear(backbone.num_features, CLASSES))
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(32, CLASSES))
     config = mlt.load_config(
         "digits_mlt_bce",
         [

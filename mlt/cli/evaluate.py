@@ -131,6 +131,7 @@ def _of_model(
             "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone, or "
             "--predictions of another tool with --targets FILE or CONFIG"
         )
+    import_timm()
     from mlt.config import load_config
     from mlt.engine.evaluate import evaluate_checkpoint, tuned_thresholds
 

@@ -183,10 +183,11 @@ class TrainingConfig(Settings):
     """Memory layout of images and weights; convolutions are faster with true."""
     compile: bool | CompileConfig = False
     """Compile model and loss (`torch.compile`): true, or a section with a `mode`. Needs a C++
-    compiler on a CPU, Triton on a GPU, and minutes at the start."""
+    compiler on a CPU, Triton on a GPU, and minutes at the start; in one process only."""
     gradient_checkpointing: bool = False
     """Compute a block's activations again in the backward pass instead of keeping them: less
-    memory for a third more time, with the same numbers; for backbones that have it."""
+    memory for a third more time, with the same numbers; for backbones that have it, in one process
+    only."""
 
 
 class EvaluateEvery(Settings):

@@ -311,8 +311,9 @@ def _check_shares(config: Config, processes: Processes) -> None:
         )
     if training.fsdp and training.autocast == "fp16":
         raise ConfigError("training.fsdp: does not go with autocast fp16; use bf16")
-    if training.fsdp and count > 1 and training.compile:
-        raise ConfigError("training.compile: does not go with training.fsdp; set one to false")
+    for key in ("compile", "gradient_checkpointing"):
+        if count > 1 and getattr(training, key):
+            raise ConfigError(f"training.{key}: works in one process only; set it to false")
     if training.compile and training.gradient_checkpointing:
         raise ConfigError(
             "training.compile: does not go with training.gradient_checkpointing; set one to false"

@@ -21,6 +21,7 @@ from mlt.errors import ConfigError
 from mlt.models import Classifier
 from mlt.run_folder import RunFolder
 from mlt.runtime.interrupt import GracefulStop
+from mlt.runtime.processes import Processes
 
 
 def changed(values: dict[str, Any], **sections: dict[str, Any]) -> dict[str, Any]:
@@ -124,6 +125,16 @@ def test_compiling_needs_a_compiler(
 def test_what_does_not_go_with_compiling(tiny_values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"does not go with training.gradient_checkpointing"):
         trained(tiny_values, training={"compile": True, "gradient_checkpointing": True})
+
+
+@pytest.mark.parametrize("key", ["compile", "gradient_checkpointing"])
+def test_what_does_not_go_with_several_processes(
+    tiny_values: dict[str, Any], key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Processes, "_agree", lambda *_: None)
+    config = parse_config(changed(tiny_values, training={key: True}))
+    with pytest.raises(ConfigError, match=rf"training.{key}: works in one process only"):
+        prepare(config, None, processes=Processes(rank=0, count=2))
 
 
 @pytest.mark.slow
