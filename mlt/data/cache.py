@@ -29,8 +29,10 @@ def cached_table(
     """Load a table from ``cache_file`` if it is still right, else build it and write it there.
 
     It is right if it was built by this version with the same arguments from sources of the same
-    size and modification time; where only the time differs, the SHA-256 decides. A damaged cache
-    is built again. What the cache was built from is written beside it, with the suffix ``.json``.
+    size and modification time; where only the time differs, the SHA-256 decides. A cache whose own
+    size or modification time is another one than it was written with is built again. What it was
+    built from is written beside it, with the suffix ``.json``. Its arrays are memory-mapped, so
+    that a table of any size is there at once.
 
     Args:
         cache_file: The ``.npz`` to keep the table in; its folder is made.
@@ -65,7 +67,7 @@ def cached_table(
     if record is not None and record["about"] == about and len(record["sources"]) == len(states):
         pairs = list(zip(paths, states, record["sources"]))
         if all(_same(*pair, digest) for pair in pairs):
-            table = _load(cache_file, record["table"])
+            table = _mapped(cache_file, record["table"])
             if table is not None:
                 if any(now["mtime_ns"] != then["mtime_ns"] for _, now, then in pairs):
                     # Spare the next start the digest.
@@ -76,12 +78,10 @@ def cached_table(
     digests = [digest(path) for path in paths]
     table = build()
     described = [{**state, "sha256": digest} for state, digest in zip(states, digests)]
-    record = {"about": about, "sources": described, "table": table.digest()}
     try:
-        # A record without its table is harmless; the record of another table would not be.
-        record_file.unlink(missing_ok=True)
-        table.save(cache_file)
-        write_json_object(record_file, record)
+        # The stamp in the record is that of this very table, whoever else writes the two files.
+        stamp = table.save(cache_file)
+        write_json_object(record_file, {"about": about, "sources": described, "table": list(stamp)})
     except OSError as error:
         log.warning(
             "the labels are read again next time: %s cannot be written: %s", cache_file, error
@@ -120,14 +120,11 @@ def _read_record(file: Path) -> dict[str, Any] | None:
         return None
 
 
-def _load(file: Path, digest: str) -> LabelTable | None:
+def _mapped(file: Path, stamp: Any) -> LabelTable | None:
     try:
-        table = LabelTable.load(file)
-        if table.digest() == digest:
-            return table
-        log.warning("%s is not the table that was written there; it is built again", file)
+        return LabelTable.map(file, stamp)
     except MissingFileError:
         pass
-    except DataError as error:
-        log.warning("%s", error)
+    except Exception as error:  # damage makes zipfile, struct and numpy raise a dozen kinds
+        log.warning("%s is not as it was written; it is built again (%s)", file, error)
     return None
