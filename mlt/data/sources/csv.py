@@ -144,7 +144,7 @@ class CsvSource(DataSource[CsvData]):
         """Read a part; without class names the columns, or the names that occur."""
         settings = self.settings
         others = [settings.class_labels, *(getattr(settings, f"{p}_list") for p in PARTS)]
-        table = self._through_cache(
+        return self._through_cache(
             f"{settings.name}_{part}",
             [*self._files(part), *(self.root / name for name in others if name)],
             {
@@ -152,10 +152,10 @@ class CsvSource(DataSource[CsvData]):
                 "settings": settings.model_dump(mode="json"),
                 "class_names": None if class_names is None else list(class_names),
             },
-            lambda: self._read(part, class_names),
+            lambda: self._with_images(self._read(part, class_names)),
             source_stamp,  # to read a table again is not much slower than its SHA-256
+            self._folders_of_images,
         )
-        return self._with_images(table)
 
     def _read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
         """The images of a part, by the paths that are written in its tables."""
@@ -256,6 +256,16 @@ class CsvSource(DataSource[CsvData]):
             return None, ()
         taken = np.concatenate([listed(key)[0] for key in others])
         return np.setdiff1d(np.arange(len(table)), taken), ()
+
+    def _folders_of_images(self, table: LabelTable) -> list[Path] | None:
+        """The folders in which the images were found or may be next time; None if one is absent."""
+        from mlt.data.image_files import absent_rows
+        from mlt.data.image_search import searched_folders
+
+        if len(absent_rows(table)):
+            return None
+        assert table.paths is not None
+        return searched_folders(table.paths, self.root, self.image_folders())
 
     def _with_images(self, table: LabelTable) -> LabelTable:
         """The table with the files that its paths stand for, each once."""
