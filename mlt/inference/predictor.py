@@ -85,12 +85,16 @@ class Predictor:
         self._averages = average, ensemble
         for each in self.models:
             check_views(each, self.views, len(self.class_names), self.device)
-        self._inputs, self._network = self._shown(mirror=False)
+        self._inputs = self._shown(mirror=False)[0]
 
     @property
     def model(self) -> nn.Module:
         """The model; of an ensemble the first."""
         return self.models[0]
+
+    @model.setter
+    def model(self, model: nn.Module) -> None:
+        self.models = (model, *self.models[1:])
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -287,8 +291,7 @@ class Predictor:
         ]
 
     def _ask(self, images: torch.Tensor, mirror: bool) -> NDArray[np.float32]:
-        # Mirror images are made of the same inputs.
-        network = self._shown(mirror)[1] if mirror else self._network
+        network = self._shown(mirror)[1]  # mirror images are made of the same inputs
         with torch.inference_mode():
             return network(images.to(self.device)).cpu().numpy()
 

@@ -22,6 +22,7 @@ from mlt.data.view_settings import ViewConfig
 from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.engine.train import train
 from mlt.errors import CheckpointError, ConfigError
+from mlt.files import read_json_object
 from mlt.inference import Predictor, find_images
 from mlt.models.checkpoint import load_checkpoint, save_checkpoint
 from mlt.predictions import Predictions
@@ -196,7 +197,6 @@ def test_views_of_a_data_sets_own_tensors(values: dict[str, Any]) -> None:
             image = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(row))
             return image, torch.tensor(self.targets[row])
 
-    del values["data"]
     own = {"train": Tensors(), "test": Tensors()}
     with pytest.raises(ConfigError, match="your data set gives tensors"):
         mlt.train(parse_config(values), data=own)
@@ -262,7 +262,7 @@ def test_an_ensemble_is_the_mean_of_separate_evaluations(
     np.testing.assert_allclose(scale(predicted), expected, atol=1e-5)
 
     summary = mlt.evaluate(config, files, ensemble=ensemble)
-    assert summary.to_json() == json.loads(Path("out/metrics.json").read_text())
+    assert summary.to_json() == read_json_object(Path("out/metrics.json"))
 
 
 def test_an_ensemble_of_saved_predictions(
