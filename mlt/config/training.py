@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
 from mlt.settings import Settings
 
 __all__ = [
@@ -219,11 +220,23 @@ class EvaluationConfig(Settings):
     """Classes with at least this many training images are head classes."""
     tail: int = Field(20, ge=0)
     """Classes with fewer training images than this are tail classes."""
+    views: tuple[ViewName | ViewConfig, ...] = Field(("whole",), min_length=1)
+    """Views of each image whose answers are averaged (test-time augmentation): `whole`, `mirror`,
+    `five_crops`, `ten_crops`, or sections."""
     mirror: bool = False
-    """Average the logits of each image and its mirror image."""
+    """Show the mirror image of each view, too."""
+    average: Average = "logits"
+    """What is averaged over the views."""
+
+    @property
+    def shown(self) -> tuple[ViewConfig, ...]:
+        """Every view that the network is shown, one by one."""
+        return expand_views(self.views, self.mirror)
 
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
+        if twice := [view for k, view in enumerate(self.shown) if view in self.shown[:k]]:
+            raise ValueError(f"views: a view is there twice ({twice[0]}), which would count double")
         if self.tail > self.head:
             raise ValueError(f"tail ({self.tail}) must not exceed head ({self.head})")
         return self
