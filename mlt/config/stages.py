@@ -180,6 +180,11 @@ def _problems_of_stages(training: TrainingConfig) -> list[tuple[str, str]]:
                 "leave it out",
             )
         )
+    problems += [
+        (f"training.{key}", "does not go with training.stages; leave one of them out")
+        for key in ("early_stopping", "compile")
+        if getattr(training, key)
+    ]
     if training.head_only_epochs:
         problems.append(
             (

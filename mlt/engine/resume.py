@@ -9,8 +9,8 @@ import torch
 from mlt.config import Config, changed_keys, load_config
 from mlt.data import Split
 from mlt.data.run_data import Data
-from mlt.engine.loop import Position
 from mlt.engine.own import Own
+from mlt.engine.position import Position
 from mlt.engine.setup import Setup
 from mlt.engine.stages import at_stage
 from mlt.engine.training_state import load_training_state
@@ -25,6 +25,7 @@ MAY_CHANGE = (
     "logging",
     "training.workers",
     "training.save_every",
+    "training.early_stopping",
     "data.root",
     "data.on_image_error",
 )

@@ -10,12 +10,11 @@ from torch import nn
 
 from mlt.config.training import TauNormalised
 from mlt.engine.cached_features import with_cached_features
-from mlt.engine.evaluate import predict
-from mlt.engine.loop import load_whole
-from mlt.engine.parallel import full
+from mlt.engine.parallel import full, load_full
 from mlt.engine.prepared_stage import set_learning
 from mlt.engine.setup import Setup
 from mlt.engine.tau import choose_tau, tau_factors
+from mlt.engine.watched_metrics import predict_watched
 from mlt.features.head_model import HeadModel
 
 __all__ = ["at_stage", "begin_due_stages", "begin_first_stage"]
@@ -110,7 +109,7 @@ def _change_head(setup: Setup) -> None:
     head = stage.plan.settings.head
     if stage.head is not None:
         state = {f"head.{name}": value for name, value in stage.head.items()}
-        load_whole(training.model, state, strict=False)
+        load_full(training.model, state, strict=False)
     elif isinstance(head, TauNormalised):
         _normalise(setup, head)
     else:
@@ -132,21 +131,13 @@ def _normalise(setup: Setup, head: TauNormalised) -> None:
     tau = head.tau
     if tau == "auto":
         assert setup.validation_loader is not None
-        found = predict(
-            model,
-            setup.validation_loader,
-            setup.class_counts.counts,
-            len(setup.data.train),
-            setup.device,
-            mirror=setup.mirrors,
-            processes=setup.processes,
-        )
+        found = predict_watched(setup)
         bias = state[f"{layer}.bias"].double().cpu().numpy()
         tau = choose_tau(found.logits, found.targets, found.known, norms, bias)
         logger.info("tau is %g, chosen on the validation images", tau)
     factors = state[f"{layer}.weight"].new_tensor(tau_factors(norms, tau))
     scaled = {f"{layer}.weight": state[f"{layer}.weight"] * factors[:, None]}
-    load_whole(model, scaled, strict=False)
+    load_full(model, scaled, strict=False)
 
 
 def _on_images(model: nn.Module) -> nn.Module:
