@@ -475,6 +475,7 @@ def test_evaluation_may_be_left_to_the_end(tiny_values: dict[str, Any]) -> None:
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tiny_values["training"]["save_every"] = {"updates": 1000}  # each epoch, however short
     original = run_weights.save_checkpoint
     calls = []
 
