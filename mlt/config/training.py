@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
 from mlt.settings import Settings
 
 __all__ = [
@@ -33,6 +34,10 @@ class OptimizerConfig(Settings):
     """Momentum, for the optimizers that have one."""
     nesterov: bool = False
     """Nesterov's form of momentum, for sgd."""
+    fused: Literal["auto"] | bool = "auto"
+    """One kernel for all of an update, for sgd, adam, adamw and adagrad: `auto` where the optimizer
+    has it, on a CPU or CUDA; true: or refuse; false: parameter by parameter, or in torch's groups
+    of them (foreach)."""
     decay_norm_and_bias: bool = False
     """Whether weight decay also acts on biases and normalisation layers."""
     backbone_lr_scale: float = Field(1.0, gt=0)
@@ -131,6 +136,14 @@ class EarlyStoppingConfig(Settings):
     """An improvement is more than this, in the unit of the metric (mAP is in [0, 1])."""
 
 
+class CompileConfig(Settings):
+    """How torch compiles model and loss."""
+
+    mode: Literal["default", "max-autotune-no-cudagraphs"] = "default"
+    """`max-autotune-no-cudagraphs` chooses among kernels by timing them: it takes longer, and a run
+    that is resumed may choose others, which round differently."""
+
+
 class TrainingConfig(Settings):
     """The loop."""
 
@@ -169,6 +182,13 @@ class TrainingConfig(Settings):
     backbone is frozen."""
     channels_last: bool = True
     """Memory layout of images and weights; convolutions are faster with true."""
+    compile: bool | CompileConfig = False
+    """Compile model and loss (`torch.compile`): true, or a section with a `mode`. Needs a C++
+    compiler on a CPU, Triton on a GPU, and minutes at the start; in one process only."""
+    gradient_checkpointing: bool = False
+    """Compute a block's activations again in the backward pass instead of keeping them: less
+    memory for a third more time, with the same numbers; for backbones that have it, in one process
+    only."""
 
 
 class EvaluateEvery(Settings):
@@ -200,11 +220,23 @@ class EvaluationConfig(Settings):
     """Classes with at least this many training images are head classes."""
     tail: int = Field(20, ge=0)
     """Classes with fewer training images than this are tail classes."""
+    views: tuple[ViewName | ViewConfig, ...] = Field(("whole",), min_length=1)
+    """Views of each image whose answers are averaged (test-time augmentation): `whole`, `mirror`,
+    `five_crops`, `ten_crops`, or sections."""
     mirror: bool = False
-    """Average the logits of each image and its mirror image."""
+    """Show the mirror image of each view, too."""
+    average: Average = "logits"
+    """What is averaged over the views."""
+
+    @property
+    def shown(self) -> tuple[ViewConfig, ...]:
+        """Every view that the network is shown, one by one."""
+        return expand_views(self.views, self.mirror)
 
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
+        if twice := [view for k, view in enumerate(self.shown) if view in self.shown[:k]]:
+            raise ValueError(f"views: a view is there twice ({twice[0]}), which would count double")
         if self.tail > self.head:
             raise ValueError(f"tail ({self.tail}) must not exceed head ({self.head})")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from mlt.config.training import TrainingConfig
 from mlt.data.loader import Batch, Loader
+from mlt.engine.compilation import eager_unless
+from mlt.engine.gradient_checkpointing import statistics_at_rest
 from mlt.engine.own import OwnLoss
 from mlt.engine.own_checks import check_logits
 from mlt.engine.parallel import forward_together, full, in_step, load_full, sharded_like
@@ -179,7 +182,8 @@ def train_epoch(
             group_size = min(config.accumulate, batches - group_start)
             shared = loader.is_shared(position.batch)
             counts = processes.numbers(len(batch.indices)) if shared else [len(batch.indices)]
-            _backward(training, model, batch, counts, config, device, group_size, processes)
+            with eager_unless(tuple(counts) == loader.full_counts):
+                _backward(training, model, batch, counts, config, device, group_size, processes)
             if position.batch == group_start and group_size > 1:
                 _measure_part(training, group_size)
             position.batch += 1
@@ -236,7 +240,9 @@ def _backward(
     training.pending.add_loss(training.position, loss, sum(counts), rows, logits)
     if training.pending.are_due(device):
         training.read(processes)
-    training.scaler.scale(loss / group_size).backward()
+    again = statistics_at_rest(model) if config.gradient_checkpointing else nullcontext()
+    with again:
+        training.scaler.scale(loss / group_size).backward()
 
 
 def _update(training: Training, config: TrainingConfig) -> None:

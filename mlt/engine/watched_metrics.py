@@ -33,8 +33,9 @@ def predict_part(setup: Setup, loader: Loader) -> Predictions:
         setup.class_counts.counts,
         len(setup.data.train),
         setup.device,
-        mirror=setup.mirrors,
-        processes=setup.processes,
+        setup.inputs,
+        setup.config.evaluation.average,
+        setup.processes,
     )
 
 

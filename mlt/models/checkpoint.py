@@ -288,15 +288,26 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return state_dict, metadata
 
 
-def check_class_names(path: str | Path, checkpoint: tuple[str, ...], data: tuple[str, ...]) -> None:
+def check_class_names(
+    path: str | Path,
+    checkpoint: tuple[str, ...],
+    data: tuple[str, ...],
+    of: str = "the data",
+) -> None:
     """Refuse a checkpoint whose classes are not those of the data, in the same order.
+
+    Args:
+        path: The checkpoint.
+        checkpoint: Its classes.
+        data: Those of the data.
+        of: What is held against it, for the message.
 
     Raises:
         CheckpointError: Naming the first differences.
     """
-    difference = name_difference(checkpoint, data, "the checkpoint", "the data")
+    difference = name_difference(checkpoint, data, "the checkpoint", of)
     if difference:
         raise CheckpointError(
-            f"{path} was trained on other classes ({len(checkpoint)}) than the data has "
+            f"{path} was trained on other classes ({len(checkpoint)}) than {of} has "
             f"({len(data)}): {difference}"
         )

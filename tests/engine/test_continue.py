@@ -90,9 +90,9 @@ def test_one_call_starts_goes_on_and_ends(
     config, folder = parse_config(values), RunFolder(values["output"])
     original = Watch.write_line
 
-    def interrupting(*arguments: Any) -> Any:
+    def interrupting(*arguments: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        return original(*arguments)
+        return original(*arguments, **options)
 
     monkeypatch.setattr(Watch, "write_line", interrupting)
     with pytest.raises(KeyboardInterrupt):
