@@ -13,6 +13,7 @@ from mlt.cli.prediction_tables import (
     read_predictions,
     refuse_table_arguments,
 )
+from mlt.cli.process import import_timm
 
 if TYPE_CHECKING:
     from mlt.class_groups import GroupLimits
