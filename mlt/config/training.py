@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
 from mlt.settings import Settings
 
 __all__ = [
+    "EarlyStoppingConfig",
+    "EvaluateEvery",
     "EvaluationConfig",
     "FeaturesConfig",
     "OptimizerConfig",
@@ -120,6 +123,19 @@ class FeaturesConfig(Settings):
         return self
 
 
+class EarlyStoppingConfig(Settings):
+    """When training ends before its last epoch; judged on the validation images."""
+
+    metric: Literal["mAP.total", "mAP.head", "mAP.medium", "mAP.tail", "AUROC.total", "loss"] = (
+        "mAP.total"
+    )
+    """What has to improve: a mean over classes, or the loss of the validation images."""
+    patience: int = Field(5, ge=1)
+    """Evaluations without an improvement after which training ends."""
+    min_delta: float = Field(0.0, ge=0)
+    """An improvement is more than this, in the unit of the metric (mAP is in [0, 1])."""
+
+
 class CompileConfig(Settings):
     """How torch compiles model and loss."""
 
@@ -157,6 +173,9 @@ class TrainingConfig(Settings):
     save_every: SaveEvery = SaveEvery(minutes=10)
     """How often to save the state within an epoch; it is saved after each epoch, too. What was
     trained since then is what a kill loses."""
+    early_stopping: EarlyStoppingConfig | None = None
+    """End training when a metric no longer improves, and evaluate `best.safetensors`; null: train
+    all epochs."""
     features: Literal["cache", "none"] | FeaturesConfig | None = None
     """Of a frozen backbone (`model.freeze: all`): `cache` computes them once and trains the head on
     them, a section says of which views, `none` computes them in each epoch; null: `cache` where the
@@ -172,24 +191,62 @@ class TrainingConfig(Settings):
     only."""
 
 
+class EvaluateEvery(Settings):
+    """How often training evaluates; it also does so after the last epoch."""
+
+    epochs: int | None = Field(None, ge=0)
+    """Evaluate after every so many epochs; 0: only after the last."""
+    updates: int | None = Field(None, ge=1)
+    """Evaluate after every so many updates, also within epochs."""
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluateEvery:
+        if (self.epochs is None) == (self.updates is None):
+            raise ValueError("give either epochs or updates")
+        return self
+
+
 class EvaluationConfig(Settings):
     """What is evaluated, and which classes are head and tail."""
 
     batch_size: int = Field(64, ge=1)
     """Images of a batch in evaluation; without effect on results."""
-    every: int = Field(1, ge=0)
-    """Evaluate after every so many epochs; 0: only after the last."""
+    every: Annotated[int, Field(ge=0)] | EvaluateEvery = 1
+    """Evaluate after every so many epochs; 0: only after the last. `{updates: n}` evaluates after
+    every n updates, also within epochs."""
     best_by: Literal["mAP", "AUROC"] = "mAP"
     """The mean over all classes by which the epoch of `best.safetensors` is chosen."""
     head: int = Field(100, ge=1)
     """Classes with at least this many training images are head classes."""
     tail: int = Field(20, ge=0)
     """Classes with fewer training images than this are tail classes."""
+    views: tuple[ViewName | ViewConfig, ...] = Field(("whole",), min_length=1)
+    """Views of each image whose answers are averaged (test-time augmentation): `whole`, `mirror`,
+    `five_crops`, `ten_crops`, or sections."""
     mirror: bool = False
-    """Average the logits of each image and its mirror image."""
+    """Show the mirror image of each view, too."""
+    average: Average = "logits"
+    """What is averaged over the views."""
+
+    @property
+    def shown(self) -> tuple[ViewConfig, ...]:
+        """Every view that the network is shown, one by one."""
+        return expand_views(self.views, self.mirror)
 
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
+        if twice := [view for k, view in enumerate(self.shown) if view in self.shown[:k]]:
+            raise ValueError(f"views: a view is there twice ({twice[0]}), which would count double")
         if self.tail > self.head:
             raise ValueError(f"tail ({self.tail}) must not exceed head ({self.head})")
         return self
+
+    @property
+    def every_updates(self) -> int | None:
+        """Updates from one evaluation to the next; None if epochs are counted."""
+        return None if isinstance(self.every, int) else self.every.updates
+
+    @property
+    def every_epochs(self) -> int:
+        """Epochs from one evaluation to the next; 0: only after the last, or by updates."""
+        return self.every if isinstance(self.every, int) else self.every.epochs or 0
