@@ -23,10 +23,12 @@ from mlt.data import LabelTable
 from mlt.data.dataset import ImageDataset
 from mlt.data.loader import build_loader
 from mlt.data.run_data import load_data
-from mlt.data.transforms import eval_preprocessing, eval_transform
-from mlt.engine.evaluate import predict_logits
+from mlt.data.transforms import eval_preprocessing
+from mlt.data.view_settings import expand_views
+from mlt.data.view_transform import inputs_of
 from mlt.metrics import Predictions, result_table, summarize
 from mlt.models import build_model
+from mlt.models.over_views import OverViews
 
 
 def main() -> None:
@@ -44,12 +46,14 @@ def main() -> None:
     config = load_config(arguments.config, [*arguments.overrides, *size])
     data = load_data(config.data)
     model = build_model(config.model, data.train.num_classes)
-    transform = eval_transform(eval_preprocessing(config.transforms, model.mean, model.std))
+    form = eval_preprocessing(config.transforms, model.mean, model.std)
+    inputs = inputs_of([(form, expand_views(["whole"], arguments.mirror))])
 
     def features(table: LabelTable) -> np.ndarray:
-        loader = build_loader(ImageDataset(table, transform), batch_size=32)
-        # `predict_logits` takes any module that gives a row an image.
-        return predict_logits(model.backbone, loader, torch.device("cpu"), arguments.mirror)[1]
+        loader = build_loader(ImageDataset(table, inputs.transform), batch_size=32)
+        network = OverViews([model.backbone], inputs).eval()
+        with torch.inference_mode():
+            return torch.cat([network(batch.images) for batch in loader]).numpy()
 
     scaler = StandardScaler()
     train, test = scaler.fit_transform(features(data.train)), features(data.test)

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlt.inference.predictor import NoPrediction, Prediction
+    from mlt.inference.prediction import NoPrediction, Prediction
     from mlt.runtime.processes import Processes
 
 DESCRIPTION = """\
-Predict the labels of image files with a checkpoint, which is all that is needed.
+Predict the labels of image files with a checkpoint, which is all that is needed. Several
+checkpoints are an ensemble: the mean of their probabilities is predicted.
 
   mlt predict runs/mine/last.safetensors photographs/ more/*.jpg
   mlt predict last.safetensors list.csv --images photographs/ --format csv --output labels.csv
   mlt predict last.safetensors train.csv --path-column Path --images data/
   mlt predict last.safetensors photographs/ --format jsonl | jq .labels
+  mlt predict a.safetensors b.safetensors photographs/ --views "whole, mirror, {size: 288}"
 
 Exit code 1 says that some images have no prediction, mostly because they could not be read. Each
 has a line of its own with the error; the others were predicted."""
@@ -32,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths",
         metavar="PATHS",
         nargs="+",
-        help="images, folders, patterns, or .csv tables of paths",
+        help="images, folders, patterns, or .csv tables of paths; before them there may be more "
+        "checkpoints",
     )
     parser.add_argument(
         "--format", choices=["table", "csv", "jsonl"], default="table", help="default: %(default)s"
@@ -50,6 +53,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
     parser.add_argument(
         "--mirror", action="store_true", help="average each image with its mirror image"
+    )
+    parser.add_argument(
+        "--views",
+        metavar="LIST",
+        help="average over these views, as evaluation.views says them: whole, mirror, five_crops, "
+        "ten_crops, {size: N}, {zoom: Z}",
+    )
+    parser.add_argument(
+        "--average",
+        choices=["logits", "probabilities"],
+        default="logits",
+        help="what is averaged over views (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ensemble",
+        choices=["probabilities", "logits"],
+        default="probabilities",
+        help="what is averaged over several checkpoints (default: %(default)s)",
     )
     parser.add_argument(
         "--path-column", default="path", metavar="NAME", help="of a table (default: path)"
@@ -78,16 +99,25 @@ def _predict(arguments: argparse.Namespace, processes: Processes) -> int:
             raise ConfigError(f"--top must be at least 1, got {arguments.top}")
         if output is not None and output.exists() and not arguments.overwrite:
             raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
+        from mlt.config.parse_views import parse_views
         from mlt.inference.output import write_predictions
         from mlt.inference.paths import list_images
         from mlt.inference.predictor import Predictor
 
-        ids = list_images(arguments.paths, arguments.path_column, arguments.images)
+        views = parse_views(arguments.views or "whole", "--views")
+        more = [path for path in arguments.paths if path.endswith(".safetensors")]
+        given = [path for path in arguments.paths if path not in more]
+        ids = list_images(given, arguments.path_column, arguments.images)
         paths = list(ids)
         if not paths:
-            raise DataError(f"there is no image in {', '.join(arguments.paths)}")
+            raise DataError(f"there is no image in {', '.join(given) or 'the arguments'}")
         predictor = Predictor.from_checkpoint(
-            arguments.checkpoint, arguments.device, processes=processes
+            [arguments.checkpoint, *more],
+            arguments.device,
+            processes=processes,
+            views=views,
+            average=arguments.average,
+            ensemble=arguments.ensemble,
         )
     problems: dict[Path, str] = {}
     predictions = predictor.predict_each(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
 from mlt.settings import Settings
 
 __all__ = [
+    "EarlyStoppingConfig",
+    "EvaluateEvery",
     "EvaluationConfig",
     "FeaturesConfig",
     "OptimizerConfig",
@@ -31,6 +34,10 @@ class OptimizerConfig(Settings):
     """Momentum, for the optimizers that have one."""
     nesterov: bool = False
     """Nesterov's form of momentum, for sgd."""
+    fused: Literal["auto"] | bool = "auto"
+    """One kernel for all of an update, for sgd, adam, adamw and adagrad: `auto` where the optimizer
+    has it, on a CPU or CUDA; true: or refuse; false: parameter by parameter, or in torch's groups
+    of them (foreach)."""
     decay_norm_and_bias: bool = False
     """Whether weight decay also acts on biases and normalisation layers."""
     backbone_lr_scale: float = Field(1.0, gt=0)
@@ -116,6 +123,27 @@ class FeaturesConfig(Settings):
         return self
 
 
+class EarlyStoppingConfig(Settings):
+    """When training ends before its last epoch; judged on the validation images."""
+
+    metric: Literal["mAP.total", "mAP.head", "mAP.medium", "mAP.tail", "AUROC.total", "loss"] = (
+        "mAP.total"
+    )
+    """What has to improve: a mean over classes, or the loss of the validation images."""
+    patience: int = Field(5, ge=1)
+    """Evaluations without an improvement after which training ends."""
+    min_delta: float = Field(0.0, ge=0)
+    """An improvement is more than this, in the unit of the metric (mAP is in [0, 1])."""
+
+
+class CompileConfig(Settings):
+    """How torch compiles model and loss."""
+
+    mode: Literal["default", "max-autotune-no-cudagraphs"] = "default"
+    """`max-autotune-no-cudagraphs` chooses among kernels by timing them: it takes longer, and a run
+    that is resumed may choose others, which round differently."""
+
+
 class TrainingConfig(Settings):
     """The loop."""
 
@@ -145,12 +173,37 @@ class TrainingConfig(Settings):
     save_every: SaveEvery = SaveEvery(minutes=10)
     """How often to save the state within an epoch; it is saved after each epoch, too. What was
     trained since then is what a kill loses."""
+    early_stopping: EarlyStoppingConfig | None = None
+    """End training when a metric no longer improves, and evaluate `best.safetensors`; null: train
+    all epochs."""
     features: Literal["cache", "none"] | FeaturesConfig | None = None
     """Of a frozen backbone (`model.freeze: all`): `cache` computes them once and trains the head on
     them, a section says of which views, `none` computes them in each epoch; null: `cache` where the
     backbone is frozen."""
     channels_last: bool = True
     """Memory layout of images and weights; convolutions are faster with true."""
+    compile: bool | CompileConfig = False
+    """Compile model and loss (`torch.compile`): true, or a section with a `mode`. Needs a C++
+    compiler on a CPU, Triton on a GPU, and minutes at the start; in one process only."""
+    gradient_checkpointing: bool = False
+    """Compute a block's activations again in the backward pass instead of keeping them: less
+    memory for a third more time, with the same numbers; for backbones that have it, in one process
+    only."""
+
+
+class EvaluateEvery(Settings):
+    """How often training evaluates; it also does so after the last epoch."""
+
+    epochs: int | None = Field(None, ge=0)
+    """Evaluate after every so many epochs; 0: only after the last."""
+    updates: int | None = Field(None, ge=1)
+    """Evaluate after every so many updates, also within epochs."""
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluateEvery:
+        if (self.epochs is None) == (self.updates is None):
+            raise ValueError("give either epochs or updates")
+        return self
 
 
 class EvaluationConfig(Settings):
@@ -158,19 +211,42 @@ class EvaluationConfig(Settings):
 
     batch_size: int = Field(64, ge=1)
     """Images of a batch in evaluation; without effect on results."""
-    every: int = Field(1, ge=0)
-    """Evaluate after every so many epochs; 0: only after the last."""
+    every: Annotated[int, Field(ge=0)] | EvaluateEvery = 1
+    """Evaluate after every so many epochs; 0: only after the last. `{updates: n}` evaluates after
+    every n updates, also within epochs."""
     best_by: Literal["mAP", "AUROC"] = "mAP"
     """The mean over all classes by which the epoch of `best.safetensors` is chosen."""
     head: int = Field(100, ge=1)
     """Classes with at least this many training images are head classes."""
     tail: int = Field(20, ge=0)
     """Classes with fewer training images than this are tail classes."""
+    views: tuple[ViewName | ViewConfig, ...] = Field(("whole",), min_length=1)
+    """Views of each image whose answers are averaged (test-time augmentation): `whole`, `mirror`,
+    `five_crops`, `ten_crops`, or sections."""
     mirror: bool = False
-    """Average the logits of each image and its mirror image."""
+    """Show the mirror image of each view, too."""
+    average: Average = "logits"
+    """What is averaged over the views."""
+
+    @property
+    def shown(self) -> tuple[ViewConfig, ...]:
+        """Every view that the network is shown, one by one."""
+        return expand_views(self.views, self.mirror)
 
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
+        if twice := [view for k, view in enumerate(self.shown) if view in self.shown[:k]]:
+            raise ValueError(f"views: a view is there twice ({twice[0]}), which would count double")
         if self.tail > self.head:
             raise ValueError(f"tail ({self.tail}) must not exceed head ({self.head})")
         return self
+
+    @property
+    def every_updates(self) -> int | None:
+        """Updates from one evaluation to the next; None if epochs are counted."""
+        return None if isinstance(self.every, int) else self.every.updates
+
+    @property
+    def every_epochs(self) -> int:
+        """Epochs from one evaluation to the next; 0: only after the last, or by updates."""
+        return self.every if isinstance(self.every, int) else self.every.epochs or 0

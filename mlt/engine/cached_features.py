@@ -53,7 +53,7 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
         return _on_images(setup, reason)
     assert isinstance(model, Classifier)
     of_training = train_views(settings, config.transforms, model)
-    of_evaluation = evaluation_views(config.transforms, model, config.evaluation.mirror)
+    of_evaluation = evaluation_views(config.transforms, model, config.evaluation.shown)
     plan = [(setup.data.train, of_training), (setup.data.test, of_evaluation)]
     if setup.data.validation is not None:
         plan.append((setup.data.validation, of_evaluation))
@@ -118,9 +118,10 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
     validation_loader = None
     if setup.validation_loader is not None and data.validation is not None:
         validation_loader = over_features(setup.validation_loader, data.validation, of_evaluation)
-    training.model = HeadModel.of(model)
+    average = config.evaluation.average
+    training.model = HeadModel.of(model, average)
     if training.ema is not None:
-        training.ema.module = HeadModel.of(training.ema.module)
+        training.ema.module = HeadModel.of(training.ema.module, average)
     return replace(
         setup,
         train_loader=train_loader,
@@ -145,6 +146,8 @@ def _not_possible(setup: Setup) -> str | None:
         return "training.fsdp shares the backbone out over the processes"
     if setup.config.transforms.mix is not None:
         return "transforms.mix makes other images in each epoch"
+    if any(view.size is not None for view in setup.config.evaluation.shown):
+        return "evaluation.views shows images at other sizes"
     if setup.loads_tensors:
         return "a data set of your own gives tensors, which may be others each time"
     return None

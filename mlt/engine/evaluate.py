@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -19,12 +19,17 @@ from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
 from mlt.data.samplers import SequentialSampler
 from mlt.data.splits.split import Split
-from mlt.data.transforms import Preprocessing, eval_transform
+from mlt.data.transforms import Preprocessing
+from mlt.data.view_settings import Average
+from mlt.data.view_transform import Inputs, inputs_of
+from mlt.engine.compilation import eager_unless
 from mlt.engine.own_checks import check_logits, check_model
 from mlt.engine.parallel import full, in_step, share_state
+from mlt.engine.view_checks import check_views
 from mlt.errors import CheckpointError, ConfigError, DataError
-from mlt.metrics import Decision, Summary, summarize
+from mlt.metrics import Decision, Summary, mean_predictions, summarize
 from mlt.models.checkpoint import check_class_names, load_checkpoint, read_info, weights_digest
+from mlt.models.over_views import InOrder, OverViews
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 from mlt.runtime.device import pick_device
@@ -35,6 +40,7 @@ __all__ = [
     "Part",
     "evaluate",
     "evaluate_checkpoint",
+    "evaluate_ensemble",
     "predict",
     "predict_logits",
     "tuned_thresholds",
@@ -44,25 +50,31 @@ logger = logging.getLogger(__name__)
 
 Part = Literal["test", "validation"]
 
+_NO_FORM = Preprocessing(size=1, mean=(0.0,) * 3, std=(1.0,) * 3)
+"""Of tensors that are used as they come."""
+
 
 def evaluate(
     config: Config | str | Path,
-    checkpoint: str | Path,
+    checkpoint: str | Path | Sequence[str | Path],
     *,
     data: Mapping[str, Given] | None = None,
     model: nn.Module | None = None,
     part: Part = "test",
+    ensemble: Average = "probabilities",
 ) -> Summary:
     """Evaluate a checkpoint on the test images of a configuration, or on its validation images.
 
     Args:
         config: Says which images, and on which device; a configuration, a YAML file, or the name
             of one that ships with mlt.
-        checkpoint: A ``.safetensors`` file of a run.
+        checkpoint: A ``.safetensors`` file of a run; several are an ensemble, whose answers are
+            averaged. Its rates are at a probability of one half.
         data: Images in place of the configuration's, as for :func:`mlt.train`; only ``part`` is
             looked at.
         model: The model, where the run was handed one of its own.
         part: ``"test"`` or ``"validation"``.
+        ensemble: What is averaged over several checkpoints.
 
     Returns:
         mAP in total and for head, medium and tail, and a line for every class; rates are at the
@@ -74,14 +86,61 @@ def evaluate(
     if not isinstance(config, Config):
         config = load_config(config)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
-    predictions = evaluate_checkpoint(config, checkpoint, part, data=data, model=model)
-    return summarize(predictions, limits=limits, threshold=tuned_thresholds(checkpoint))
+    files = [checkpoint] if isinstance(checkpoint, (str, Path)) else list(checkpoint)
+    predictions = evaluate_ensemble(config, files, part, ensemble, data=data, model=model)
+    return summarize(predictions, limits=limits, threshold=tuned_thresholds(*files))
 
 
-def tuned_thresholds(checkpoint: str | Path) -> float | tuple[float, ...]:
-    """The logits from which a checkpoint gives each label; 0 for all if it was not tuned."""
-    decision = read_info(checkpoint).decision
+def tuned_thresholds(*checkpoints: str | Path) -> float | tuple[float, ...]:
+    """The logits from which a checkpoint gives each label; 0 if it was not tuned, or of several."""
+    decision = read_info(checkpoints[0]).decision if len(checkpoints) == 1 else None
     return 0.0 if decision is None else Decision.from_json(decision).limits
+
+
+def evaluate_ensemble(
+    config: Config,
+    checkpoints: Sequence[str | Path],
+    part: Part = "test",
+    ensemble: Average = "probabilities",
+    *,
+    data: Mapping[str, Given] | None = None,
+    model: nn.Module | None = None,
+    processes: Processes = ALONE,
+) -> Predictions:
+    """Predict with several checkpoints, one after the other, and average their answers.
+
+    Their backbones, sizes and order of classes may differ; the classes must be those of the data.
+
+    Args:
+        config: As for :func:`evaluate_checkpoint`; so are the others.
+        checkpoints: ``.safetensors`` files of runs; one is evaluated as it is.
+        part: Which of the images.
+        ensemble: What is averaged.
+        data: Images in place of the configuration's.
+        model: The model, where the run was handed one of its own; then all checkpoints are its.
+        processes: Those that share the images; all must call this, and all get the answer.
+
+    Raises:
+        UserError: For whatever is wrong with configuration, data or checkpoints.
+    """
+    if not checkpoints:
+        raise ConfigError("give at least one checkpoint")
+    if ensemble not in get_args(Average):
+        allowed = ", ".join(get_args(Average))
+        raise ConfigError(f"ensemble must be one of {allowed}, not {ensemble!r}")
+    each = [
+        evaluate_checkpoint(
+            config,
+            file,
+            part,
+            data=data,
+            model=model,
+            any_order=len(checkpoints) > 1,
+            processes=processes,
+        )
+        for file in checkpoints
+    ]
+    return mean_predictions(each, ensemble)
 
 
 def evaluate_checkpoint(
@@ -91,6 +150,7 @@ def evaluate_checkpoint(
     *,
     data: Mapping[str, Given] | None = None,
     model: nn.Module | None = None,
+    any_order: bool = False,
     processes: Processes = ALONE,
 ) -> Predictions:
     """Predict the test images of a configuration, or its validation images, with a checkpoint.
@@ -104,6 +164,8 @@ def evaluate_checkpoint(
         part: Which of its images.
         data: Images in place of the configuration's.
         model: The model, where the run was handed one of its own.
+        any_order: Take a checkpoint whose classes stand in another order than those of the data;
+            its thresholds then do not fit the predictions.
         processes: Those that share the images; all must call this, and all get the answer.
 
     Returns:
@@ -122,16 +184,22 @@ def evaluate_checkpoint(
         images = _part(config, part, data)
         if data is None and config.data.cuts(part):
             _warn_of_training_images(Path(checkpoint).parent, images.table, part)
-        check_class_names(checkpoint, info.class_names, images.table.class_names)
+        names = images.table.class_names
+        if not (any_order and sorted(info.class_names) == sorted(names)):
+            check_class_names(checkpoint, info.class_names, names)
+        columns = [info.class_names.index(name) for name in names]
+        if info.class_names != names:
+            model = InOrder(model, columns)
         if images.items is None and not info.preprocessing:
             raise CheckpointError(
                 f"{checkpoint} was trained on tensors of a data set of your own, so mlt does not "
                 "know how to make them from image files; hand that data set over: data={...}"
             )
         # A data set's own tensors stay as they are, whatever the transform.
-        form = Preprocessing.from_dict(info.preprocessing) if info.preprocessing else None
+        form = Preprocessing.from_dict(info.preprocessing) if info.preprocessing else _NO_FORM
+        inputs = inputs_of([(form, config.evaluation.shown)])
         loader = build_loader(
-            images.dataset(eval_transform(form) if form else _as_it_is, config.data.on_image_error),
+            images.dataset(inputs.transform, config.data.on_image_error),
             batch_size=config.evaluation.batch_size,
             sampler=SequentialSampler(len(images.table), processes.count, processes.rank),
             workers=config.training.workers,
@@ -143,14 +211,22 @@ def evaluate_checkpoint(
             and (image := loader.dataset[0].image) is not None
         ):
             check_model(model, image, len(info.class_names), device)
+        check_views(
+            model,
+            config.evaluation.shown,
+            len(info.class_names),
+            device,
+            of_tensors=isinstance(loader.dataset, ItemDataset),
+        )
     return predict(
         model,
         loader,
-        np.array(info.class_counts),
+        np.array(info.class_counts)[columns],
         info.num_train_images,
         device,
-        mirror=config.evaluation.mirror,
-        processes=processes,
+        inputs,
+        config.evaluation.average,
+        processes,
     )
 
 
@@ -189,17 +265,14 @@ def _warn_of_training_images(folder: Path, table: LabelTable, part: Part) -> Non
         )
 
 
-def _as_it_is(image: Any) -> torch.Tensor:
-    return image
-
-
 def predict(
     model: nn.Module,
     loader: Loader,
     class_counts: np.ndarray,
     num_train_images: int,
     device: torch.device,
-    mirror: bool = False,
+    inputs: Inputs | None = None,
+    average: Average = "logits",
     processes: Processes = ALONE,
 ) -> Predictions:
     """Predict all images of a loader and put the answers beside their targets.
@@ -210,14 +283,17 @@ def predict(
         class_counts: (C,) positives in the training split.
         num_train_images: Images of the training split.
         device: Where to compute.
-        mirror: Average the logits of each image and its mirror image.
+        inputs: What the loader makes of each image, and the views to average over; None: the model
+            takes what the loader has.
+        average: What is averaged over views.
         processes: Those that share the loader's images; all get the answer.
 
     Returns:
         Predictions in the order of the loader's table; images that could not be read are left out.
     """
     share_state(model, processes)
-    rows, logits = predict_logits(model, loader, device, mirror, processes)
+    network = model if inputs is None else OverViews([model], inputs, average)
+    rows, logits = predict_logits(network, loader, device, processes)
     order = np.argsort(rows)
     rows, logits = rows[order], logits[order]
     table = loader.dataset.table
@@ -239,7 +315,6 @@ def predict_logits(
     model: nn.Module,
     loader: Loader,
     device: torch.device,
-    mirror: bool = False,
     processes: Processes = ALONE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits of all images of a loader, in float32 whatever the model was trained in.
@@ -248,7 +323,6 @@ def predict_logits(
         model: Gives logits; it is switched to evaluation mode.
         loader: Batches of images.
         device: Where to compute.
-        mirror: Average the logits of each image and its mirror image.
         processes: Those that share the loader's images; all get the answer.
 
     Returns:
@@ -257,15 +331,15 @@ def predict_logits(
     model.eval()
     num_classes = loader.dataset.table.num_classes
     rows, logits = [torch.empty(0, dtype=torch.int64)], [torch.empty(0, num_classes)]
+    full = loader.full_counts[processes.rank]
     shown = processes.is_main
     with torch.inference_mode(), Progress("evaluation", len(loader), shown=shown) as progress:
         for batch in in_step(loader, processes):
             if len(batch.indices):
                 images = batch.images.to(device, non_blocking=True)
-                answer = model(images)
-                check_logits(answer, (len(images), num_classes))
-                if mirror:
-                    answer = (answer + model(images.flip(-1))) / 2
+                with eager_unless(len(images) == full):
+                    answer = model(images)
+                    check_logits(answer, (len(images), num_classes))
                 logits.append(answer.float().cpu())
                 rows.append(batch.indices)
             progress.step(len(batch.indices))

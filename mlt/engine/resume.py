@@ -23,6 +23,7 @@ MAY_CHANGE = (
     "logging",
     "training.workers",
     "training.save_every",
+    "training.early_stopping",
     "data.root",
     "data.on_image_error",
 )

@@ -29,12 +29,17 @@ from mlt.data.samplers import (
     build_sampler,
 )
 from mlt.data.transforms import Preprocessing, build_transforms, eval_preprocessing
-from mlt.engine.loop import Position, Training
+from mlt.data.view_transform import Inputs, inputs_of
+from mlt.engine.compilation import check_compiler, compile_in_place
+from mlt.engine.gradient_checkpointing import checkpoint_gradients
+from mlt.engine.loop import Training
 from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
 from mlt.engine.parallel import shard, share_state
+from mlt.engine.position import Position
 from mlt.engine.sync_batch_norm import with_synced_batch_norm
+from mlt.engine.view_checks import check_views
 from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView
 from mlt.losses import ElementwiseLoss, Loss, build_loss
@@ -91,9 +96,11 @@ class Setup:
         return isinstance(self.test_loader.dataset, ItemDataset)
 
     @property
-    def mirrors(self) -> bool:
-        """Whether evaluation flips images; cached features have their mirror image beside them."""
-        return self.config.evaluation.mirror and not isinstance(self.test_loader.dataset, EveryView)
+    def inputs(self) -> Inputs | None:
+        """What evaluation shows the model; None where that is features, which have all views."""
+        if isinstance(self.test_loader.dataset, EveryView):
+            return None
+        return inputs_of([(self.preprocessing, self.config.evaluation.shown)])
 
     @property
     def updates_per_epoch(self) -> int:
@@ -155,6 +162,8 @@ def prepare(
     with processes.together():
         device = pick_device(config.device, processes)
         _check_shares(config, processes)
+        if config.training.compile:
+            check_compiler(device)
     with processes.together(main_first=True):
         data = load_data(config.data, cache) if own.data is None else own_data(own.data)
     with processes.together():
@@ -175,7 +184,18 @@ def prepare(
         for loader in (train_loader, validation_loader, test_loader):
             if loader is train_loader or (loader and isinstance(loader.dataset, ItemDataset)):
                 _try(model, loader, class_counts.num_classes, config, device, processes)
+            if loader and loader is not train_loader:
+                check_views(
+                    model,
+                    config.evaluation.shown,
+                    class_counts.num_classes,
+                    device,
+                    of_tensors=isinstance(loader.dataset, ItemDataset),
+                )
     model, ema = _in_all(model, loss, config, device, processes)
+    if config.training.compile:
+        parts = [model, loss] if ema is None else [model, ema.module, loss]
+        compile_in_place(config.training.compile, *parts)
     optimizer = build_optimizer(config.optimizer, model, loss)
     training = Training(
         model=model,
@@ -231,6 +251,8 @@ def _model_and_loss(
     else:
         model = own.model
         _check_own_model(model, config)
+    if config.training.gradient_checkpointing:
+        checkpoint_gradients(model)
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
     return model, loss.to(device)
 
@@ -275,7 +297,10 @@ class _Batches:
     def of(self, part: str, table: LabelTable, sampler: EpochSampler | None = None) -> Loader:
         """The loader of a part; without a sampler, of all its images in order, for evaluation."""
         config, training = self.config, sampler is not None
-        transform = build_transforms(config.transforms, self.mean, self.std, train=training)
+        form = eval_preprocessing(config.transforms, self.mean, self.std)
+        transform = inputs_of([(form, config.evaluation.shown)]).transform
+        if training:
+            transform = build_transforms(config.transforms, self.mean, self.std, train=True)
         own = self.own_parts.get(part, OwnPart(part, table))
         # Results are of whole images, so that they do not depend on how training saved time.
         decoding = config.data.decoding if training else "exact"
@@ -301,6 +326,13 @@ def _check_shares(config: Config, processes: Processes) -> None:
         )
     if training.fsdp and training.autocast == "fp16":
         raise ConfigError("training.fsdp: does not go with autocast fp16; use bf16")
+    for key in ("compile", "gradient_checkpointing"):
+        if count > 1 and getattr(training, key):
+            raise ConfigError(f"training.{key}: works in one process only; set it to false")
+    if training.compile and training.gradient_checkpointing:
+        raise ConfigError(
+            "training.compile: does not go with training.gradient_checkpointing; set one to false"
+        )
 
 
 def _layout(model: nn.Module, config: Config) -> torch.memory_format:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from mlt.data.view_settings import Average
 from mlt.models import Classifier
+from mlt.models.over_views import mean_logits
 
 __all__ = ["HeadModel"]
 
@@ -15,12 +17,16 @@ class HeadModel(Classifier):
     Its state is that of the whole classifier, so checkpoints are what they would be without it.
     """
 
+    average: Average = "logits"
+    """What is averaged over the views of an image."""
+
     @classmethod
-    def of(cls, model: Classifier) -> HeadModel:
+    def of(cls, model: Classifier, average: Average = "logits") -> HeadModel:
         """The same backbone and head, parameter by parameter, to be called on features.
 
         Args:
             model: A classifier whose backbone is frozen.
+            average: What is averaged over the views of an image.
 
         Example:
             >>> from torch import nn
@@ -32,11 +38,18 @@ class HeadModel(Classifier):
         made = cls(model.backbone, model.head, model.mean, model.std, model.freeze_statistics)
         made.freeze(model.frozen)
         made.train(model.training)
+        made.average = average
         return made
+
+    def train(self, mode: bool = True) -> HeadModel:
+        """Switch the head alone: the backbone is not called, and has hundreds of parts."""
+        self.training = mode
+        self.head.train(mode)
+        return self
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (N, C) of features (N, D), or the mean over the views of (N, views, D)."""
         if features.ndim == 2:
             return self.forward_head(features)
         logits = self.forward_head(features.flatten(0, 1))
-        return logits.unflatten(0, features.shape[:2]).mean(dim=1)
+        return mean_logits(logits.unflatten(0, features.shape[:2]), 1, self.average)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,9 @@ from mlt.data.dataset import seeded
 from mlt.data.labels import LabelTable
 from mlt.data.row_images import row_bytes
 from mlt.data.transform_settings import TransformsConfig
-from mlt.data.transforms import Transform, build_transforms, eval_preprocessing
+from mlt.data.transforms import Preprocessing, Transform, build_transforms, eval_preprocessing
+from mlt.data.view_settings import ViewConfig, expand_views
+from mlt.data.view_transform import view_transform
 from mlt.errors import UserError
 from mlt.models import Classifier
 from mlt.models.checkpoint import weights_digest
@@ -36,9 +38,10 @@ class View:
     """One way of showing an image to a backbone.
 
     Attributes:
-        name: ``clean``, ``mirror``, or ``crop 0`` and so on.
+        name: ``clean``, ``mirror``, ``crop 0`` and so on, or the part of the image that it shows.
         transform: From an RGB image to the network's input.
         settings: All that decides about the pixels, as values that JSON can hold.
+        mirror: Show the mirror image of what the transform gives.
         draw: The number of a random view, which is drawn from the image's digest and this number:
             the same whatever else is in the data. None if there is nothing to draw.
     """
@@ -46,6 +49,7 @@ class View:
     name: str
     transform: Transform
     settings: Mapping[str, Any]
+    mirror: bool = False
     draw: int | None = None
 
     def pixels(self, image: Image.Image, digest: bytes) -> torch.Tensor:
@@ -57,7 +61,7 @@ class View:
         """
         if self.draw is None:
             pixels = self.transform(image)
-            return pixels.flip(-1) if self.name == "mirror" else pixels
+            return pixels.flip(-1) if self.mirror else pixels
         drawn = hashlib.sha256(digest + self.draw.to_bytes(4, "big")).digest()
         with seeded(int.from_bytes(drawn[:8], "big") >> 1):
             return self.transform(image)
@@ -72,18 +76,28 @@ class View:
         return _sha256(json.dumps(about, sort_keys=True).encode())
 
 
-def evaluation_views(transforms: TransformsConfig, model: Classifier, mirror: bool) -> list[View]:
-    """What is seen of an image in evaluation: the image, and perhaps its mirror image.
+def evaluation_views(
+    transforms: TransformsConfig, model: Classifier, shown: Sequence[ViewConfig]
+) -> list[View]:
+    """What is seen of an image in evaluation.
 
     Args:
         transforms: The preset.
         model: Knows mean and deviation of its input.
-        mirror: Whether logits are averaged over both.
+        shown: The views that are averaged over.
     """
     form = eval_preprocessing(transforms, model.mean, model.std)
-    transform = build_transforms(transforms, model.mean, model.std, train=False)
-    names = ["clean", "mirror"] if mirror else ["clean"]
-    return [View(name, transform, form.to_dict()) for name in names]
+    return [_evaluation_view(form, one) for one in shown]
+
+
+def _evaluation_view(form: Preprocessing, shown: ViewConfig) -> View:
+    name, settings = "mirror" if shown.mirror else "clean", form.to_dict()
+    if shown != ViewConfig(mirror=shown.mirror):
+        # The keys of whole images stay what they are, and with them the features that are kept.
+        settings |= shown.model_dump(mode="json")
+        mirrored = " mirrored" if shown.mirror else ""
+        name = f"{shown.place.replace('_', ' ')} at zoom {shown.zoom:.3g}{mirrored}"
+    return View(name, view_transform(form, shown), settings, mirror=shown.mirror)
 
 
 def train_views(
@@ -96,7 +110,7 @@ def train_views(
         transforms: The preset; without flips there is no mirror image either.
         model: Knows mean and deviation of its input.
     """
-    clean, mirror = evaluation_views(transforms, model, mirror=True)
+    clean, mirror = evaluation_views(transforms, model, expand_views(["whole", "mirror"]))
     views = [clean] if features.clean else []
     if features.mirror and transforms.flip > 0:
         views.append(mirror)

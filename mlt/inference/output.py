@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from mlt.inference.predictor import NoPrediction, Prediction
+from mlt.inference.prediction import NoPrediction, Prediction
 
 __all__ = ["Format", "write_predictions"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,20 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from mlt.data.images import load_image
-from mlt.data.loader import default_workers, leave_signals_to_the_main_process
-from mlt.data.transforms import Preprocessing, Transform, eval_transform
-from mlt.errors import CheckpointError, ConfigError, DataError, UserError
+from mlt.data.loader import default_workers
+from mlt.data.transforms import Preprocessing
+from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
+from mlt.data.view_transform import Inputs, inputs_of
+from mlt.data.worker_signals import WorkerSignals
+from mlt.engine.view_checks import check_views
+from mlt.errors import CheckpointError, ConfigError, DataError
+from mlt.inference.prediction import NoPrediction, Prediction
+from mlt.inference.prediction_input import ImageFiles
 from mlt.metrics.decision import Decision
-from mlt.models.checkpoint import load_checkpoint
+from mlt.models.checkpoint import CheckpointInfo, check_class_names, load_checkpoint
+from mlt.models.over_views import InOrder, OverViews
 from mlt.runtime.device import pick_device
 from mlt.runtime.processes import ALONE, Processes
 from mlt.runtime.progress import Progress
@@ -27,55 +32,24 @@ from mlt.runtime.progress import Progress
 __all__ = ["NoPrediction", "Prediction", "Predictor"]
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a model says of one image.
-
-    Attributes:
-        path: The file.
-        logits: (C,) float32, as the model gave them.
-        probabilities: (C,) in [0, 1], calibrated if the checkpoint has a calibration.
-        given: (C,) booleans, the labels whose logits reach their thresholds.
-    """
-
-    path: Path
-    logits: NDArray[np.float32]
-    probabilities: NDArray[np.float64]
-    given: NDArray[np.bool_]
-
-    def highest(self, count: int) -> list[int]:
-        """Indices of the classes with the highest probabilities, highest first."""
-        return np.argsort(-self.probabilities, kind="stable")[:count].tolist()
-
-    def labels(self) -> list[int]:
-        """Indices of the labels that are given, most probable first."""
-        order = np.argsort(-self.probabilities, kind="stable")
-        return [int(c) for c in order if self.given[c]]
-
-
-@dataclass(frozen=True)
-class NoPrediction:
-    """An image of which a model says nothing.
-
-    Attributes:
-        path: The file.
-        error: Why: it could not be read, or the model gives NaN for it.
-    """
-
-    path: Path
-    error: str
-
-
 class Predictor:
-    """A model with its class names, preprocessing, calibration and thresholds.
+    """A model, or an ensemble, with class names, preprocessing, calibration and thresholds.
 
     Args:
-        model: Gives logits.
-        class_names: C names in column order.
-        preprocessing: How an image becomes the model's input.
+        model: Gives logits; several models are an ensemble, whose answers are averaged.
+        class_names: C names in column order, the same for all models.
+        preprocessing: How an image becomes the model's input; one for each of several models.
         decision: Calibration and thresholds.
         device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         processes: Those that share the images of :meth:`predict_each`.
+        views: Views of each image whose answers are averaged: ``"whole"``, ``"mirror"``,
+            ``"five_crops"``, ``"ten_crops"``, or :class:`mlt.data.view_settings.ViewConfig`.
+        average: What is averaged over views: ``"logits"`` or ``"probabilities"``.
+        ensemble: What is averaged over models.
+
+    Raises:
+        ConfigError: If there is no model, there are as many preprocessings as models, or a model
+            cannot take images of the size of a view.
 
     Example:
         A checkpoint is all that is needed::
@@ -87,43 +61,110 @@ class Predictor:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | Sequence[nn.Module],
         class_names: Sequence[str],
-        preprocessing: Preprocessing,
+        preprocessing: Preprocessing | Sequence[Preprocessing],
         decision: Decision | None = None,
         device: str = "auto",
         processes: Processes = ALONE,
+        *,
+        views: Sequence[ViewName | ViewConfig] = ("whole",),
+        average: Average = "logits",
+        ensemble: Average = "probabilities",
     ) -> None:
+        models = [model] if isinstance(model, nn.Module) else list(model)
+        forms = [preprocessing] if isinstance(preprocessing, Preprocessing) else preprocessing
+        if not models or len(models) != len(forms):
+            raise ConfigError(f"there are {len(models)} models and {len(forms)} preprocessings")
         self.processes = processes
         self.device = pick_device(device, processes)
-        self.model = model.eval().to(self.device)
+        self.models = tuple(each.eval().to(self.device) for each in models)
         self.class_names = tuple(class_names)
-        self.preprocessing = preprocessing
+        self.preprocessings = tuple(forms)
         self.decision = decision or Decision.plain(class_names)
-        self._transform = eval_transform(preprocessing)
+        self.views = expand_views(views)
+        self._averages = average, ensemble
+        for each in self.models:
+            check_views(each, self.views, len(self.class_names), self.device)
+        self._inputs = self._shown(mirror=False)[0]
+
+    @property
+    def model(self) -> nn.Module:
+        """The model; of an ensemble the first."""
+        return self.models[0]
+
+    @model.setter
+    def model(self, model: nn.Module) -> None:
+        self.models = (model, *self.models[1:])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes the model's input; of an ensemble the first model's."""
+        return self.preprocessings[0]
+
+    def _shown(self, mirror: bool) -> tuple[Inputs, OverViews]:
+        """What is made of each image, and what answers for it."""
+        views = expand_views(self.views, mirror)
+        inputs = inputs_of([(form, views) for form in self.preprocessings])
+        return inputs, OverViews(self.models, inputs, *self._averages).eval()
 
     @classmethod
     def from_checkpoint(
         cls,
-        path: str | Path,
+        path: str | Path | Sequence[str | Path],
         device: str = "auto",
         *,
         model: nn.Module | None = None,
         processes: Processes = ALONE,
+        views: Sequence[ViewName | ViewConfig] = ("whole",),
+        average: Average = "logits",
+        ensemble: Average = "probabilities",
     ) -> Predictor:
         """Make one from a ``.safetensors`` file of a run, which is all that is needed.
 
+        Of several checkpoints it makes an ensemble. Their backbones, sizes and order of classes may
+        differ, which then is that of the first; calibration and thresholds, which are of each
+        model by itself, are left out.
+
         Args:
-            path: The checkpoint.
+            path: The checkpoint, or several.
             device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             model: The model, where the run was handed one of its own.
             processes: Those that share the images of :meth:`predict_each`.
+            views: As for :class:`Predictor`; so are the others.
+            average: What is averaged over views.
+            ensemble: What is averaged over models.
 
         Raises:
             MissingFileError: If there is no such file.
             CheckpointError: If it is not a checkpoint of mlt, is damaged, or was trained on tensors
-                whose preprocessing mlt does not know.
+                whose preprocessing mlt does not know; or if several have other classes.
+            ConfigError: If ``model`` is given beside several, or views cannot be shown.
         """
+        paths = [path] if isinstance(path, (str, Path)) else list(path)
+        if model is not None and len(paths) != 1:
+            raise ConfigError("model: goes with one checkpoint; make Predictor([a, b], ...)")
+        members = [cls._member(each, model) for each in paths]
+        names = members[0][1].class_names if members else ()
+        models = [
+            _in_order(each, names, *member) for each, member in zip(paths, members, strict=True)
+        ]
+        decision = members[0][1].decision if len(members) == 1 else None
+        return cls(
+            models,
+            names,
+            [Preprocessing.from_dict(info.preprocessing) for _, info in members],
+            None if decision is None else Decision.from_json(decision),
+            device,
+            processes,
+            views=views,
+            average=average,
+            ensemble=ensemble,
+        )
+
+    @staticmethod
+    def _member(path: str | Path, model: nn.Module | None) -> tuple[nn.Module, CheckpointInfo]:
+        """The model of a checkpoint, and what the file says about itself."""
         model, info = load_checkpoint(path, model)
         if not info.preprocessing:
             raise CheckpointError(
@@ -131,23 +172,21 @@ class Predictor:
                 "how to make them from image files; make a Predictor(model, class_names, "
                 "preprocessing), with mlt.data.transforms.Preprocessing"
             )
-        decision = None if info.decision is None else Decision.from_json(info.decision)
-        form = Preprocessing.from_dict(info.preprocessing)
-        return cls(model, info.class_names, form, decision, device, processes)
+        return model, info
 
     def logits(self, images: Sequence[Image.Image], mirror: bool = False) -> NDArray[np.float32]:
         """Logits of images that are in memory.
 
         Args:
             images: N RGB images (PIL) of any size.
-            mirror: Average the logits of each image and its mirror image.
+            mirror: Show the mirror image of each view, too.
 
         Returns:
             (N, C); ``decision.probabilities`` and ``decision.labels`` take them.
         """
         if not images:
             return np.zeros((0, len(self.class_names)), np.float32)
-        return self._ask(torch.stack([self._transform(image) for image in images]), mirror)
+        return self._ask(torch.stack([self._inputs.transform(image) for image in images]), mirror)
 
     def predict(
         self,
@@ -165,7 +204,7 @@ class Predictor:
             paths: The file or files, see :func:`mlt.inference.find_images`.
             batch_size: Images that are computed together.
             workers: Processes that load images; None decides by cores and images.
-            mirror: Average the logits of each image and its mirror image.
+            mirror: Show the mirror image of each view, too.
             problems: Is filled with why an image has no prediction; it is then left out. None:
                 the first such image ends the prediction.
             progress: Show a bar, or write a line now and then where there is no terminal.
@@ -203,7 +242,7 @@ class Predictor:
             paths: As for :meth:`predict`; so are the others.
             batch_size: Images that are computed together.
             workers: Processes that load images; None decides by cores and images.
-            mirror: Average the logits of each image and its mirror image.
+            mirror: Show the mirror image of each view, too.
             progress: Show a bar, or write a line now and then where there is no terminal.
 
         Yields:
@@ -220,11 +259,11 @@ class Predictor:
         if workers is None:
             workers = default_workers(len(files), batch_size)
         loader = DataLoader(
-            _ImageFiles(files, self._transform),
+            ImageFiles(files, self._inputs.transform),
             batch_sampler=batches,
             num_workers=workers,
             collate_fn=list,
-            worker_init_fn=leave_signals_to_the_main_process,
+            worker_init_fn=WorkerSignals(),
         )
         shown = progress and self.processes.is_main
         with Progress("prediction", len(loader), shown=shown) as bar:
@@ -253,12 +292,9 @@ class Predictor:
         ]
 
     def _ask(self, images: torch.Tensor, mirror: bool) -> NDArray[np.float32]:
+        network = self._shown(mirror)[1]  # mirror images are made of the same inputs
         with torch.inference_mode():
-            images = images.to(self.device)
-            answer = self.model(images)
-            if mirror:
-                answer = (answer + self.model(images.flip(-1))) / 2
-            return answer.float().cpu().numpy()
+            return network(images.to(self.device)).cpu().numpy()
 
     def _answers(self, logits: NDArray[np.float32]) -> Iterator[tuple[NDArray[Any], ...]]:
         return zip(logits, self.decision.probabilities(logits), self.decision.labels(logits))
@@ -280,18 +316,12 @@ class Predictor:
         return Prediction(path, logits, probabilities, given)
 
 
-class _ImageFiles(Dataset[tuple[int, torch.Tensor | str]]):
-    """Image files by number: the network's input, or why there is none."""
-
-    def __init__(self, paths: Sequence[Path], transform: Transform) -> None:
-        self.paths = paths
-        self.transform = transform
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, place: int) -> tuple[int, torch.Tensor | str]:
-        try:
-            return place, self.transform(load_image(self.paths[place]))
-        except UserError as error:
-            return place, str(error)
+def _in_order(
+    path: str | Path, names: tuple[str, ...], model: nn.Module, info: CheckpointInfo
+) -> nn.Module:
+    """The model of a checkpoint with its classes in the order of an ensemble."""
+    if info.class_names == names:
+        return model
+    if sorted(info.class_names) != sorted(names):
+        check_class_names(path, info.class_names, names, "the first checkpoint")
+    return InOrder(model, [info.class_names.index(name) for name in names])

@@ -22,6 +22,7 @@ from .confidence import (
     holm as holm,
 )
 from .decision import Decision as Decision
+from .ensemble import mean_predictions as mean_predictions
 from .evaluation import Predictions as Predictions, summarize as summarize
 from .f_beta import FBeta as FBeta, f_beta as f_beta
 from .precision_recall import (

@@ -32,6 +32,7 @@ __all__ = [
     "decision_copy",
     "load_checkpoint",
     "read_info",
+    "read_weights",
     "save_checkpoint",
     "save_decision",
     "weights_digest",
@@ -134,6 +135,16 @@ def load_checkpoint(
             f"{_wrapper_hint(missing, unexpected)}"
         )
     return model.eval(), info
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint by name.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+    """
+    return _read(Path(path))[0]
 
 
 def _wrapper_hint(missing: Sequence[str], unexpected: Sequence[str]) -> str:
@@ -277,15 +288,26 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return state_dict, metadata
 
 
-def check_class_names(path: str | Path, checkpoint: tuple[str, ...], data: tuple[str, ...]) -> None:
+def check_class_names(
+    path: str | Path,
+    checkpoint: tuple[str, ...],
+    data: tuple[str, ...],
+    of: str = "the data",
+) -> None:
     """Refuse a checkpoint whose classes are not those of the data, in the same order.
+
+    Args:
+        path: The checkpoint.
+        checkpoint: Its classes.
+        data: Those of the data.
+        of: What is held against it, for the message.
 
     Raises:
         CheckpointError: Naming the first differences.
     """
-    difference = name_difference(checkpoint, data, "the checkpoint", "the data")
+    difference = name_difference(checkpoint, data, "the checkpoint", of)
     if difference:
         raise CheckpointError(
-            f"{path} was trained on other classes ({len(checkpoint)}) than the data has "
+            f"{path} was trained on other classes ({len(checkpoint)}) than {of} has "
             f"({len(data)}): {difference}"
         )

@@ -1,0 +1,71 @@
+"""Settings of the views of an image that evaluation averages over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+
+from mlt.data.transform_settings import LARGEST_SIDE
+from mlt.settings import Settings
+
+__all__ = ["Average", "Place", "ViewConfig", "ViewName", "expand_views"]
+
+Place: TypeAlias = Literal["middle", "top_left", "top_right", "bottom_left", "bottom_right"]
+"""Which part of the image a view with a zoom shows."""
+
+ViewName: TypeAlias = Literal["whole", "mirror", "five_crops", "ten_crops"]
+"""The image as it is evaluated otherwise; its mirror image; the four corners and the middle; those
+and their mirror images."""
+
+Average: TypeAlias = Literal["logits", "probabilities"]
+"""What is averaged over views, or over the models of an ensemble."""
+
+_CORNERS: tuple[Place, ...] = ("top_left", "top_right", "bottom_left", "bottom_right", "middle")
+_CROP = 8 / 7  # 224 of 256 pixels, as is usual for five crops
+
+
+class ViewConfig(Settings):
+    """A view of the image."""
+
+    size: int | None = Field(None, ge=1, le=LARGEST_SIDE)
+    """Height and width of the network's input in pixels; null: `transforms.size`."""
+    zoom: float = Field(1.0, ge=1, le=100)
+    """Show a part of the image whose sides are this many times shorter; 1: the whole."""
+    place: Place = "middle"
+    """Which part."""
+    mirror: bool = False
+    """Show the mirror image of that (horizontal flip)."""
+
+
+def expand_views(
+    views: Iterable[ViewName | ViewConfig], mirror: bool = False
+) -> tuple[ViewConfig, ...]:
+    """Every view that the network is shown, one by one.
+
+    Args:
+        views: Names, which may stand for several, and sections.
+        mirror: Show the mirror image of each as well.
+
+    Example:
+        >>> [view.place for view in expand_views(["whole", "five_crops"])][:3]
+        ['middle', 'top_left', 'top_right']
+        >>> [view.mirror for view in expand_views(["whole"], mirror=True)]
+        [False, True]
+    """
+    shown = [one for view in views for one in _expand(view)]
+    if mirror:
+        shown += [view.model_copy(update={"mirror": not view.mirror}) for view in shown]
+    return tuple(shown)
+
+
+def _expand(view: ViewName | ViewConfig) -> list[ViewConfig]:
+    if isinstance(view, ViewConfig):
+        return [view]
+    if view in ("whole", "mirror"):
+        return [ViewConfig(mirror=view == "mirror")]
+    flips = (False, True) if view == "ten_crops" else (False,)
+    return [
+        ViewConfig(zoom=_CROP, place=place, mirror=flip) for flip in flips for place in _CORNERS
+    ]
