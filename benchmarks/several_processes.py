@@ -1,4 +1,4 @@
-"""Two gloo processes against one on the same whole batches: 20 updates of every loss and sampler.
+"""Two gloo processes against one on the same whole batches: 22 updates of every loss and sampler.
 
     python benchmarks/several_processes.py
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from mlt.data.image_transform import Normalise
 from mlt.data.mixing import load_mixed
 from mlt.data.samplers.base import EpochSampler, SequentialSampler
 from mlt.data.transform_settings import Mix
+from mlt.data.worker_signals import WorkerSignals
 from mlt.errors import ConfigError, DataError, UserError
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "Loader",
     "build_loader",
     "default_workers",
-    "leave_signals_to_the_main_process",
 ]
 
 logger = logging.getLogger(__name__)
@@ -198,7 +197,7 @@ def build_loader(
         num_workers=workers,
         pin_memory=torch.device(device).type == "cuda",
         persistent_workers=workers > 0,
-        worker_init_fn=leave_signals_to_the_main_process,
+        worker_init_fn=WorkerSignals(),
         # DataLoader would otherwise draw its workers' seeds from the generator of the model.
         generator=torch.Generator().manual_seed(seed),
     )
@@ -227,20 +226,6 @@ def default_workers(num_images: int, batch_size: int) -> int:
     except AttributeError:  # Not on Windows and macOS.
         cores = os.cpu_count() or 1
     return max(0, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1))
-
-
-def leave_signals_to_the_main_process(worker: int) -> None:
-    """Start a worker that outlives a Ctrl-C, and a SIGTERM by three seconds.
-
-    Both reach every process of a group, and the main one still needs its workers to end its update
-    and to save; it ends them itself then. Not longer: a SIGTERM is also how it ends one that hangs.
-
-    Args:
-        worker: Its number, as torch's ``worker_init_fn`` gives it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "setitimer"):  # not on Windows
-        signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, 3))
 
 
 class _EpochBatches(Sampler[list[Draw]]):

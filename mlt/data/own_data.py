@@ -17,12 +17,13 @@ from mlt.data.dataset import Decoding, ImageDataset, ItemDataset, OnError, Sampl
 from mlt.data.image_files import check_images
 from mlt.data.items import check_item, known_array, one_hot, target_array
 from mlt.data.labels import LabelTable
-from mlt.data.loader import default_workers, leave_signals_to_the_main_process
+from mlt.data.loader import default_workers
 from mlt.data.names import name_difference
 from mlt.data.picture_items import with_pictures
 from mlt.data.run_data import Data, fit_together
 from mlt.data.splits.build import full_split
 from mlt.data.transforms import Transform
+from mlt.data.worker_signals import WorkerSignals
 from mlt.errors import ConfigError, DataError, UserError
 
 __all__ = ["Given", "OwnPart", "check_mapping", "own_data", "own_parts"]
@@ -298,7 +299,7 @@ def _read_labels(
         _Labels(dataset, names, where),
         batch_size=None,
         num_workers=default_workers(len(dataset), 64) if workers is None else workers,
-        worker_init_fn=leave_signals_to_the_main_process,
+        worker_init_fn=WorkerSignals(),
     )
     targets = np.empty((len(dataset), len(names)), np.float32)
     known = np.ones(targets.shape, bool)

@@ -61,6 +61,7 @@ def train_epochs(
     )
     timer = SaveTimer(config.training.save_every, lambda: _save_state(setup, folder), processes)
     watched: Predictions | None = None
+    saved = True
     while position.epoch < config.training.epochs or recorded < position.epoch:
         if recorded == position.epoch:
             train_epoch(
@@ -72,12 +73,17 @@ def train_epochs(
                 timer.after_update,
                 processes,
             )
-            timer.save()
+            ends = stop.requested or position.epoch == config.training.epochs
+            saved = timer.after_epoch(ends or position.batch > 0)
         if recorded < position.epoch:
-            _save(setup, folder.last)
+            if saved:
+                _save(setup, folder.last)
             watched = _evaluate_epoch(setup, folder, on_epoch)
             recorded = position.epoch
         if processes.any(stop.requested):
+            if not saved:
+                timer.save()
+                _save(setup, folder.last)
             logger.warning("stopped; --resume continues the run in %s", folder.path)
             raise KeyboardInterrupt
     if watched is None:  # nothing to train, or a finished run resumed

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from mlt.config.training import SaveEvery
 from mlt.runtime.processes import ALONE, Processes
 
-__all__ = ["SaveTimer"]
+__all__ = ["A_MOMENT", "SaveTimer"]
+
+A_MOMENT = 5.0
+"""Seconds between the ends of two epochs from which both are saved."""
 
 
 class SaveTimer:
@@ -40,6 +43,7 @@ class SaveTimer:
         self._save = save
         self._processes = processes
         self._now = now
+        self._has_saved = False
         self._restart()
 
     def after_update(self) -> None:
@@ -52,9 +56,25 @@ class SaveTimer:
         if self._processes.any(due):
             self.save()
 
+    def after_epoch(self, must: bool) -> bool:
+        """Save, unless that was a moment ago: where epochs take less than it does.
+
+        Args:
+            must: Save in any case.
+
+        Returns:
+            Whether it was saved.
+        """
+        due = self._every.updates is not None or self._now() - self._since >= A_MOMENT
+        due = self._processes.any(must or due or not self._has_saved)
+        if due:
+            self.save()
+        return due
+
     def save(self) -> None:
         """Save now, and count from here."""
         self._save()
+        self._has_saved = True
         self._restart()
 
     def _restart(self) -> None:

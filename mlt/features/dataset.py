@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -28,24 +30,34 @@ class EveryView(SampleDataset):
         self.features = features
 
     def __getitem__(self, draw: Draw | int) -> Sample:
-        """The features of an image; nothing is random about them."""
-        return self.load(draw.row if isinstance(draw, Draw) else int(draw))
+        """The features of a draw; of a row number, those of a draw with seed 0."""
+        return self.samples([draw if isinstance(draw, Draw) else Draw(int(draw), 0)])[0]
 
     def load(self, row: int) -> Sample:
         """The features of the image of a row."""
-        if (problem := self.features.problems.get(row)) is not None:
-            return Sample(row, None, *self.labels_of(row), problem)
-        views = np.stack([stored[row] for stored in self.features.views])
-        return Sample(row, torch.from_numpy(views), *self.labels_of(row))
+        return self[row]
+
+    def samples(self, draws: Sequence[Draw]) -> list[Sample]:
+        """The features of a batch; the labels of all are looked up at once."""
+        targets, known = self.labels_of_rows([draw.row for draw in draws])
+        problems = self.features.problems
+        return [
+            Sample(
+                draw.row,
+                None if draw.row in problems else torch.from_numpy(self._of(draw)),
+                targets[place],
+                None if known is None else known[place],
+                problems.get(draw.row),
+            )
+            for place, draw in enumerate(draws)
+        ]
+
+    def _of(self, draw: Draw) -> np.ndarray:
+        return np.stack([stored[draw.row] for stored in self.features.views])
 
 
 class DrawnFeatures(EveryView):
     """The features of one view of each image, (D,) float32, chosen by the seed of the draw."""
 
-    def __getitem__(self, draw: Draw | int) -> Sample:
-        """The features of a draw; of a row number, those of the first view."""
-        row, seed = (draw.row, draw.seed) if isinstance(draw, Draw) else (int(draw), 0)
-        if row in self.features.problems:
-            return self.load(row)
-        stored = self.features.views[seed % len(self.features.views)]
-        return Sample(row, torch.from_numpy(stored[row]), *self.labels_of(row))
+    def _of(self, draw: Draw) -> np.ndarray:
+        return self.features.views[draw.seed % len(self.features.views)][draw.row]

@@ -41,6 +41,12 @@ class HeadModel(Classifier):
         made.average = average
         return made
 
+    def train(self, mode: bool = True) -> HeadModel:
+        """Switch the head alone: the backbone is not called, and has hundreds of parts."""
+        self.training = mode
+        self.head.train(mode)
+        return self
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (N, C) of features (N, D), or the mean over the views of (N, views, D)."""
         if features.ndim == 2:

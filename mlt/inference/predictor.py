@@ -13,10 +13,11 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mlt.data.loader import default_workers, leave_signals_to_the_main_process
+from mlt.data.loader import default_workers
 from mlt.data.transforms import Preprocessing
 from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
 from mlt.data.view_transform import Inputs, inputs_of
+from mlt.data.worker_signals import WorkerSignals
 from mlt.engine.view_checks import check_views
 from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.inference.prediction import NoPrediction, Prediction
@@ -262,7 +263,7 @@ class Predictor:
             batch_sampler=batches,
             num_workers=workers,
             collate_fn=list,
-            worker_init_fn=leave_signals_to_the_main_process,
+            worker_init_fn=WorkerSignals(),
         )
         shown = progress and self.processes.is_main
         with Progress("prediction", len(loader), shown=shown) as bar:

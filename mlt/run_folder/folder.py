@@ -114,15 +114,15 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise OutputExistsError(f"output: {self.path} is a file; name a folder")
         if resume and not self.has_state:
+            way = "--overwrite starts anew" if self.worth_keeping else "leave it out to start"
             raise MissingFileError(
-                f"output: nothing to resume in {self.path} (no training_state.pt); "
-                "leave --resume out to start"
+                f"output: nothing to resume in {self.path} (no training_state.pt); {way}"
             )
         if self.worth_keeping and not (resume or overwrite):
+            goes_on = "--resume continues it" if self.has_state else "it has no state to go on from"
             raise OutputExistsError(
-                f"output: {self.path} holds an earlier run; --resume continues it, --overwrite "
-                "replaces it (from Python: resume=True, overwrite=True), --output names another "
-                "folder"
+                f"output: {self.path} holds an earlier run; {goes_on}, --overwrite replaces it "
+                "(from Python: resume=True, overwrite=True), --output names another folder"
             )
 
     def recover(self) -> None:

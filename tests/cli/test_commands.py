@@ -77,7 +77,7 @@ def test_output_and_overwrite(
     capsys.readouterr()
     assert main([*arguments, "training.epochs=0"]) == 2
     error = capsys.readouterr().err
-    assert "--resume continues it, --overwrite replaces it" in error
+    assert "no state to go on from, --overwrite replaces it" in error
     assert "resume=True, overwrite=True" in error
     assert main([*arguments, "seed=0", "--dry-run"]) == 0
     assert "a: b, which holds an earlier run" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from mlt.data import loader as loader_module
 from mlt.data.dataset import Draw, ImageDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Batch, Loader, build_loader, default_workers
-from mlt.data.samplers import ShuffleSampler, WeightedSampler
+from mlt.data.samplers import SequentialSampler, ShuffleSampler, WeightedSampler
 from mlt.data.transform_settings import ModernTransforms, PublishedTransforms
 from mlt.data.transforms import build_transforms
 from mlt.errors import ConfigError, DataError
@@ -158,26 +158,49 @@ def test_an_image_drawn_twice_is_augmented_twice(root: Path) -> None:
     assert len(images.flatten(1).unique(dim=0)) > 15
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 4, 9])
-@pytest.mark.parametrize(
+SHARES = pytest.mark.parametrize(
     ("number", "replicas"), [(1, 1), (9, 1), (10, 1), (8, 2), (9, 2), (3, 3), (10, 3), (23, 3)]
 )
-def test_processes_lose_and_double_nothing(
+
+
+@SHARES
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 9])
+def test_processes_share_each_batch(
     root: Path, number: int, batch_size: int, replicas: int
 ) -> None:
+    """Its images in turn; a batch that is too small for it is everybody's, as a whole."""
     data = dataset(root, number)
     loaders = [
         build_loader(data, batch_size, ShuffleSampler(number, 0, replicas, rank), workers=0)
         for rank in range(replicas)
     ]
-    parts = [[batch.indices.tolist() for batch in epoch(loader, 1)] for loader in loaders]
-    seen = Counter(image for part in parts for batch in part for image in batch)
+    whole = epoch(build_loader(data, batch_size, ShuffleSampler(number, 0), workers=0), 1)
+    parts = [epoch(loader, 1) for loader in loaders]
+    assert {len(part) for part in parts} == {len(whole)}
+    for k, batch in enumerate(whole):
+        is_shared = loaders[0].is_shared(k)
+        for rank, part in enumerate(parts):
+            mine = batch.indices[rank::replicas] if is_shared else batch.indices
+            assert part[k].indices.tolist() == mine.tolist()
+            if batch_size >= 2 * replicas and number > 1:
+                assert len(mine) > 1, "batch norm cannot learn from one image"
+        if len(batch.indices) >= 2 * replicas:
+            assert is_shared
+
+
+@SHARES
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 9])
+def test_processes_evaluate_each_image_once(
+    root: Path, number: int, batch_size: int, replicas: int
+) -> None:
+    data = dataset(root, number)
+    parts = [
+        epoch(build_loader(data, batch_size, SequentialSampler(number, replicas, rank), 0), 0)
+        for rank in range(replicas)
+    ]
+    seen = Counter(image for part in parts for batch in part for image in batch.indices.tolist())
     assert seen == Counter(range(number))
     assert len({len(part) for part in parts}) == 1, "as many batches in every process"
-    sizes = [len(batch) for part in parts for batch in part]
-    assert max(sizes) <= batch_size + 2
-    if batch_size > 1 and number // replicas > 1:
-        assert min(sizes) > 1, "batch norm cannot learn from one image"
 
 
 def test_processes_augment_alike(root: Path) -> None:
@@ -235,7 +258,6 @@ def test_works_where_processes_are_spawned(root: Path) -> None:
     [
         ({"batch_size": 0}, "at least 1"),
         ({"batch_size": 24, "drop_last": True}, "no full batch"),
-        ({"batch_size": 2, "sampler": ShuffleSampler(23, 0, 24, 0)}, "too few"),
     ],
 )
 def test_impossible_batches(root: Path, options: dict[str, Any], message: str) -> None:

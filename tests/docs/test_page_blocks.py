@@ -46,6 +46,7 @@ NOT_RUN = {
     "python benchmarks/loader.py": "needs COCO's photographs",
     "mlt train my.yaml --set data.root=data/own output=runs/mine": "trains for minutes",
     "mlt train my.yaml --set data.root=data/own --output runs/mine": "trains for minutes",
+    "torchrun": "tests/engine/test_several_processes.py runs it",
     "mlt compare": "trains for minutes",
     "mlt report runs/digits/*-seed*": "needs what `mlt compare` trained",
     "mlt tune": "needs a run of the recipe, which trains for minutes",
@@ -148,7 +149,9 @@ def run_line(line: str) -> None:
 
 
 def our_command(words: list[str]) -> tuple[str | None, list[str]]:
-    """`mlt NAME ...` and `python tools/NAME.py ...`; None for all else."""
+    """`mlt NAME ...`, under torchrun too, and `python tools/NAME.py ...`; None for all else."""
+    if words[0] == "torchrun" and "mlt" in words:
+        words = words[words.index("mlt") :]
     if words[0] == "mlt":
         return words[1], words[2:]
     if words[0] == "python" and words[1].startswith("tools/"):

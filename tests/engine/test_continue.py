@@ -15,12 +15,19 @@ import pytest
 import torch
 
 from mlt.config import parse_config
+from mlt.engine import epochs as epochs_module
 from mlt.engine import loop as loop_module
-from mlt.engine import train as train_module
 from mlt.engine.compare import Plan, plan_runs, train_missing
 from mlt.engine.train import train
 from mlt.engine.training_state import load_training_state, save_training_state
-from mlt.errors import CheckpointError, ConfigError, DataError, OutputExistsError, TrainingError
+from mlt.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    MissingFileError,
+    OutputExistsError,
+    TrainingError,
+)
 from mlt.run_folder import RunFolder
 
 
@@ -80,13 +87,13 @@ def test_one_call_starts_goes_on_and_ends(
 ) -> None:
     values["training"] |= {"epochs": 2}
     config, folder = parse_config(values), RunFolder(values["output"])
-    original = train_module._record
+    original = epochs_module._evaluate_epoch
 
     def interrupting(*arguments: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return original(*arguments)
 
-    monkeypatch.setattr(train_module, "_record", interrupting)
+    monkeypatch.setattr(epochs_module, "_evaluate_epoch", interrupting)
     with pytest.raises(KeyboardInterrupt):
         train(config, resume="auto")  # there is nothing yet: it starts
     assert folder.recorded_epochs() == 1
@@ -115,8 +122,10 @@ def test_one_call_goes_on_with_no_other_configuration_or_weights_alone(
     assert content(finished) == before
     finished.state.unlink()
     finished.state_before.unlink(missing_ok=True)
-    with pytest.raises(OutputExistsError, match="holds an earlier run"):
+    with pytest.raises(OutputExistsError, match=r"earlier run; it has no state.*--overwrite"):
         train(parse_config(values), resume="auto")
+    with pytest.raises(MissingFileError, match=r"nothing to resume.*--overwrite starts anew"):
+        train(parse_config(values), resume=True)
 
 
 def test_resume_takes_no_other_word(values: dict[str, Any]) -> None:
@@ -166,7 +175,7 @@ def test_a_comparison_can_be_repeated_after_a_run_failed_in_its_first_epoch(
 
     configs = {"a": parse_config(values)}
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "train_epoch", diverge)
+        patch.setattr(epochs_module, "train_epoch", diverge)
         assert train_missing(plan_runs(configs, [0], tmp_path)).failed
     assert train_missing(plan_runs(configs, [0], tmp_path)).runs == [tmp_path / "a-seed0"]
 

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from mlt.config import load_config, parse_config
 from mlt.data import Split
+from mlt.engine import epochs as epochs_module
 from mlt.engine import loop as loop_module
-from mlt.engine import train as train_module
 from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.engine.train import train
 from mlt.errors import (
@@ -116,9 +116,9 @@ def test_validation_images_are_watched_and_test_images_are_only_tested(
 def test_the_best_epoch_by_auroc(
     tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mean_auroc = train_module._mean_auroc
+    mean_auroc = epochs_module._mean_auroc
     rising = iter((0.25, 0.5, 0.75))
-    monkeypatch.setattr(train_module, "_mean_auroc", lambda predictions: next(rising))
+    monkeypatch.setattr(epochs_module, "_mean_auroc", lambda predictions: next(rising))
     data = tiny_values["data"]
     parts = {"validation": data["test"], "test": data["train"]}
     values = changed(tiny_values, data=parts, evaluation={"best_by": "AUROC"})
@@ -221,7 +221,7 @@ def test_workers_ended_by_the_same_signal_are_an_interruption(
             os.kill(os.getpid(), signal.SIGTERM)
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
 
-    monkeypatch.setattr(train_module, "predict", die)
+    monkeypatch.setattr(epochs_module, "predict", die)
     with pytest.raises(KeyboardInterrupt if signalled else RuntimeError):
         train(parse_config(tiny_values))
     monkeypatch.undo()
@@ -285,7 +285,7 @@ def test_a_run_that_died_before_its_first_checkpoint_does_not_stand_in_the_way(
     def die(*arguments: object) -> None:
         raise DataError("a broken image")
 
-    monkeypatch.setattr(train_module, "train_epoch", die)
+    monkeypatch.setattr(epochs_module, "train_epoch", die)
     with pytest.raises(DataError):
         train(parse_config(tiny_values))
     monkeypatch.undo()
@@ -474,7 +474,7 @@ def test_evaluation_may_be_left_to_the_end(tiny_values: dict[str, Any]) -> None:
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = train_module.save_checkpoint
+    original = epochs_module.save_checkpoint
     calls = []
 
     def full(path: Path, *rest: Any) -> None:
@@ -483,7 +483,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
             raise OSError(28, "No space left on device", str(path))
         original(path, *rest)
 
-    monkeypatch.setattr(train_module, "save_checkpoint", full)
+    monkeypatch.setattr(epochs_module, "save_checkpoint", full)
     with pytest.raises(OSError, match="No space"):
         train(parse_config(tiny_values))
     folder = RunFolder(tiny_values["output"])

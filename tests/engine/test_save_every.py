@@ -82,10 +82,22 @@ def test_killed_again_and_again_within_epochs(
 
 def test_by_minutes() -> None:
     clock, saved = [0.0], []
-    timer = SaveTimer(SaveEvery(minutes=2), lambda: saved.append(clock[0]), lambda: clock[0])
+    timer = SaveTimer(SaveEvery(minutes=2), lambda: saved.append(clock[0]), now=lambda: clock[0])
     for clock[0] in (30.0, 119.0, 121.0, 200.0, 240.0, 242.0, 1000.0):
         timer.after_update()
     assert saved == [121.0, 242.0, 1000.0]
+
+
+def test_epochs_that_take_less_than_a_moment_are_not_all_saved() -> None:
+    clock, saved = [0.0], []
+    for every in (SaveEvery(minutes=2), SaveEvery(updates=100)):
+        saved.clear()
+        timer = SaveTimer(every, lambda: saved.append(clock[0]), now=lambda: clock[0])
+        for clock[0] in (1.0, 2.0, 5.9, 6.1, 7.0, 30.0):
+            timer.after_epoch(must=clock[0] == 7.0)
+        if every.updates is None:
+            assert saved == [1.0, 6.1, 7.0, 30.0]
+    assert saved == [1.0, 2.0, 5.9, 6.1, 7.0, 30.0]
 
 
 @pytest.mark.parametrize("every", [{}, {"updates": 2, "minutes": 1}, {"updates": 0}])

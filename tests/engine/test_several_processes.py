@@ -141,31 +141,31 @@ def test_a_stop_saves_and_another_number_of_processes_goes_on(
     file: Path, values: dict[str, Any]
 ) -> None:
     folder = RunFolder(values["output"])
-    longer = ["training.epochs=40", "training.workers=1"]
+    longer = ["training.epochs=15", "training.workers=1"]
     process = torchrun("train", file, "--set", *longer)
     wait_for(folder, process)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=240)
     assert "--resume continues the run" in errors
-    assert folder.recorded_epochs() < 40
+    assert folder.recorded_epochs() < 15
     assert main(["train", str(file), "--resume", "--set", *longer]) == 0
-    assert [record["epoch"] for record in folder.read_history()] == list(range(1, 41))
+    assert [record["epoch"] for record in folder.read_history()] == list(range(1, 16))
 
 
 def test_torchrun_starts_again_where_a_killed_process_left_off(
     file: Path, values: dict[str, Any]
 ) -> None:
     folder = RunFolder(values["output"])
-    process = torchrun("train", file, "--overwrite", "--set", "training.epochs=40", restarts=1)
+    process = torchrun("train", file, "--overwrite", "--set", "training.epochs=15", restarts=1)
     wait_for(folder, process)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
     _, errors = finished(process)
     epochs = [record["epoch"] for record in folder.read_history()]
-    assert epochs == list(range(1, 41))
+    assert epochs == list(range(1, 16))
     starts = [line for line in errors.splitlines() if line.startswith("training on")]
     assert len(starts) == 2
-    assert errors.count("epoch 1/40") == 1, "it went on, and did not begin again"
+    assert errors.count("epoch 1/15") == 1, "it went on, and did not begin again"
 
 
 def wait_for(folder: RunFolder, process: subprocess.Popen[str]) -> None:
