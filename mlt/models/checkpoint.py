@@ -32,6 +32,7 @@ __all__ = [
     "checkpoint_digest",
     "decision_copy",
     "load_checkpoint",
+    "read_checkpoint",
     "read_info",
     "read_weights",
     "save_checkpoint",
@@ -211,6 +212,17 @@ def read_info(path: str | Path) -> CheckpointInfo:
         CheckpointError: If it is not a checkpoint of mlt, or is damaged.
     """
     return _info(Path(path), _read(Path(path))[1])
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """Weights and buffers of a checkpoint, and what it says about itself, without its model.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+    """
+    state_dict, metadata = _read(Path(path))
+    return state_dict, _info(Path(path), metadata)
 
 
 def _info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
