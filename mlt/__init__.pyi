@@ -14,6 +14,7 @@ from .data import read_voc as read_voc
 from .detection import attach as attach
 from .detection import detach as detach
 from .engine.evaluate import evaluate as evaluate
+from .engine.find_lr import find_lr as find_lr
 from .engine.train import train as train
 from .inference import Predictor as Predictor
 from .losses import create_loss as create_loss

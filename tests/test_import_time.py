@@ -52,3 +52,12 @@ def test_an_adapter_loads_its_framework_only_in_use(repository: Path) -> None:
 @pytest.mark.parametrize("arguments", [["-m", "mlt"], ["tools/train.py"], ["tools/report.py"]])
 def test_help_loads_nothing_heavy(repository: Path, arguments: list[str]) -> None:
     assert not imported(repository, *arguments, "--help") & (HEAVY | {"numpy"})
+
+
+def test_a_dry_run_loads_nothing_that_it_does_not_use(repository: Path, tmp_path: Path) -> None:
+    """Not even Weights & Biases, which timm imports where it is installed."""
+    run = ["-m", "mlt", "train", "digits_mlt_bce", "--dry-run", "--set", f"data.root={tmp_path}"]
+    imported(repository, *run)  # writes the data set, with scikit-learn
+    loaded = imported(repository, *run)
+    assert "timm" in loaded
+    assert not loaded & {"matplotlib", "onnx", "pycocotools", "sklearn", "wandb.sdk"}

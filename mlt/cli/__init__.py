@@ -27,6 +27,7 @@ __all__ = ["main"]
 COMMANDS = {
     "inspect": "look at the data of a configuration before training",
     "train": "train and evaluate a model from a configuration",
+    "find-lr": "suggest a learning rate, from the loss while the rate grows",
     "evaluate": "evaluate a checkpoint, or predictions that were saved",
     "compare": "train several configurations over several seeds and report what differs",
     "report": "write runs, or a comparison of runs, as one HTML file",

@@ -13,6 +13,7 @@ from mlt.cli.prediction_tables import (
     read_predictions,
     refuse_table_arguments,
 )
+from mlt.cli.process import import_timm
 
 if TYPE_CHECKING:
     from mlt.class_groups import GroupLimits
@@ -196,6 +197,7 @@ def _of_models(
             "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone, or "
             "--predictions of another tool with --targets FILE or CONFIG"
         )
+    import_timm()
     from mlt.config import load_config
     from mlt.engine.evaluate import evaluate_ensemble, tuned_thresholds
 

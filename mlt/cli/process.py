@@ -7,6 +7,7 @@ A library must not change how its caller's process waits or allocates, so nothin
 from __future__ import annotations
 
 import ctypes
+import gc
 import io
 import logging
 import os
@@ -17,6 +18,7 @@ from typing import TextIO
 __all__ = [
     "PrintableFormatter",
     "escape_unprintable",
+    "import_timm",
     "printable",
     "printable_output",
     "tune_process",
@@ -31,8 +33,11 @@ def tune_process() -> None:
     Idle OpenMP threads spin by default and steal the cores from the processes that load images: on
     two busy cores, training was four times slower. And glibc gives the memory of every large tensor
     back to the system at once, which then has to clear it again for the next: for a frozen
-    EfficientNet-Lite0 at 320 pixels on two cores, that was half of the time.
+    EfficientNet-Lite0 at 320 pixels on two cores, that was half of the time. Imports, torch's
+    above all, make a million objects that stay, which Python would look through for garbage after
+    every 700: a part of every command's start.
     """
+    gc.set_threshold(50_000, 20, 100)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         # Its warning that all parameters are used is true of most models, and no use to anybody.
@@ -42,6 +47,21 @@ def tune_process() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def import_timm() -> None:
+    """Import timm without Weights & Biases, which it imports for a function that mlt does not call.
+
+    Where that is installed, it takes a tenth of the start. Whoever imports it later gets it.
+    """
+    hidden = "wandb" not in sys.modules
+    if hidden:
+        sys.modules["wandb"] = None  # type: ignore[assignment]
+    try:
+        import timm.utils  # noqa: F401
+    finally:
+        if hidden:
+            del sys.modules["wandb"]
 
 
 # The control characters but tabs and line ends: they can move a cursor or set a window's title.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mlt.cli.arguments import add_overrides
+from mlt.cli.process import import_timm
 
 DESCRIPTION = """\
 Train and evaluate a model from a configuration.
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     with joined() as processes:
         with processes.together():
             config = load_config(arguments.config, overrides)
+        import_timm()
         if arguments.dry_run:
             from mlt.cli.describe import describe
 

@@ -86,6 +86,14 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
                 "only a frozen backbone has them: set model.freeze to all, or none",
             )
         )
+    evaluation = config.evaluation
+    if training.early_stopping and not (evaluation.every_updates or evaluation.every_epochs):
+        problems.append(
+            (
+                "training.early_stopping",
+                "needs evaluations before the last epoch: set evaluation.every to 1 or more",
+            )
+        )
     data, loss = config.data, config.loss
     if getattr(loss, "reduction", "mean") == "none":
         problems.append(

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from mlt.data.samplers.settings import SamplerConfig
 from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
+from mlt.losses.loss_config import LossConfig
 from mlt.settings import Settings
 
 __all__ = [
+    "EarlyStoppingConfig",
+    "EvaluateEvery",
     "EvaluationConfig",
     "FeaturesConfig",
     "OptimizerConfig",
     "ScheduleConfig",
+    "Stage",
+    "TauNormalised",
     "TrainingConfig",
 ]
 
@@ -32,6 +38,10 @@ class OptimizerConfig(Settings):
     """Momentum, for the optimizers that have one."""
     nesterov: bool = False
     """Nesterov's form of momentum, for sgd."""
+    fused: Literal["auto"] | bool = "auto"
+    """One kernel for all of an update, for sgd, adam, adamw and adagrad: `auto` where the optimizer
+    has it, on a CPU or CUDA; true: or refuse; false: parameter by parameter, or in torch's groups
+    of them (foreach)."""
     decay_norm_and_bias: bool = False
     """Whether weight decay also acts on biases and normalisation layers."""
     backbone_lr_scale: float = Field(1.0, gt=0)
@@ -117,11 +127,90 @@ class FeaturesConfig(Settings):
         return self
 
 
+class EarlyStoppingConfig(Settings):
+    """When training ends before its last epoch; judged on the validation images."""
+
+    metric: Literal["mAP.total", "mAP.head", "mAP.medium", "mAP.tail", "AUROC.total", "loss"] = (
+        "mAP.total"
+    )
+    """What has to improve: a mean over classes, or the loss of the validation images."""
+    patience: int = Field(5, ge=1)
+    """Evaluations without an improvement after which training ends."""
+    min_delta: float = Field(0.0, ge=0)
+    """An improvement is more than this, in the unit of the metric (mAP is in [0, 1])."""
+
+
+class CompileConfig(Settings):
+    """How torch compiles model and loss."""
+
+    mode: Literal["default", "max-autotune-no-cudagraphs"] = "default"
+    """`max-autotune-no-cudagraphs` chooses among kernels by timing them: it takes longer, and a run
+    that is resumed may choose others, which round differently."""
+
+
+class TauNormalised(Settings):
+    """The weights of the last layer brought nearer to one norm for all classes."""
+
+    tau: Annotated[float, Field(ge=0)] | Literal["auto"]
+    """0 changes nothing, 1 makes the norms the same; `auto` takes the multiple of 0.1 with the best
+    label ranking average precision on the validation images."""
+
+
+class Stage(Settings):
+    """A part of the training with settings of its own; what it does not name is the run's.
+
+    With any of `freeze`, `head`, `optimizer` and `schedule` a stage begins anew: with an optimizer
+    and a schedule of its own. Otherwise those of the stage before go on.
+    """
+
+    epochs: int = Field(ge=0)
+    """Passes over the sampler; 0 with `head: {tau: ...}`, which needs none."""
+    freeze: tuple[str, ...] | Literal["all"] | None = None
+    """Parts of the backbone that stay as they are in this stage, as in `model.freeze`; with `all`
+    the head learns, on cached features."""
+    head: Literal["reinit", "lws"] | TauNormalised | None = None
+    """`reinit`: begin with a fresh head, as classifier re-training (cRT) does. `lws`: learn only a
+    factor per class and the biases, of a linear head on a frozen backbone. A section with `tau`:
+    normalise the weights of the last layer, without training."""
+    optimizer: OptimizerConfig | None = None
+    """Keys that differ from `optimizer`."""
+    schedule: ScheduleConfig | None = None
+    """Keys that differ from `schedule`, or with a `name` another schedule; it is as long as the
+    stage."""
+    loss: LossConfig | None = None
+    """Another loss: after other stages, deferred re-weighting (DRW)."""
+    sampler: SamplerConfig | None = None
+    """Another sampler: after other stages, deferred re-sampling (DRS)."""
+    features: Literal["cache", "none"] | FeaturesConfig | None = None
+    """As `training.features`, where all of the backbone is frozen in this stage."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Stage:
+        if (self.epochs == 0) != isinstance(self.head, TauNormalised):
+            raise ValueError(
+                "a stage without epochs is head: {tau: ...}, and that has none"
+                if self.epochs
+                else "a stage needs epochs of 1 or more, but for head: {tau: ...}"
+            )
+        if self.head == "lws" and self.freeze not in (None, "all"):
+            raise ValueError("lws freezes the backbone; leave freeze out, or set it to all")
+        return self
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether it has an optimizer and a schedule of its own."""
+        named = self.freeze, self.head, self.optimizer, self.schedule
+        return any(value is not None for value in named)
+
+
 class TrainingConfig(Settings):
     """The loop."""
 
     epochs: int = Field(ge=0)
-    """Passes over the sampler; 0 evaluates the initial model."""
+    """Passes over the sampler; 0 evaluates the initial model. With `stages` their sum, which need
+    not be given."""
+    stages: tuple[Stage, ...] = ()
+    """Parts of the training, one after the other; none: one that is as the configuration says."""
     batch_size: int = Field(32, ge=1)
     """Images of a batch, which the processes of `torchrun` share."""
     sync_batch_norm: bool = True
@@ -146,12 +235,37 @@ class TrainingConfig(Settings):
     save_every: SaveEvery = SaveEvery(minutes=10)
     """How often to save the state within an epoch; it is saved after each epoch, too. What was
     trained since then is what a kill loses."""
+    early_stopping: EarlyStoppingConfig | None = None
+    """End training when a metric no longer improves, and evaluate `best.safetensors`; null: train
+    all epochs."""
     features: Literal["cache", "none"] | FeaturesConfig | None = None
     """Of a frozen backbone (`model.freeze: all`): `cache` computes them once and trains the head on
     them, a section says of which views, `none` computes them in each epoch; null: `cache` where the
     backbone is frozen."""
     channels_last: bool = True
     """Memory layout of images and weights; convolutions are faster with true."""
+    compile: bool | CompileConfig = False
+    """Compile model and loss (`torch.compile`): true, or a section with a `mode`. Needs a C++
+    compiler on a CPU, Triton on a GPU, and minutes at the start; in one process only."""
+    gradient_checkpointing: bool = False
+    """Compute a block's activations again in the backward pass instead of keeping them: less
+    memory for a third more time, with the same numbers; for backbones that have it, in one process
+    only."""
+
+
+class EvaluateEvery(Settings):
+    """How often training evaluates; it also does so after the last epoch."""
+
+    epochs: int | None = Field(None, ge=0)
+    """Evaluate after every so many epochs; 0: only after the last."""
+    updates: int | None = Field(None, ge=1)
+    """Evaluate after every so many updates, also within epochs."""
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluateEvery:
+        if (self.epochs is None) == (self.updates is None):
+            raise ValueError("give either epochs or updates")
+        return self
 
 
 class EvaluationConfig(Settings):
@@ -159,8 +273,9 @@ class EvaluationConfig(Settings):
 
     batch_size: int = Field(64, ge=1)
     """Images of a batch in evaluation; without effect on results."""
-    every: int = Field(1, ge=0)
-    """Evaluate after every so many epochs; 0: only after the last."""
+    every: Annotated[int, Field(ge=0)] | EvaluateEvery = 1
+    """Evaluate after every so many epochs; 0: only after the last. `{updates: n}` evaluates after
+    every n updates, also within epochs."""
     best_by: Literal["mAP", "AUROC"] = "mAP"
     """The mean over all classes by which the epoch of `best.safetensors` is chosen."""
     head: int = Field(100, ge=1)
@@ -187,3 +302,13 @@ class EvaluationConfig(Settings):
         if self.tail > self.head:
             raise ValueError(f"tail ({self.tail}) must not exceed head ({self.head})")
         return self
+
+    @property
+    def every_updates(self) -> int | None:
+        """Updates from one evaluation to the next; None if epochs are counted."""
+        return None if isinstance(self.every, int) else self.every.updates
+
+    @property
+    def every_epochs(self) -> int:
+        """Epochs from one evaluation to the next; 0: only after the last, or by updates."""
+        return self.every if isinstance(self.every, int) else self.every.epochs or 0

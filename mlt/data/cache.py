@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ def cached_table(
     arguments: Mapping[str, Any],
     build: Callable[[], LabelTable],
     digest: Callable[[Path], str] = source_digest,
+    folders: Callable[[LabelTable], Sequence[Path] | None] = lambda _: (),
 ) -> tuple[LabelTable, bool]:
     """Load a table from ``cache_file`` if it is still right, else build it and write it there.
 
     It is right if it was built by this version with the same arguments from sources of the same
-    size and modification time; where only the time differs, the SHA-256 decides. A damaged cache
-    is built again. What the cache was built from is written beside it, with the suffix ``.json``.
+    size and modification time; where only the time differs, the SHA-256 decides. A cache whose own
+    size or modification time is another one than it was written with is built again. What it was
+    built from is written beside it, with the suffix ``.json``. Its arrays are memory-mapped, so
+    that a table of any size is there at once.
 
     Args:
         cache_file: The ``.npz`` to keep the table in; its folder is made.
@@ -38,6 +42,7 @@ def cached_table(
         arguments: What else the result depends on, as values that JSON can hold.
         build: Reads the sources.
         digest: Fingerprint of a source; its SHA-256 by default.
+        folders: Folders whose lists of files the table depends on; None: it is not to be kept.
 
     Returns:
         The table, and whether it came from the cache.
@@ -64,8 +69,9 @@ def cached_table(
     record = _read_record(record_file)
     if record is not None and record["about"] == about and len(record["sources"]) == len(states):
         pairs = list(zip(paths, states, record["sources"]))
-        if all(_same(*pair, digest) for pair in pairs):
-            table = _load(cache_file, record["table"])
+        unchanged = all(_modified(folder) == then for folder, then in record["folders"].items())
+        if unchanged and all(_same(*pair, digest) for pair in pairs):
+            table = _mapped(cache_file, record["table"])
             if table is not None:
                 if any(now["mtime_ns"] != then["mtime_ns"] for _, now, then in pairs):
                     # Spare the next start the digest.
@@ -74,14 +80,29 @@ def cached_table(
                 return table, True
 
     digests = [digest(path) for path in paths]
+    started = time.time_ns()
     table = build()
+    watched = folders(table)
+    if watched is None:
+        return table, False
+    if any((_modified(folder) or 0) >= started for folder in watched):
+        return table, False  # files came or went while they were looked for
     described = [{**state, "sha256": digest} for state, digest in zip(states, digests)]
-    record = {"about": about, "sources": described, "table": table.digest()}
     try:
-        # A record without its table is harmless; the record of another table would not be.
-        record_file.unlink(missing_ok=True)
-        table.save(cache_file)
-        write_json_object(record_file, record)
+        # Before the folders are looked at, of which it may be in one.
+        cache_file.parent.mkdir(parents=True, exist_ok=True)
+        modified = {str(folder): _modified(folder) for folder in watched}
+        # The stamp in the record is that of this very table, whoever else writes the two files.
+        stamp = table.save(cache_file)
+        write_json_object(
+            record_file,
+            {
+                "about": about,
+                "sources": described,
+                "folders": modified,
+                "table": list(stamp),
+            },
+        )
     except OSError as error:
         log.warning(
             "the labels are read again next time: %s cannot be written: %s", cache_file, error
@@ -99,6 +120,14 @@ def _state(source: Path) -> dict[str, Any]:
     }
 
 
+def _modified(folder: str | Path) -> int | None:
+    """When a file was last added to a folder or removed from it; None if there is none."""
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def _same(
     source: Path, now: dict[str, Any], then: dict[str, Any], digest: Callable[[Path], str]
 ) -> bool:
@@ -114,20 +143,18 @@ def _read_record(file: Path) -> dict[str, Any] | None:
         if not record:
             return None
         whole = all(keys <= s.keys() for s in record["sources"]) and record["table"]
+        whole = whole and isinstance(record["folders"], dict)
         return record if whole and record["about"] else None
     except (OSError, DataError, TypeError, KeyError, AttributeError):
         log.warning("%s is damaged; the label table is built again", file)
         return None
 
 
-def _load(file: Path, digest: str) -> LabelTable | None:
+def _mapped(file: Path, stamp: Any) -> LabelTable | None:
     try:
-        table = LabelTable.load(file)
-        if table.digest() == digest:
-            return table
-        log.warning("%s is not the table that was written there; it is built again", file)
+        return LabelTable.map(file, stamp)
     except MissingFileError:
         pass
-    except DataError as error:
-        log.warning("%s", error)
+    except Exception as error:  # damage makes zipfile, struct and numpy raise a dozen kinds
+        log.warning("%s is not as it was written; it is built again (%s)", file, error)
     return None

@@ -76,13 +76,19 @@ class StringColumn(Sequence[str]):
         """
         if data.dtype != np.uint8 or offsets.dtype.kind not in "iu" or not len(offsets):
             raise DataError("a column of strings needs bytes and integer offsets")
-        buffers = (pa.py_buffer(np.ascontiguousarray(a)) for a in (offsets.astype(np.int64), data))
         try:
-            array = pa.LargeStringArray.from_buffers(len(offsets) - 1, *buffers)
-            array.validate(full=True)
+            column = cls.from_checked_bytes(data, offsets)
+            column.array.validate(full=True)
         except pa.ArrowInvalid as error:
             raise DataError(f"a column of strings is damaged: {error}") from None
-        return cls(array)
+        return column
+
+    @classmethod
+    def from_checked_bytes(cls, data: np.ndarray, offsets: np.ndarray) -> StringColumn:
+        """Build a column from what :meth:`to_bytes` gave and nobody changed; nothing is read."""
+        parts = offsets.astype(np.int64, copy=False), data
+        buffers = (pa.py_buffer(np.ascontiguousarray(part)) for part in parts)
+        return cls(pa.LargeStringArray.from_buffers(len(offsets) - 1, *buffers))
 
     def to_bytes(self) -> tuple[np.ndarray, np.ndarray]:
         """All strings one after the other as UTF-8, and the (len + 1,) int64 offsets of each."""
@@ -102,6 +108,11 @@ class StringColumn(Sequence[str]):
             if not bool((hashes[1:] == hashes[:-1]).any()):
                 return True
         return len(pc.unique(self.array)) == len(self)
+
+    @cached_property
+    def has_nul(self) -> bool:
+        """Whether a string holds a NUL character."""
+        return not bool(self.to_bytes()[0].all())
 
     def __len__(self) -> int:
         return len(self.array)
@@ -236,7 +247,11 @@ def _hashes(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def _arrow(column: Column) -> pa.Array:
-    return column.array if isinstance(column, StringColumn) else pa.array(column)
+    if isinstance(column, StringColumn):
+        return column.array
+    # pa.array would import pandas, to ask whether this is one of its arrays.
+    numbers = np.ascontiguousarray(column, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def _check_type(ids: Any, kind: type | tuple[type, ...], name: str) -> None:

@@ -21,7 +21,7 @@ from mlt.data.columns import StringColumn
 from mlt.data.image_suffixes import IMAGE_SUFFIXES
 from mlt.errors import ConfigError, DataError
 
-__all__ = ["file_names", "find_images", "is_unicode"]
+__all__ = ["file_names", "find_images", "is_unicode", "searched_folders"]
 
 _IS_IMAGE = rf"(?i)\.({'|'.join(sorted(s[1:] for s in IMAGE_SUFFIXES))})$"
 _ELSEWHERE = re.compile(r"/|\.\./|[A-Za-z]:/|[A-Za-z][\w+.-]*://")
@@ -82,6 +82,27 @@ def find_images(
         if not paths.null_count:
             break
     return StringColumn(pc.coalesce(paths, first))
+
+
+def searched_folders(found: StringColumn, root: str | Path, folders: Sequence[str]) -> list[Path]:
+    """The folders whose files decided what :func:`find_images` found.
+
+    Args:
+        found: What it returned.
+        root: The folder that paths start from.
+        folders: As it was given them.
+    """
+    root = Path(root)
+    places = list(dict.fromkeys(_prefix(place) for f in folders for place in _expand(root, f)))
+    parents = _folders(found.array).dictionary.to_pylist()
+    inside = {
+        parent.removeprefix(place)
+        for parent in parents
+        for place in places
+        if parent.startswith(place)
+    }
+    below = (place + part for place in places for part in {"", *inside})
+    return [root / folder for folder in sorted({*parents, *below})]
 
 
 def file_names(folder: str | Path) -> Iterator[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from multiprocessing.context import get_spawning_popen
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -21,7 +25,8 @@ from mlt.data.columns import (
     find_ids,
     integer_column,
 )
-from mlt.data.label_file import read_label_file, table_digest, write_label_file
+from mlt.data.label_file import map_label_file, read_label_file, table_digest, write_label_file
+from mlt.data.mapped_arrays import Stamp
 from mlt.data.sparse import (
     canonical,
     canonical_values,
@@ -93,7 +98,7 @@ class LabelTable:
         names = tuple(self.class_names)
         shape = (len(ids), len(names))
         _check_names(names)
-        if isinstance(ids, StringColumn) and not ids.to_bytes()[0].all():
+        if isinstance(ids, StringColumn) and ids.has_nul:
             check_no_nul(ids, "image id")
         if twice := duplicates(ids):
             shown = ", ".join(map(repr, twice[:5]))
@@ -114,16 +119,15 @@ class LabelTable:
             _check_soft(soft, labels, known)
         if self.groups is not None and len(self.groups) != len(ids):
             raise DataError(f"{len(ids)} image ids but {len(self.groups)} groups")
-        for name, value in {
-            "image_ids": ids,
-            "class_names": names,
-            "labels": labels,
-            "known": known,
-            "root": Path(self.root),
-            "soft": soft,
-            "notes": tuple(self.notes),
-        }.items():
-            object.__setattr__(self, name, value)
+        self._set(
+            image_ids=ids,
+            class_names=names,
+            labels=labels,
+            known=known,
+            root=Path(self.root),
+            soft=soft,
+            notes=tuple(self.notes),
+        )
 
     @classmethod
     def from_lists(
@@ -244,6 +248,8 @@ class LabelTable:
             IndexError: If a row does not exist.
         """
         rows = np.asarray(rows, dtype=np.int64)
+        if np.array_equal(rows, np.arange(len(self))):
+            return self
         return replace(
             self,
             image_ids=self.image_ids[rows],
@@ -266,9 +272,13 @@ class LabelTable:
         """SHA-256 of the content, without the root and the notes."""
         return table_digest(self)
 
-    def save(self, path: str | Path) -> None:
-        """Write the table as ``.npz`` (no pickle), whole or not at all."""
-        write_label_file(path, self)
+    def save(self, path: str | Path) -> Stamp:
+        """Write the table as ``.npz`` (no pickle), whole or not at all.
+
+        Returns:
+            The stamp of the file, with which :meth:`map` takes it as it was written.
+        """
+        return write_label_file(path, self)
 
     @classmethod
     def load(cls, path: str | Path, root: str | Path | None = None) -> LabelTable:
@@ -291,6 +301,56 @@ class LabelTable:
             raise DataError(
                 f"{path} is damaged or not a label table ({error}); delete it and build it again"
             ) from error
+
+    @classmethod
+    def map(cls, path: str | Path, stamp: Stamp) -> LabelTable:
+        """Use a table where it lies in the file that :meth:`save` wrote: memory-mapped, unchecked.
+
+        Args:
+            path: The ``.npz`` file.
+            stamp: What :meth:`save` returned.
+
+        Raises:
+            MissingFileError: If there is no such file.
+            DataError: If the file is another one than was written.
+
+        Example:
+            >>> import tempfile
+            >>> file = Path(tempfile.mkdtemp()) / "table.npz"
+            >>> table = LabelTable.from_lists([7], ["7.jpg"], ["cat", "dog"], [[1]])
+            >>> LabelTable.map(file, table.save(file)).targets([0]).tolist()
+            [[0.0, 1.0]]
+        """
+        table = object.__new__(cls)
+        table._set(images=None, **map_label_file(Path(path), stamp))
+        return table
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy is made of; for a process that is being spawned, a file to map."""
+        if get_spawning_popen() is not None:
+            return {"file": self._file, "images": self.images}
+        return {part.name: getattr(self, part.name) for part in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        file: _File | None = state.pop("file", None)
+        self._set(**state, **({} if file is None else map_label_file(file.path, file.stamp)))
+
+    @cached_property
+    def _file(self) -> _File:
+        """A file of the table that spawned processes map together; it goes with the table."""
+        folder = tempfile.TemporaryDirectory(prefix="mlt-labels-", ignore_cleanup_errors=True)
+        weakref.finalize(self, folder.cleanup)
+        path = Path(folder.name, "table.npz")
+        return _File(path, self.save(path))
+
+    def _set(self, **parts: Any) -> None:
+        for name, value in parts.items():
+            object.__setattr__(self, name, value)
+
+
+class _File(NamedTuple):
+    path: Path
+    stamp: Stamp
 
 
 def _check_paths(paths: StringColumn, ids: Column) -> None:

@@ -100,6 +100,11 @@ class Loader:
         """
         return self._batches.is_shared(batch)
 
+    @property
+    def full_counts(self) -> tuple[int, ...]:
+        """Images of a full batch in each process that shares it; one number if all have all."""
+        return self._batches.full_counts
+
     def __len__(self) -> int:
         """Remaining batches of the epoch."""
         return len(self._batches)
@@ -279,6 +284,15 @@ class _EpochBatches(Sampler[list[Draw]]):
         least = count * (2 if self._batch_size >= 2 * count else 1)
         draws = self._draws(batch)
         return draws.stop - draws.start >= least
+
+    @property
+    def full_counts(self) -> tuple[int, ...]:
+        draws = self._draws(0)
+        size = draws.stop - draws.start
+        if not self.is_shared(0):
+            return (size,)
+        count = self.sampler.num_replicas
+        return tuple(len(range(rank, size, count)) for rank in range(count))
 
     def _draws(self, batch: int) -> slice:
         first = batch * self._batch_size

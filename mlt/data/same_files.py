@@ -134,7 +134,11 @@ def _listing(folders: Iterable[str]) -> tuple[StringColumn, np.ndarray, np.ndarr
 
 def _first_rows(files: _RealFiles) -> np.ndarray:
     """The first row of each row's file."""
-    first = positions(files.paths, files.paths)
+    distinct = files.paths.is_distinct
+    first = np.arange(len(files.paths)) if distinct else positions(files.paths, files.paths)
+    inodes = np.sort(files.inodes[files.inodes > 0])
+    if not (inodes[1:] == inodes[:-1]).any():
+        return first
     rows = positions(files.inodes, files.inodes)
     alike = np.flatnonzero((files.inodes > 0) & (first[rows] != first))
     pairs = zip(files.paths[rows[alike]], files.paths[alike])

@@ -12,6 +12,7 @@ from mlt.errors import DataError
 
 __all__ = [
     "canonical",
+    "canonical_from_parts",
     "canonical_values",
     "column_counts",
     "csr_from_lists",
@@ -81,6 +82,8 @@ def _canonical(matrix: Any, shape: tuple[int, int], name: str, kind: Any) -> csr
             f"{name} have the shape {tuple(matrix.shape)}, but {shape[0]} images and "
             f"{shape[1]} class names were given"
         )
+    if _is_checked(matrix) and matrix.dtype == kind:
+        return matrix
     array = csr_array(matrix)
     try:
         array.check_format(full_check=True)
@@ -93,16 +96,27 @@ def _canonical(matrix: Any, shape: tuple[int, int], name: str, kind: Any) -> csr
         array.sum_duplicates()
         array.eliminate_zeros()
     index = np.int32 if max(array.nnz, shape[1]) < 1 << 31 else np.int64
-    result = csr_array(
-        (
-            _frozen(array.data),
-            _frozen(array.indices.astype(index, copy=False)),
-            _frozen(array.indptr.astype(index, copy=False)),
-        ),
-        shape=shape,
-    )
+    indices, indptr = (part.astype(index, copy=False) for part in (array.indices, array.indptr))
+    return canonical_from_parts(array.data, indices, indptr, shape[1])
+
+
+def canonical_from_parts(
+    data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, columns: int
+) -> csr_array:
+    """The CSR array of parts that are as :func:`canonical` leaves them; they are not checked."""
+    parts = (_frozen(data), _frozen(indices), _frozen(indptr))
+    result = csr_array(parts, shape=(len(indptr) - 1, columns))
     result.has_canonical_format = True
+    result.checked_parts = (result.data, result.indices, result.indptr)
     return result
+
+
+def _is_checked(matrix: Any) -> bool:
+    """Whether a matrix came from :func:`canonical_from_parts` and its parts are still the same."""
+    parts = getattr(matrix, "checked_parts", ())
+    return len(parts) == 3 and all(
+        now is then for now, then in zip((matrix.data, matrix.indices, matrix.indptr), parts)
+    )
 
 
 def ragged_positions(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

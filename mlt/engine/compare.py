@@ -10,6 +10,7 @@ from pathlib import Path
 from mlt.config import Config, changed_keys, load_config
 from mlt.data import LabelTable
 from mlt.data.names import name_difference
+from mlt.engine.early_stopping import stop_of
 from mlt.engine.resume import MAY_CHANGE
 from mlt.engine.train import train
 from mlt.errors import ConfigError, DataError, OutputExistsError, TrainingError
@@ -37,7 +38,11 @@ class Plan:
         """Whether it has been trained and evaluated."""
         folder = self.folder
         results = folder.metrics.exists() and folder.predictions.exists()
-        return results and folder.recorded_epochs() >= self.config.training.epochs
+        if not results:
+            return False
+        stopping = self.config.training.early_stopping
+        stopped = stopping is not None and stop_of(stopping, folder.read_history()) is not None
+        return stopped or folder.recorded_epochs() >= self.config.training.epochs
 
     @property
     def begun(self) -> bool:

@@ -1,6 +1,6 @@
-"""Send each epoch's line to TensorBoard, Weights & Biases or MLflow, where it is asked for.
+"""Send the lines of a run to TensorBoard, Weights & Biases or MLflow, where it is asked for.
 
-Each logger is a function per epoch, as one of your own that is handed to :func:`mlt.train` is.
+Each logger is a function of a line, as one of your own that is handed to :func:`mlt.train` is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["check_loggers", "flat", "open_loggers"]
 logger = logging.getLogger(__name__)
 
 Log = Callable[[int, dict[str, float]], None]
-"""Takes an epoch and its numbers by name."""
+"""Takes a step and its numbers by name."""
 
 
 def check_loggers(names: tuple[str, ...]) -> None:
@@ -55,15 +55,16 @@ def flat(record: dict[str, Any]) -> dict[str, float]:
 def open_loggers(config: Config, folder: RunFolder) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Open the loggers of a configuration for the length of a run.
 
-    A resumed run goes on in the same place: what each logger calls the run is kept in
-    ``loggers.json`` of the run folder.
+    Steps are epochs, or updates where evaluations come after updates (``evaluation.every:
+    {updates: n}``). A resumed run goes on in the same place: what each logger calls the run is kept
+    in ``loggers.json`` of the run folder.
 
     Args:
         config: The run.
         folder: Where it is written to.
 
     Yields:
-        A function that takes the line of an epoch.
+        A function that takes a line of ``metrics.jsonl``.
     """
     openers = {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
     ids = read_json_object(folder.loggers)
@@ -75,22 +76,26 @@ def open_loggers(config: Config, folder: RunFolder) -> Iterator[Callable[[dict[s
         if ids:
             write_json_object(folder.loggers, ids)
 
-        def log_epoch(record: dict[str, Any]) -> None:
-            for log in logs:
-                log(record["epoch"], flat(record))
+        step = "updates" if config.evaluation.every_updates else "epoch"
 
-        yield log_epoch
+        def log_line(record: dict[str, Any]) -> None:
+            for log in logs:
+                log(record[step], flat(record))
+
+        yield log_line
 
 
 def _tensorboard(config: Config, folder: RunFolder, ids: dict[str, str]) -> Iterator[Log]:
     from torch.utils.tensorboard import SummaryWriter
 
     # What an earlier part of the run logged of epochs that are trained again is left out.
-    with SummaryWriter(folder.tensorboard, purge_step=folder.recorded_epochs() + 1) as writer:
+    by_updates = config.evaluation.every_updates is not None
+    last = folder.recorded_updates() if by_updates else folder.recorded_epochs()
+    with SummaryWriter(folder.tensorboard, purge_step=last + 1) as writer:
 
-        def log(epoch: int, numbers: dict[str, float]) -> None:
+        def log(step: int, numbers: dict[str, float]) -> None:
             for name, number in numbers.items():
-                writer.add_scalar(name, number, epoch)
+                writer.add_scalar(name, number, step)
             writer.flush()
 
         yield log
@@ -108,7 +113,7 @@ def _wandb(config: Config, folder: RunFolder, ids: dict[str, str]) -> Iterator[L
         config=config.model_dump(mode="json"),
     ) as run:
         ids["wandb"] = run.id
-        yield lambda epoch, numbers: run.log(numbers, step=epoch)
+        yield lambda step, numbers: run.log(numbers, step=step)
 
 
 def _mlflow(config: Config, folder: RunFolder, ids: dict[str, str]) -> Iterator[Log]:
@@ -119,4 +124,4 @@ def _mlflow(config: Config, folder: RunFolder, ids: dict[str, str]) -> Iterator[
         ids["mlflow"] = run.info.run_id
         if known is None:
             mlflow.log_dict(config.model_dump(mode="json"), "config.yaml")
-        yield lambda epoch, numbers: mlflow.log_metrics(numbers, step=epoch)
+        yield lambda step, numbers: mlflow.log_metrics(numbers, step=step)

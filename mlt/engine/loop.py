@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import torch
 from timm.utils import ModelEmaV3
@@ -13,55 +13,27 @@ from torch import Tensor, nn
 
 from mlt.config.training import TrainingConfig
 from mlt.data.loader import Batch, Loader
+from mlt.engine.compilation import eager_unless
+from mlt.engine.gradient_checkpointing import statistics_at_rest
 from mlt.engine.own import OwnLoss
 from mlt.engine.own_checks import check_logits
-from mlt.engine.parallel import forward_together, full, in_step, sharded_like
+from mlt.engine.parallel import forward_together, full, in_step, load_full, sharded_like
+from mlt.engine.pending import Pending
+from mlt.engine.position import Position
 from mlt.errors import DataError, TrainingError
 from mlt.losses import Loss
 from mlt.models import Classifier
 from mlt.runtime.device import autocast
-from mlt.runtime.interrupt import GracefulStop
 from mlt.runtime.processes import ALONE, Processes
 from mlt.runtime.progress import Progress
 
-__all__ = ["Position", "Training", "train_epoch"]
+__all__ = ["StopRequest", "Training", "train_epoch"]
 
 
-@dataclass
-class Position:
-    """How far training is.
+class StopRequest(Protocol):
+    """Says whether training is to end after the current update."""
 
-    Attributes:
-        epoch: Epochs that are complete.
-        batch: Batches done of the epoch that follows.
-        updates: Optimizer updates since the start.
-        loss_sum: Sum over those batches of loss times images.
-        images: Images of those batches.
-        last_loss: Mean loss of the epoch that was completed last; None before the first.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    updates: int = 0
-    loss_sum: float = 0.0
-    images: int = 0
-    last_loss: float | None = None
-
-    def __post_init__(self) -> None:
-        counts = self.epoch, self.batch, self.updates, self.images
-        if not all(isinstance(count, int) and count >= 0 for count in counts):
-            raise ValueError(f"a position cannot be {self}")
-
-    @property
-    def mean_loss(self) -> float:
-        """Mean loss of the epoch so far; NaN before its first image."""
-        return self.loss_sum / self.images if self.images else math.nan
-
-    def next_epoch(self) -> None:
-        """The epoch is complete."""
-        self.last_loss = self.mean_loss if self.images else None
-        self.epoch += 1
-        self.batch, self.loss_sum, self.images = 0, 0.0, 0
+    requested: bool
 
 
 @dataclass
@@ -76,6 +48,7 @@ class Training:
         scaler: Scales gradients under fp16; does nothing otherwise.
         ema: The moving average of the weights, or None.
         position: How far it is.
+        pending: What was measured since, and is not in the position yet.
     """
 
     model: nn.Module
@@ -85,14 +58,32 @@ class Training:
     scaler: torch.amp.GradScaler
     ema: ModelEmaV3 | None
     position: Position
+    pending: Pending = field(default_factory=Pending)
 
     @property
     def evaluated_model(self) -> nn.Module:
         """The model to evaluate and save: the moving average if there is one."""
         return self.model if self.ema is None else self.ema.module
 
+    def read(self, processes: Processes = ALONE) -> None:
+        """Bring the position up to date with what was measured on the device; all must ask.
+
+        Raises:
+            TrainingError: If a loss is not finite; names the batch and its images.
+        """
+        try:
+            self.pending.read_into(self.position)
+        except TrainingError:  # in all processes, which have the same losses
+            with processes.together():
+                raise
+
     def state_dict(self, processes: Processes = ALONE) -> dict[str, Any]:
-        """All state, in types that load without unpickling objects; all processes must ask."""
+        """All state, in types that load without unpickling objects; all processes must ask.
+
+        Raises:
+            TrainingError: If a loss was not finite, so that no such state is saved.
+        """
+        self.read(processes)
         generators = processes.gather(_generators())
         return {
             "model": full(self.model.state_dict()),
@@ -107,14 +98,14 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any], processes: Processes = ALONE) -> None:
         """Go back to where :meth:`state_dict` was taken, by however many processes."""
-        _load(self.model, state["model"])
+        load_full(self.model, state["model"])
         self.loss.load_state_dict(state["loss"])
         self._load_optimizer(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.ema is not None:
-            _load(self.ema.module, state["ema"])
+            load_full(self.ema.module, state["ema"])
         self.position = Position(**state["position"])
-        self.scheduler.step_update(self.position.updates)
+        self.scheduler.step_update(self.position.schedule_updates)
         generators = [state, *state.get("other_processes", [])]
         if processes.rank < len(generators):
             _set_generators(generators[processes.rank])
@@ -129,13 +120,6 @@ class Training:
             for place, values in state["state"].items()
         }
         self.optimizer.load_state_dict({**state, "state": moments})
-
-
-def _load(model: nn.Module, state: dict[str, Tensor]) -> None:
-    own = model.state_dict()
-    model.load_state_dict(
-        {key: sharded_like(value, own.get(key, value)) for key, value in state.items()}
-    )
 
 
 def _generators() -> dict[str, Any]:
@@ -156,9 +140,10 @@ def train_epoch(
     loader: Loader,
     config: TrainingConfig,
     device: torch.device,
-    stop: GracefulStop,
-    after_update: Callable[[], None] | None = None,
+    stop: StopRequest,
+    after_update: Callable[[], bool] | None = None,
     processes: Processes = ALONE,
+    run_left: Callable[[], str] | None = None,
 ) -> None:
     """Train one epoch, or what an interruption left of it.
 
@@ -171,8 +156,10 @@ def train_epoch(
         config: Epochs, accumulation, clipping, precision.
         device: Where to compute.
         stop: Asked after every update; when a stop is requested, the epoch is left incomplete.
-        after_update: Called after every update but the last of the epoch.
+        after_update: Called after every update but the last of the epoch; says whether to leave
+            the epoch incomplete.
         processes: Those that train together, each with its own share of the loader's batches.
+        run_left: The time that the whole run has left, in words, to be shown.
 
     Raises:
         TrainingError: If the loss is not finite; names the batch and its images.
@@ -187,7 +174,7 @@ def train_epoch(
     batches = position.batch + len(loader)
     title = f"epoch {position.epoch + 1}/{config.epochs}"
     with (
-        Progress(title, batches, done=position.batch, shown=processes.is_main) as progress,
+        Progress(title, batches, position.batch, processes.is_main, run_left) as progress,
         forward_together(training.model, processes, device, config.sync_batch_norm) as model,
     ):
         for batch in in_step(loader, processes):
@@ -195,10 +182,11 @@ def train_epoch(
             group_size = min(config.accumulate, batches - group_start)
             shared = loader.is_shared(position.batch)
             counts = processes.numbers(len(batch.indices)) if shared else [len(batch.indices)]
-            value = _backward(training, model, batch, counts, config, device, group_size, processes)
+            with eager_unless(tuple(counts) == loader.full_counts):
+                _backward(training, model, batch, counts, config, device, group_size, processes)
+            if position.batch == group_start and group_size > 1:
+                _measure_part(training, group_size)
             position.batch += 1
-            position.loss_sum += value * sum(counts)
-            position.images += sum(counts)
             progress.step(
                 sum(counts),
                 loss=position.mean_loss,
@@ -206,10 +194,13 @@ def train_epoch(
             )
             if position.batch == group_start + group_size:
                 _update(training, config)
+                if training.pending.are_due(device):
+                    training.read(processes)
                 if processes.any(stop.requested):
                     return
-                if after_update is not None and position.batch < batches:
-                    after_update()
+                if position.batch < batches and after_update is not None and after_update():
+                    return
+    training.read(processes)
     if position.images == 0:
         raise DataError("not one training image could be read; see the messages above")
     position.next_epoch()
@@ -224,11 +215,12 @@ def _backward(
     device: torch.device,
     group_size: int,
     processes: Processes,
-) -> float:
-    """Add the gradient of one batch, of which each process may have a share; return its loss."""
+) -> None:
+    """Add the gradient of one batch, of which each process may have a share; note its loss."""
     # Images that cannot be read may leave none, or one, over which batch norm cannot normalise.
     if min(counts) == 0 or sum(counts) < min(2, config.batch_size):
-        return 0.0
+        training.position.images += sum(counts)
+        return
     channels_last = config.channels_last and batch.images.ndim == 4
     layout = torch.channels_last if channels_last else torch.preserve_format
     images = batch.images.to(device, non_blocking=True, memory_format=layout)
@@ -245,41 +237,47 @@ def _backward(
             known = None if known is None else processes.rows(known, counts)
             rows = processes.rows(rows, counts)
         loss = training.loss(logits, targets, known)
-    value = loss.item()
-    if not math.isfinite(value):
-        with processes.together():
-            raise TrainingError(_not_finite(training.position, rows, logits, value))
-    training.scaler.scale(loss / group_size).backward()
-    return value
+    training.pending.add_loss(training.position, loss, sum(counts), rows, logits)
+    if training.pending.are_due(device):
+        training.read(processes)
+    again = statistics_at_rest(model) if config.gradient_checkpointing else nullcontext()
+    with again:
+        training.scaler.scale(loss / group_size).backward()
 
 
 def _update(training: Training, config: TrainingConfig) -> None:
     """One step of the optimizer with the gradients that were added up, if there are any."""
-    groups = training.optimizer.param_groups
-    if any(parameter.grad is not None for group in groups for parameter in group["params"]):
+    if _gradients(training):
         _step(training, config)
+    training.pending.next_update()
     training.position.updates += 1
-    training.scheduler.step_update(training.position.updates)
+    training.scheduler.step_update(training.position.schedule_updates)
 
 
 def _step(training: Training, config: TrainingConfig) -> None:
-    if config.clip_grad_norm is not None:
-        training.scaler.unscale_(training.optimizer)
+    training.scaler.unscale_(training.optimizer)
+    if config.clip_grad_norm is None:
+        norm = nn.utils.get_total_norm(_gradients(training))
+    else:
         parameters = dict.fromkeys([*training.model.parameters(), *training.loss.parameters()])
-        nn.utils.clip_grad_norm_(parameters, config.clip_grad_norm)
+        norm = nn.utils.clip_grad_norm_(parameters, config.clip_grad_norm)
+    training.pending.add_gradient(full(norm))
     training.scaler.step(training.optimizer)
     training.scaler.update()
     training.optimizer.zero_grad(set_to_none=True)
     if training.ema is not None:
-        training.ema.update(training.model, step=training.position.updates + 1)
+        training.ema.update(training.model, step=training.position.schedule_updates + 1)
 
 
-def _not_finite(position: Position, rows: Tensor, logits: Tensor, value: float) -> str:
-    finite = logits.detach().float()
-    return (
-        f"the loss is {value} in epoch {position.epoch + 1}, batch {position.batch + 1} "
-        f"(rows {rows.tolist()} of the training split; logits from "
-        f"{finite.min().item():.4g} to {finite.max().item():.4g}). A lower optimizer.lr, a "
-        "longer schedule.warmup_updates or training.clip_grad_norm usually helps; the checkpoints "
-        "of earlier epochs are in the run folder"
-    )
+def _measure_part(training: Training, group_size: int) -> None:
+    """Note the gradient of the first batch of an update, from which its noise is estimated."""
+    gradients = _gradients(training)
+    if gradients and getattr(training.loss, "reduction", "mean") != "sum":
+        norm = full(nn.utils.get_total_norm(gradients)) * group_size
+        training.pending.add_part(norm / training.scaler.scale(torch.ones_like(norm)))
+
+
+def _gradients(training: Training) -> list[Tensor]:
+    groups = training.optimizer.param_groups
+    found = [parameter.grad for group in groups for parameter in group["params"]]
+    return [gradient for gradient in found if gradient is not None]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
+from timm.optim import (
+    create_optimizer_v2,
+    get_optimizer_class,
+    get_optimizer_info,
+    list_optimizers,
+)
 from timm.scheduler import create_scheduler_v2
 from torch import nn
 
@@ -54,6 +61,8 @@ def build_optimizer(
             groups.append({"params": own, "weight_decay": 0.0, "name": "loss", "lr_scale": 1.0})
     # timm's sgd has Nesterov momentum unless told otherwise.
     options = {"nesterov": config.nesterov} if config.name == "sgd" else {}
+    if _is_fused(config, groups):
+        options["fused"] = True
     try:
         optimizer = create_optimizer_v2(
             groups,
@@ -70,6 +79,32 @@ def build_optimizer(
             f"optimizer.name: {config.name} needs second derivatives, which the loop does not take"
         )
     return optimizer
+
+
+def _is_fused(config: OptimizerConfig, groups: list[dict[str, Any]]) -> bool:
+    """Whether to update with the optimizer's fused kernel, as `optimizer.fused` says.
+
+    Raises:
+        ConfigError: If it is asked for and the optimizer has none.
+    """
+    if config.fused is False:
+        return False
+    has_it = "fused" in inspect.signature(_optimizer_class(config.name)).parameters
+    if config.fused is True and not has_it:
+        raise ConfigError(
+            f"optimizer.fused: {config.name} has no fused kernel; sgd, adam, adamw and adagrad "
+            "have one, and auto fuses where that can be done"
+        )
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    able = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
+    return has_it and (config.fused is True or able)
+
+
+def _optimizer_class(name: str) -> Callable[..., Any]:
+    try:
+        return get_optimizer_class(name, bind_defaults=False)
+    except Exception as error:  # each says in its own way what it lacks: CUDA, a package, ...
+        raise ConfigError(f"optimizer: {name} cannot be used here: {error}") from error
 
 
 def build_scheduler(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -19,7 +19,15 @@ from mlt.data.loader import Batch, Loader
 from mlt.engine.sync_batch_norm import synced_batch_norm
 from mlt.runtime.processes import Processes
 
-__all__ = ["forward_together", "full", "shard", "sharded_like", "share_state"]
+__all__ = [
+    "forward_together",
+    "full",
+    "in_step",
+    "load_full",
+    "shard",
+    "sharded_like",
+    "share_state",
+]
 
 _OWN_UNIT = 1_000_000
 """Parameters from which a block of a model is shared out, and fetched, by itself."""
@@ -90,6 +98,14 @@ def sharded_like(value: Tensor, like: Tensor) -> Tensor:
     if isinstance(like, DTensor) and value.shape == like.shape:
         return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
     return value
+
+
+def load_full(model: nn.Module, state: Mapping[str, Tensor], strict: bool = True) -> None:
+    """Load weights that are whole in all processes into a model that may be shared out."""
+    own = model.state_dict()
+    model.load_state_dict(
+        {key: sharded_like(value, own.get(key, value)) for key, value in state.items()}, strict
+    )
 
 
 def share_state(module: nn.Module, processes: Processes) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mlt.errors import OutputExistsError
 from mlt.files import write_json_object
@@ -25,8 +27,20 @@ def check_free(folder: str | Path, overwrite: bool) -> None:
         )
 
 
-def write_results(folder: str | Path, summary: Summary, predictions: Predictions | None) -> None:
-    """Write ``metrics.json``, and ``predictions.npz`` if predictions are given, to a folder."""
+def write_results(
+    folder: str | Path,
+    summary: Summary,
+    predictions: Predictions | None,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``metrics.json``, and ``predictions.npz`` if predictions are given, to a folder.
+
+    Args:
+        folder: Where to.
+        summary: The results.
+        predictions: What they were computed from.
+        more: What else ``metrics.json`` has to say.
+    """
     if predictions is not None:
         predictions.save(Path(folder) / "predictions.npz")
-    write_json_object(Path(folder) / "metrics.json", summary.to_json())
+    write_json_object(Path(folder) / "metrics.json", {**summary.to_json(), **(more or {})})

@@ -13,11 +13,14 @@ from torch import nn
 from mlt.config import Config, dump_config, load_config
 from mlt.data.own_data import Given
 from mlt.engine.cached_features import with_cached_features
-from mlt.engine.epochs import OnEpoch, train_epochs
+from mlt.engine.early_stopping import check_early_stopping
+from mlt.engine.epochs import train_epochs
 from mlt.engine.loggers import check_loggers, open_loggers
 from mlt.engine.own import LossFunction, Own
 from mlt.engine.resume import check_same_config, check_same_own, data_digests, go_on
 from mlt.engine.setup import Setup, prepare
+from mlt.engine.stages import begin_first_stage
+from mlt.engine.watch import OnEpoch
 from mlt.errors import ConfigError
 from mlt.files import write_json_object
 from mlt.metrics import Summary
@@ -45,7 +48,8 @@ def train(
     What is handed over is used, what is not is built from the configuration. The run folder says
     what was handed over, in ``handed_over.json``.
 
-    The results in ``metrics.json`` are those of the test images after the last epoch.
+    The results in ``metrics.json`` are those of the test images after the last epoch; with
+    ``training.early_stopping`` they are those of ``best.safetensors``.
     ``best.safetensors`` holds the epoch with the highest total mAP, or mean AUROC with
     ``evaluation.best_by: AUROC``, on the validation images, whose last predictions are in
     ``validation.npz``. Without validation images it was chosen on the test images, so that its mAP
@@ -63,15 +67,17 @@ def train(
         loss: Called as ``loss(logits, targets)``, or ``loss(logits, targets, known=mask)`` where
             labels are not known; returns a number. One of `mlt.losses`, or your own, whose
             parameters are trained with the model's: without weight decay, at `optimizer.lr`.
-        on_epoch: Called after each epoch with the dictionary that becomes its line of
-            ``metrics.jsonl``. What it raises ends the run, which can then be resumed.
+        on_epoch: Called after each epoch with the dictionary that is its line of
+            ``metrics.jsonl``, and after each evaluation within an epoch
+            (``evaluation.every: {updates: n}``), whose lines have the key ``part_of_epoch``. What
+            it raises ends the run, which can then be resumed.
         resume: Continue the interrupted run in the folder; a finished one is only evaluated. Hand
             over what the run was handed when it began. ``"auto"`` continues if there is a state to
             continue from, and starts otherwise, so that a job can be repeated as it is.
         overwrite: Replace an earlier run in the folder.
 
     Returns:
-        The evaluation after the last epoch.
+        The evaluation in ``metrics.json``.
 
     Raises:
         UserError: For whatever is wrong with configuration, data, model, loss, weights or folder.
@@ -98,6 +104,7 @@ def train(
         folder = RunFolder(config.output)
         goes_on = processes.on_main(lambda: _goes_on(config, folder, own, resume, overwrite))
         setup = prepare(config, folder.cache, own, processes)
+        check_early_stopping(setup)
 
         def take() -> None:
             stack.enter_context(folder.locked())
@@ -107,11 +114,11 @@ def train(
 
         processes.on_main(take)
         if goes_on:
-            go_on(setup, folder)
+            setup = go_on(setup, folder)
         tell: list[OnEpoch] = [on_epoch] if on_epoch else []
 
         def begin() -> None:
-            _describe(setup, folder)
+            _describe(config, setup, folder)
             stack.enter_context(folder.logging())
             tell.insert(0, stack.enter_context(open_loggers(config, folder)))
             for key in own.names:
@@ -121,7 +128,10 @@ def train(
                 logger.log(logging.WARNING if warns else logging.INFO, "%s", note)
 
         processes.on_main(begin)
-        setup = with_cached_features(setup, folder.cache)
+        if goes_on:
+            setup = with_cached_features(setup, folder.cache)
+        else:
+            setup = begin_first_stage(setup, folder.cache)
         with GracefulStop() as stop, _workers_may_end(stop):
             return train_epochs(setup, folder, stop, tell)
 
@@ -151,9 +161,9 @@ def _goes_on(
     return resume
 
 
-def _describe(setup: Setup, folder: RunFolder) -> None:
+def _describe(config: Config, setup: Setup, folder: RunFolder) -> None:
     """Write what the run is made of."""
-    folder.write_config(dump_config(setup.config))
+    folder.write_config(dump_config(config))
     if described := setup.own.names:
         write_json_object(folder.handed_over, described)
     setup.data.split.save(folder.split)

@@ -52,7 +52,7 @@ class Run:
         predictions: Logits and targets of the test images.
         limits: Where head, medium and tail begin.
         config: The configuration as plain values; empty if there is none.
-        history: One record per epoch.
+        history: One record per epoch, and per evaluation within one.
         decision: Thresholds and calibration, if `mlt tune` was there.
         checks: What these gave on images that they were not tuned on.
     """

@@ -37,9 +37,10 @@ def run_table(report: Report) -> Table:
     rows = []
     for method in report.methods:
         for run in method.runs:
+            epochs = [record for record in run.history if not record.get("part_of_epoch")]
             values = [run.ap[groups[name]] for name in MEANS]
             rows.append(
-                [method.name, str(run.path), run.seed, len(run.history) or None,
+                [method.name, str(run.path), run.seed, len(epochs) or None,
                  *(float(np.nanmean(v)) if np.isfinite(v).any() else math.nan for v in values)]
             )  # fmt: skip
     columns = [

@@ -87,7 +87,8 @@ def _history(run: Run, key: str, part: str | None = None) -> Line:
         if part is not None:
             value = (value or {}).get(part)
         if isinstance(value, (int, float)) and math.isfinite(value):
-            points.append((float(record["epoch"]), float(value)))
+            epochs = record["epoch"] + (record.get("part_of_epoch") or 0.0)
+            points.append((float(epochs), float(value)))
     return points
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -10,21 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from mlt.config.text_digest import is_as_written, with_digest_line
 from mlt.errors import DataError, MissingFileError, OutputExistsError
 from mlt.files import (
-    NOT_JSON,
     read_json_object,
     temporary_files,
-    with_digest,
-    without_digest,
     write_json_object,
     write_text_atomic,
 )
 from mlt.run_folder.earlier_run import EarlierRun
 from mlt.run_folder.environment import environment, launch
+from mlt.run_folder.history import append_line, read_lines, trim_lines
 
 __all__ = ["RunFolder"]
 
@@ -188,41 +183,24 @@ class RunFolder:
 
     def append_history(self, record: dict[str, Any]) -> None:
         """Add one line to ``metrics.jsonl``."""
-        with self.history.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(with_digest(record), allow_nan=False) + "\n")
+        append_line(self.history, record)
 
     def read_history(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl``; one that is cut short or damaged is left out and said."""
-        if not self.history.exists():
-            return []
-        records = []
-        for number, line in enumerate(self.history.read_bytes().splitlines(), start=1):
-            try:
-                msgspec.json.decode(line, type=_Epoch)
-                records.append(without_digest(json.loads(line), f"line {number}"))
-            except NOT_JSON as error:  # noqa: PERF203
-                logger.warning("%s: line %d is left out: %s", self.history, number, error)
-        return records
+        """The lines of ``metrics.jsonl``; see :func:`mlt.run_folder.history.read_lines`."""
+        return read_lines(self.history)
 
-    def trim_history(self, epochs: int) -> None:
-        """Drop the lines of epochs that a resumed run does again; warn of lines that are lost."""
-        kept = [record for record in self.read_history() if record["epoch"] <= epochs]
-        # The last epoch is evaluated again if its line is missing.
-        lost = set(range(1, epochs)) - {record["epoch"] for record in kept}
-        if lost:
-            logger.warning(
-                "%s has no line of epoch %s: the curves lack it, and %s may be replaced by weights "
-                "that are not better",
-                self.history,
-                ", ".join(map(str, sorted(lost)[:10])),
-                self.best.name,
-            )
-        lines = [f"{json.dumps(with_digest(record))}\n" for record in kept]
-        write_text_atomic(self.history, "".join(lines))
+    def trim_history(self, epochs: int, updates: int | None = None) -> None:
+        """Drop the lines of what a resumed run does again, after so many epochs and updates."""
+        trim_lines(self.history, epochs, updates, self.best.name)
 
     def recorded_epochs(self) -> int:
         """The last epoch that ``metrics.jsonl`` has a line of; 0 without one."""
-        return max((record["epoch"] for record in self.read_history()), default=0)
+        complete = [r["epoch"] for r in self.read_history() if not r.get("part_of_epoch")]
+        return max(complete, default=0)
+
+    def recorded_updates(self) -> int:
+        """The updates at the last evaluation in ``metrics.jsonl``; 0 without one."""
+        return max((record.get("updates") or 0 for record in self.read_history()), default=0)
 
     def best_total(self, by: Literal["mAP", "AUROC"] = "mAP") -> float:
         """The highest total mAP, or mean AUROC, in ``metrics.jsonl``; 0 without one."""
@@ -321,12 +299,3 @@ class RunFolder:
                     error.strerror,
                 )
             yield
-
-
-class _Epoch(msgspec.Struct):
-    """What every line of ``metrics.jsonl`` has, beside keys that other versions may add."""
-
-    epoch: int
-    loss: float | None = None
-    mAP: dict[str, float | None] | None = None  # noqa: N815 - the field's spelling
-    AUROC: dict[str, float | None] | None = None

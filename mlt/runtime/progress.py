@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from tqdm import tqdm
@@ -24,14 +26,23 @@ class Progress:
         batches: Batches of the whole pass.
         done: Batches that an earlier, interrupted pass has done already.
         shown: False counts without a word.
+        run_left: The time that the whole run has left, in words; empty while it is not known.
     """
 
-    def __init__(self, title: str, batches: int, done: int = 0, shown: bool = True) -> None:
+    def __init__(
+        self,
+        title: str,
+        batches: int,
+        done: int = 0,
+        shown: bool = True,
+        run_left: Callable[[], str] | None = None,
+    ) -> None:
         self.title = title
         self.batches = batches
         self.done = done
         self.images = 0
         self._shown = shown
+        self._run_left = run_left or (lambda: "")
         self._first = done
         self._started = self._last_line = time.monotonic()
         self._bar = (
@@ -57,26 +68,30 @@ class Progress:
 
         Args:
             images: Images of the batch.
-            shown: Numbers to show, such as ``loss`` and ``lr``.
+            shown: Numbers to show, such as ``loss`` and ``lr``; NaN is not known yet, and left out.
         """
         self.done += 1
         self.images += images
-        text = " ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        known = {name: value for name, value in shown.items() if not math.isnan(value)}
+        text = " ".join(f"{name} {value:.4g}" for name, value in known.items())
         now = time.monotonic()
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{text} {self.speed:.0f} images/s", refresh=False)
+            run = f"; run: {left}" if (left := self._run_left()) else ""
+            self._bar.set_postfix_str(f"{text} {self.speed:.0f} images/s{run}", refresh=False)
             self._bar.update()
         elif self._shown and now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
-            left = (now - self._started) / (self.done - self._first) * (self.batches - self.done)
+            seconds = (now - self._started) / (self.done - self._first) * (self.batches - self.done)
+            run = f", {left} of the run" if (left := self._run_left()) else ""
             logger.info(
-                "%s: batch %d/%d %s %.0f images/s, %s left",
+                "%s: batch %d/%d %s %.0f images/s, %s left%s",
                 self.title,
                 self.done,
                 self.batches,
                 text,
                 self.speed,
-                format_seconds(left),
+                format_seconds(seconds),
+                run,
             )
 
     @property

@@ -108,6 +108,35 @@ def test_a_damaged_cache_is_built_again(
     assert case.get() == (("cat", "dog"), True)
 
 
+def test_a_cache_that_was_touched_is_not_trusted(case: Case) -> None:
+    case.get()
+    os.utime(case.cache, ns=(1, 1))  # as a copy, or one that was written to in place
+    assert case.get() == (("cat", "dog"), False)
+
+
+def test_the_names_in_a_folder_count(case: Case, tmp_path: Path) -> None:
+    images, absent = tmp_path / "images", tmp_path / "more"
+    images.mkdir()
+    os.utime(images, ns=(1, 1))
+
+    def cached() -> bool:
+        folders = [images, absent]
+        return cached_table(case.cache, [case.file], {}, case.build, folders=lambda _: folders)[1]
+
+    assert [cached(), cached()] == [False, True]
+    (images / "a.jpg").touch()
+    assert [cached(), cached()] == [False, True]
+    absent.mkdir()
+    os.utime(absent, ns=(1, 1))
+    assert [cached(), cached()] == [False, True]
+
+
+def test_what_is_not_to_be_kept_is_built_again(case: Case) -> None:
+    for _ in range(2):
+        _, cached = cached_table(case.cache, [case.file], {}, case.build, folders=lambda _: None)
+        assert not cached and not case.cache.exists()
+
+
 def test_a_missing_source_is_an_error_even_with_a_cache(case: Case) -> None:
     case.get()
     case.file.unlink()

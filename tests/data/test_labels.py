@@ -219,7 +219,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: Any) -> 
     def full_disk(*args: Any, **arrays: Any) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(np, "savez", full_disk)
+    monkeypatch.setattr("mlt.data.label_file.write_arrays", full_disk)
     with pytest.raises(OSError, match="No space"):
         simple(class_names=("a", "b")).save(file)
     assert file.read_bytes() == before

@@ -47,6 +47,7 @@ NOT_RUN = {
     "mlt train my.yaml --set data.root=data/own output=runs/mine": "trains for minutes",
     "mlt train my.yaml --set data.root=data/own --output runs/mine": "trains for minutes",
     "torchrun": "tests/engine/test_several_processes.py runs it",
+    "mlt find-lr": "tests/engine/test_find_lr.py runs it",
     "mlt compare": "trains for minutes",
     "mlt report runs/digits/*-seed*": "needs what `mlt compare` trained",
     "mlt tune": "needs a run of the recipe, which trains for minutes",

@@ -20,6 +20,7 @@ from mlt.engine import loop as loop_module
 from mlt.engine.compare import Plan, plan_runs, train_missing
 from mlt.engine.train import train
 from mlt.engine.training_state import load_training_state, save_training_state
+from mlt.engine.watch import Watch
 from mlt.errors import (
     CheckpointError,
     ConfigError,
@@ -87,13 +88,13 @@ def test_one_call_starts_goes_on_and_ends(
 ) -> None:
     values["training"] |= {"epochs": 2}
     config, folder = parse_config(values), RunFolder(values["output"])
-    original = epochs_module._evaluate_epoch
+    original = Watch.write_line
 
-    def interrupting(*arguments: Any) -> Any:
+    def interrupting(*arguments: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        return original(*arguments)
+        return original(*arguments, **options)
 
-    monkeypatch.setattr(epochs_module, "_evaluate_epoch", interrupting)
+    monkeypatch.setattr(Watch, "write_line", interrupting)
     with pytest.raises(KeyboardInterrupt):
         train(config, resume="auto")  # there is nothing yet: it starts
     assert folder.recorded_epochs() == 1

@@ -20,6 +20,7 @@ from mlt.config import load_config, parse_config
 from mlt.data import Split
 from mlt.engine import epochs as epochs_module
 from mlt.engine import loop as loop_module
+from mlt.engine import run_weights, watched_metrics
 from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.engine.train import train
 from mlt.errors import (
@@ -116,9 +117,9 @@ def test_validation_images_are_watched_and_test_images_are_only_tested(
 def test_the_best_epoch_by_auroc(
     tiny_values: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mean_auroc = epochs_module._mean_auroc
+    mean_auroc = watched_metrics._mean_auroc
     rising = iter((0.25, 0.5, 0.75))
-    monkeypatch.setattr(epochs_module, "_mean_auroc", lambda predictions: next(rising))
+    monkeypatch.setattr(watched_metrics, "_mean_auroc", lambda predictions: next(rising))
     data = tiny_values["data"]
     parts = {"validation": data["test"], "test": data["train"]}
     values = changed(tiny_values, data=parts, evaluation={"best_by": "AUROC"})
@@ -221,7 +222,7 @@ def test_workers_ended_by_the_same_signal_are_an_interruption(
             os.kill(os.getpid(), signal.SIGTERM)
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
 
-    monkeypatch.setattr(epochs_module, "predict", die)
+    monkeypatch.setattr(watched_metrics, "predict", die)
     with pytest.raises(KeyboardInterrupt if signalled else RuntimeError):
         train(parse_config(tiny_values))
     monkeypatch.undo()
@@ -474,7 +475,8 @@ def test_evaluation_may_be_left_to_the_end(tiny_values: dict[str, Any]) -> None:
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = epochs_module.save_checkpoint
+    tiny_values["training"]["save_every"] = {"updates": 1000}  # each epoch, however short
+    original = run_weights.save_checkpoint
     calls = []
 
     def full(path: Path, *rest: Any) -> None:
@@ -483,7 +485,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
             raise OSError(28, "No space left on device", str(path))
         original(path, *rest)
 
-    monkeypatch.setattr(epochs_module, "save_checkpoint", full)
+    monkeypatch.setattr(run_weights, "save_checkpoint", full)
     with pytest.raises(OSError, match="No space"):
         train(parse_config(tiny_values))
     folder = RunFolder(tiny_values["output"])

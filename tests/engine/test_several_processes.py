@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from several_processes import cases, differences
 
 from mlt.cli import main
 from mlt.config.yaml_text import dump_yaml
+from mlt.engine.loggers import flat
 from mlt.predictions import Predictions
 from mlt.run_folder import RunFolder
 
@@ -203,3 +205,26 @@ def test_a_batch_that_is_too_small_to_share(values: dict[str, Any]) -> None:
     values["training"]["batch_size"] = 3
     with pytest.raises(ConfigError, match=r"training\.batch_size: 4 processes share a batch of 3"):
         prepare(parse_config(values), None, None, Pretended(0, 4))
+
+
+def test_two_processes_stop_early_where_one_does(
+    values: dict[str, Any], file: Path, tmp_path: Path
+) -> None:
+    data = values["data"]
+    values["data"] = data | {"validation": data["test"], "test": data["train"]}
+    values["training"] |= {"accumulate": 2, "early_stopping": {"patience": 2, "min_delta": 0.9}}
+    values["evaluation"] |= {"every": {"updates": 2}}
+    file.write_text(dump_yaml(values))
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main(["train", str(file), "--output", str(one)]) == 0
+    finished(torchrun("train", file, "--output", two))
+    expected, found = (RunFolder(path).read_history() for path in (one, two))
+    assert [r["updates"] for r in found] == [r["updates"] for r in expected] == [2, 3, 4, 6]
+    for a, b in zip(found, expected, strict=True):
+        assert flat(a) == pytest.approx(flat(b), rel=1e-3), (a, b)
+        assert a["grad_norm"]["max"] > 0 and "grad_noise_scale" in a
+    endings = [json.loads(RunFolder(path).metrics.read_text()) for path in (one, two)]
+    assert endings[0]["early_stopping"]["stopped"] and endings[0]["early_stopping"]["updates"] == 6
+    assert endings[0]["early_stopping"] == endings[1]["early_stopping"]
+    assert main(["train", str(file), "--output", str(two), "--resume"]) == 0
+    assert len(RunFolder(two).read_history()) == 4  # one process does not go on either

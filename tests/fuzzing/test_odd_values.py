@@ -26,7 +26,7 @@ from mlt.config import load_config, parse_config, shipped_configs
 from mlt.config.yaml_text import dump_yaml, parse_yaml
 from mlt.data import Partition, Split, read_coco, read_csv
 from mlt.detection import evaluate_coco
-from mlt.engine.loop import Position
+from mlt.engine.position import Position
 from mlt.errors import UserError
 from mlt.files import with_digest
 from mlt.models.checkpoint import load_checkpoint, save_checkpoint

@@ -29,6 +29,7 @@ from mlt.report.methods import load_report
 from mlt.report.page import check_output, make_page, write_tables
 from mlt.report.render import TEMPLATES
 from mlt.report.runs import load_run
+from mlt.report.section_runs import run_table
 from mlt.report.section_training import training_lines
 
 PLAIN = {"loss": {}}
@@ -295,6 +296,24 @@ def test_losses_may_be_negative(make_run, losses, heights) -> None:
     line = re.search(r'<path d="([^"]*)" class="line total">', drawing)[1]
     assert [float(point.split()[1]) for point in line[1:].split("L")] == heights
     assert "Mean loss of each epoch" in make_page(load_report([run]), thumbnails=False).html
+
+
+def test_evaluations_within_epochs_lie_between_them(make_run) -> None:
+    run = make_run("a")
+    records = [
+        {"epoch": 0, "part_of_epoch": 0.5, "loss": 0.5, "mAP": {"total": 0.1}},
+        {"epoch": 1, "loss": 0.4, "mAP": None},
+        {"epoch": 1, "part_of_epoch": 0.5, "loss": 0.3, "mAP": {"total": 0.2}},
+        {"epoch": 2, "loss": 0.3, "mAP": {"total": 0.3}},
+    ]
+    (run / "metrics.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in records))
+    drawing = training_lines([load_run(run)], "loss")
+    line = re.search(r'<path d="([^"]*)" class="line total">', drawing)[1]
+    across = [float(point.split()[0]) for point in line[1:].split("L")]
+    steps = np.diff(across)
+    assert len(across) == 4 and np.allclose(steps, steps[0], atol=0.2) and steps[0] > 10
+    (row,) = run_table(load_report([run])).rows
+    assert row[3] == 2  # epochs
 
 
 def test_captions_say_which_images_training_was_watched_on(make_run, tiny_root: Path) -> None:

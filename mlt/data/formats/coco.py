@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,7 +81,7 @@ def read_coco(
     paths = _paths(images, source)
     category_ids = _ids(classes.ids)
 
-    reasons = np.fromiter((_reason(a) for a in records), np.uint8, len(records))
+    reasons = _reasons(records)
     rows = _places(_ids([a.image_id for a in records]), image_ids, "image", source)
     places = _places(_ids([a.category_id for a in records]), category_ids, "category", source)
     counts, shape = reasons == _COUNTS, (len(images), len(classes.names))
@@ -107,16 +106,19 @@ _COUNTS = 0
 _REASONS = {1: "marked ignore", 2: "with an area of 0 or less", 3: "with a box under a pixel"}
 
 
-def _reason(annotation: CocoAnnotation) -> int:
-    """Why an annotation gives its image no label; ``_COUNTS`` if it does."""
-    if annotation.ignore:
-        return 1
-    box = annotation.bbox
-    if not box:
-        return _COUNTS
-    if annotation.area is not None and annotation.area <= 0:
-        return 2
-    return 3 if len(box) == 4 and (box[2] < 1 or box[3] < 1) else _COUNTS
+def _reasons(annotations: list[CocoAnnotation]) -> np.ndarray:
+    """Why each annotation gives its image no label, (A,) uint8; ``_COUNTS`` where it does.
+
+    The first reason is the one that is counted.
+    """
+    # Comprehensions: a call per annotation would take as long as decoding them does.
+    ignored = np.array([bool(a.ignore) for a in annotations], bool)
+    without_area = np.array(
+        [a.area is not None and a.area <= 0 and bool(a.bbox) for a in annotations], bool
+    )
+    boxes = [a.bbox or () for a in annotations]
+    small = np.array([len(b) == 4 and (b[2] < 1 or b[3] < 1) for b in boxes], bool)
+    return np.select([ignored, without_area, small], [1, 2, 3], _COUNTS).astype(np.uint8)
 
 
 def _skipped(coco: CocoRecords, reasons: np.ndarray) -> list[str]:
@@ -125,7 +127,7 @@ def _skipped(coco: CocoRecords, reasons: np.ndarray) -> list[str]:
     Raises:
         DataError: If there is no other, and their boxes are why.
     """
-    numbers = Counter(reasons.tolist())
+    numbers = dict(enumerate(np.bincount(reasons, minlength=4).tolist()))
     listed = ", ".join(f"{numbers[code]} {why}" for code, why in _REASONS.items() if numbers[code])
     if not listed:
         return []

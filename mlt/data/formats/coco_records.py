@@ -7,6 +7,7 @@ of a file, are skipped over.
 from __future__ import annotations
 
 import gzip
+import mmap
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,6 +41,8 @@ CocoAnnotations: TypeAlias = str | Path | Mapping[str, Any] | LoadedCoco
 _OTHERS = (
     "Other JSON (COCO's panoptic files, Datumaro, FiftyOne, LabelMe, ...): docs/other_formats.md"
 )
+
+_MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
 
 _Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -160,8 +163,8 @@ def read_coco_records(annotations: CocoAnnotations, *, any_ids: bool = False) ->
 def _from_file(path: Path, any_ids: bool) -> CocoRecords:
     if not path.is_file():
         raise MissingFileError(f"there is no annotation file {path}")
-    data = _read(path).removeprefix(b"\xef\xbb\xbf")  # the byte order mark
-    start = data[:100].lstrip()
+    data = _read(path)
+    start = bytes(data[:100]).lstrip()
     if not start:
         raise DataError(f"{path} is empty; is the download complete?")
     if start.startswith((b"<?xml", b"<annotation")):
@@ -188,14 +191,21 @@ def _from_file(path: Path, any_ids: bool) -> CocoRecords:
     return _records(file, str(path), lambda: list(msgspec.json.decode(data, type=dict[str, Any])))
 
 
-def _read(path: Path) -> bytes:
-    data = path.read_bytes()
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path} cannot be unpacked: {error}; is the download complete?") from None
+def _read(path: Path) -> memoryview:
+    """What is in a file, unpacked, without a byte order mark; memory-mapped where it can be."""
+    data: bytes | mmap.mmap = b""
+    with path.open("rb") as stream:
+        start = stream.read(len(_MARK))
+        if start:  # an empty file cannot be mapped
+            data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    if start.startswith(b"\x1f\x8b"):
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            raise DataError(
+                f"{path} cannot be unpacked: {error}; is the download complete?"
+            ) from None
+    return memoryview(data)[len(_MARK) if data[: len(_MARK)] == _MARK else 0 :]
 
 
 def _decode(decode: Callable[[type[_File]], _File], any_ids: bool) -> _File:

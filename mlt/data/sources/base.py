@@ -259,6 +259,7 @@ class DataSource(ABC, Generic[S]):
         arguments: Mapping[str, Any],
         read: Callable[[], LabelTable],
         digest: Callable[[Path], str] | None = None,
+        folders: Callable[[LabelTable], Sequence[Path] | None] = lambda _: (),
     ) -> LabelTable:
         """Read, or take what the cache has of the same sources and arguments.
 
@@ -268,6 +269,7 @@ class DataSource(ABC, Generic[S]):
             arguments: What else the table depends on; ``root`` is the folder of the images.
             read: Reads it.
             digest: Fingerprint of a source; None: its SHA-256.
+            folders: As of :func:`mlt.data.cache.cached_table`.
         """
         if self.cache is None:
             return read()
@@ -276,5 +278,5 @@ class DataSource(ABC, Generic[S]):
 
         key = hashlib.sha256(arguments["root"].encode()).hexdigest()[:8]
         file = self.cache / f"{name}-{key}.npz"
-        table, _ = cached_table(file, sources, arguments, read, digest or source_digest)
+        table, _ = cached_table(file, sources, arguments, read, digest or source_digest, folders)
         return table

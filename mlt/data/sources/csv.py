@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import model_validator
 
+from mlt.data.digests import source_stamp
 from mlt.data.formats.table_format import TableFormat
 from mlt.data.sources.base import (
     DataSource,
@@ -141,6 +142,23 @@ class CsvSource(DataSource[CsvData]):
 
     def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
         """Read a part; without class names the columns, or the names that occur."""
+        settings = self.settings
+        others = [settings.class_labels, *(getattr(settings, f"{p}_list") for p in PARTS)]
+        return self._through_cache(
+            f"{settings.name}_{part}",
+            [*self._files(part), *(self.root / name for name in others if name)],
+            {
+                "root": str(self.root),
+                "settings": settings.model_dump(mode="json"),
+                "class_names": None if class_names is None else list(class_names),
+            },
+            lambda: self._with_images(self._read(part, class_names)),
+            source_stamp,  # to read a table again is not much slower than its SHA-256
+            self._folders_of_images,
+        )
+
+    def _read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
+        """The images of a part, by the paths that are written in its tables."""
         from mlt.data.formats.csv import read_class_labels, read_tables
 
         settings, files = self.settings, self._files(part)
@@ -157,12 +175,12 @@ class CsvSource(DataSource[CsvData]):
             warn_ungrouped=part == "train" and settings.split is None,
         )
         rows, notes = self._rows(part, table, values)
-        if rows is not None:
-            # What holds for a table with several parts is said once, with the training images.
-            said = () if part != "train" and files == self._files("train") else table.notes
-            whole = (f"in all of {files[0].name}, {note}" for note in said)
-            table = replace(table.take(rows), notes=(*whole, *notes))
-        return self._with_images(table)
+        if rows is None:
+            return table
+        # What holds for a table with several parts is said once, with the training images.
+        said = () if part != "train" and files == self._files("train") else table.notes
+        whole = (f"in all of {files[0].name}, {note}" for note in said)
+        return replace(table.take(rows), notes=(*whole, *notes))
 
     def has_part(self, part: Part) -> bool:
         """Whether the split column has a value for a part."""
@@ -238,6 +256,16 @@ class CsvSource(DataSource[CsvData]):
             return None, ()
         taken = np.concatenate([listed(key)[0] for key in others])
         return np.setdiff1d(np.arange(len(table)), taken), ()
+
+    def _folders_of_images(self, table: LabelTable) -> list[Path] | None:
+        """The folders in which the images were found or may be next time; None if one is absent."""
+        from mlt.data.image_files import absent_rows
+        from mlt.data.image_search import searched_folders
+
+        if len(absent_rows(table)):
+            return None
+        assert table.paths is not None
+        return searched_folders(table.paths, self.root, self.image_folders())
 
     def _with_images(self, table: LabelTable) -> LabelTable:
         """The table with the files that its paths stand for, each once."""

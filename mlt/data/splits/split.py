@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from mlt.data.columns import as_column, duplicates
 from mlt.data.digests import ids_digest
 from mlt.data.labels import LabelTable
 from mlt.data.names import name_difference
@@ -52,22 +54,24 @@ class Split:
     sources: tuple[Mapping[str, str], ...] = ()
     matches_published: bool | None = None
     mismatches: tuple[str, ...] = ()
-    sha256_sorted_ids: str = field(init=False)
-    """SHA-256 of the ids, sorted as strings, joined by newlines."""
 
     def __post_init__(self) -> None:
         if not self.image_ids:
             raise DataError(f"the split {self.name!r} is empty: no image was selected")
-        if len({isinstance(i, str) for i in self.image_ids}) > 1:
+        if len({issubclass(kind, str) for kind in {*map(type, self.image_ids)}}) > 1:
             raise DataError(f"the split {self.name!r} mixes integers and strings as image ids")
-        if len(set(self.image_ids)) != len(self.image_ids):
+        if duplicates(as_column(self.image_ids)):  # type: ignore[arg-type]
             raise DataError(f"the split {self.name!r} has image ids more than once")
         if len(self.class_names) != len(self.class_counts):
             raise DataError(
                 f"the split {self.name!r} has {len(self.class_names)} class names but "
                 f"{len(self.class_counts)} class counts"
             )
-        object.__setattr__(self, "sha256_sorted_ids", ids_digest(self.image_ids))
+
+    @cached_property
+    def sha256_sorted_ids(self) -> str:
+        """SHA-256 of the ids, sorted as strings, joined by newlines."""
+        return ids_digest(self.image_ids)
 
     @property
     def num_images(self) -> int:
@@ -90,7 +94,8 @@ class Split:
             raise DataError(
                 f"the split {self.name!r} is of other classes than the annotations: {difference}"
             )
-        part = table.take(table.find(self.image_ids))
+        is_whole = self.image_ids == tuple(table.image_ids.tolist())
+        part = table if is_whole else table.take(table.find(self.image_ids))
         counts = part.class_counts().counts
         differing = np.flatnonzero(counts != np.array(self.class_counts))
         if len(differing):
@@ -104,10 +109,11 @@ class Split:
 
     def save(self, path: str | Path) -> None:
         """Write the split as JSON, whole or not at all."""
-        record = {"version": _VERSION, "num_images": self.num_images, **asdict(self)}
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
         # Ids last: they are most of the file.
-        ids = record.pop("image_ids")
-        write_json_atomic(path, with_digest({**record, "image_ids": ids}))
+        ids = {"sha256_sorted_ids": self.sha256_sorted_ids, "image_ids": parts.pop("image_ids")}
+        record = {"version": _VERSION, "num_images": self.num_images, **parts, **ids}
+        write_json_atomic(path, with_digest(record))
 
     @classmethod
     def load(cls, path: str | Path) -> Split:
