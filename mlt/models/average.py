@@ -27,7 +27,7 @@ def average_weights(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor], Che
 
     It helps where the checkpoints lie in one valley of the loss: fine-tuned from the same weights,
     or epochs of one run. Statistics of batch norm are averaged like weights, which is exact where
-    they are the same, as with a frozen backbone; else there is a warning.
+    they are the same, as those of a frozen backbone are; else there is a warning.
 
     Args:
         paths: ``.safetensors`` files of runs with the same model, classes and preprocessing.
