@@ -67,9 +67,8 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     save_checkpoint(soup, *average_weights(files))
 
     few = files[:1] if arguments.quick else files
-    print(
-        "| evaluated | mAP (interval of corrected mAP) | tail mAP | CPU ms per image |\n| --- | ---: | ---: | ---: |"
-    )
+    print("| evaluated | mAP (interval of corrected mAP) | tail mAP | CPU ms per image |")
+    print("| --- | ---: | ---: | ---: |")
     alone = [_timed(config(), file) for file in files]
     _row("one seed, image", alone)
     for name, views in VIEWS.items():
