@@ -47,7 +47,8 @@ def find_lr(
 
     The run's model, data, loss, optimizer and batches are used; its warm-up and schedule are not.
     Groups with rates of their own (``backbone_lr_scale``, ``layer_decay``) keep their proportion.
-    With ``head_only_epochs`` the head is tested alone, as training begins. Nothing is written but
+    With ``head_only_epochs`` the head is tested alone, as training begins, and with
+    ``training.stages`` the first stage. Nothing is written but
     caches.
 
     Args:
@@ -87,7 +88,7 @@ def find_lr(
             f"find_lr: the loss diverged after {len(rates.losses)} updates, at a rate of "
             f"{rates.rates[-1] if rates.rates else start:.3g}; begin lower than {start:g}"
         )
-    return RangeTest(tuple(rates.rates), tuple(rates.losses), config.optimizer.lr)
+    return RangeTest(tuple(rates.rates), tuple(rates.losses), setup.config.optimizer.lr)
 
 
 def _copies(

@@ -88,9 +88,11 @@ def test_train_evaluate_and_predict(file: Path, tmp_path: Path, tiny_source: Pat
     assert results[0].image_ids.tolist() == results[1].image_ids.tolist()
     np.testing.assert_allclose(results[0].logits, results[1].logits, atol=1e-3)
 
+    # With views, and an ensemble, which are shared out alike.
+    both = [one / "last.safetensors", two / "last.safetensors"]
     for command in (
-        ["evaluate", file, "--checkpoint", one / "last.safetensors"],
-        ["predict", one / "last.safetensors", tiny_source / "test", "--batch-size", "7"],
+        ["evaluate", file, *both, "--set", "evaluation.views=[whole,five_crops]"],
+        ["predict", *both, tiny_source / "test", "--views", "whole, mirror", "--batch-size", "7"],
     ):
         extra = ["--output"] if command[0] == "evaluate" else ["--format", "csv", "--output"]
         for name in ("alone", "shared"):
