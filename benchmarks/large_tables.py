@@ -235,6 +235,10 @@ def listed_images(file: Path) -> Iterator[None]:
 def start_workers(file: Path, method: str) -> None:
     """Start from the cache with two workers, and look at what each has of its own."""
     multiprocessing.set_start_method(method)
+    with tempfile.TemporaryDirectory() as folder:  # imports
+        small = Path(folder, file.name)
+        write(small, 1e-5)
+        start(small)
     with measured() as row:
         kept = start(file, 2)
     children = [child.pid for child in multiprocessing.active_children()]

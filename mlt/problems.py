@@ -148,6 +148,8 @@ def _descend(annotation: Any, step: Any) -> tuple[Any, bool]:
         return None, False
     if (tagged := _tagged(annotation, step)) is not None:
         return tagged, False
+    if isinstance(step, int) and get_origin(annotation) is tuple:
+        return get_args(annotation)[0], True
     models = _models(annotation)
     if not models and isinstance(step, str):
         # Inside a dictionary the step is a key of the file, elsewhere a branch of a union.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mlt.cli.split_tables import class_bars
 from mlt.config import Config, dump_config
+from mlt.config.training import TauNormalised
+from mlt.engine.prepared_stage import PreparedStage
 from mlt.engine.setup import Setup, prepare
 from mlt.inspection import inspect_data, short_text
 from mlt.run_folder import RunFolder
@@ -31,9 +35,7 @@ def describe(config: Config) -> str:
     model = setup.training.model
     total = sum(p.numel() for p in model.parameters())
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    groups = setup.training.optimizer.param_groups
     validation = setup.data.validation
-    epochs, updates = config.training.epochs, setup.updates_per_epoch
     lines = [
         _found(setup),
         "",
@@ -46,12 +48,7 @@ def describe(config: Config) -> str:
         f"test images    {len(setup.data.test)}",
         f"device         {setup.device}",
         f"parameters     {total:,} in all, {learning:,} learn",
-        *(
-            f"  {group['name']:30} {sum(p.numel() for p in group['params']):>12,}  "
-            f"lr {config.optimizer.lr * group['lr_scale']:.3g}, decay {group['weight_decay']:g}"
-            for group in groups
-        ),
-        f"steps          {epochs} epochs of {updates} updates = {epochs * updates:,}",
+        *_steps(setup.stages),
         f"output         {config.output}{_earlier_run(config)}",
         "dry run: nothing was trained",
     ]
@@ -68,6 +65,41 @@ def _found(setup: Setup) -> str:
         pictures=0,
     )
     return short_text(found)
+
+
+def _steps(stages: Sequence[PreparedStage]) -> Iterator[str]:
+    """What learns at which rate for how long, in each stage."""
+    for stage in stages:
+        plan, updates = stage.plan, stage.updates_per_epoch
+        if len(stages) > 1:
+            yield f"stage {plan.number + 1:<9}{_in_words(stage)}"
+        epochs = plan.end - plan.start
+        if plan.begins_anew and epochs:
+            for group in stage.optimizer.param_groups:
+                yield (
+                    f"  {group['name']:30} {sum(p.numel() for p in group['params']):>12,}  "
+                    f"lr {plan.config.optimizer.lr * group['lr_scale']:.3g}, "
+                    f"decay {group['weight_decay']:g}"
+                )
+        if epochs or len(stages) == 1:
+            yield f"steps          {epochs} epochs of {updates} updates = {epochs * updates:,}"
+
+
+def _in_words(stage: PreparedStage) -> str:
+    plan, settings = stage.plan, stage.plan.settings
+    if isinstance(settings.head, TauNormalised):
+        return f"no training: the head is normalised, tau {settings.head.tau}"
+    changed = [f"head {settings.head}"] if settings.head else []
+    changed += [f"another {key}" for key in ("loss", "sampler") if getattr(settings, key)]
+    if not plan.begins_anew:
+        changed.append("goes on with optimizer and schedule")
+    return ", ".join(
+        [
+            f"epochs {plan.start + 1} to {plan.end}",
+            f"{stage.num_parameters:,} parameters learn",
+            *changed,
+        ]
+    )
 
 
 def _earlier_run(config: Config) -> str:

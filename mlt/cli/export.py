@@ -11,7 +11,7 @@ Export a checkpoint to ONNX, or to torch.export for a file that ends in .pt2.
   mlt export last.safetensors --output model.onnx --normalise --sigmoid --check photographs/
 
 The file is compared with the model before it is kept. Class names, preprocessing and thresholds are
-in its metadata."""
+in its metadata. It is one model, shown one image: views and ensembles are not in it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

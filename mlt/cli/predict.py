@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlt.cli.process import import_timm
+
 if TYPE_CHECKING:
     from mlt.inference.prediction import NoPrediction, Prediction
     from mlt.runtime.processes import Processes
@@ -99,6 +101,7 @@ def _predict(arguments: argparse.Namespace, processes: Processes) -> int:
             raise ConfigError(f"--top must be at least 1, got {arguments.top}")
         if output is not None and output.exists() and not arguments.overwrite:
             raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
+        import_timm()
         from mlt.config.parse_views import parse_views
         from mlt.inference.output import write_predictions
         from mlt.inference.paths import list_images

@@ -33,9 +33,9 @@ def tune_process() -> None:
     Idle OpenMP threads spin by default and steal the cores from the processes that load images: on
     two busy cores, training was four times slower. And glibc gives the memory of every large tensor
     back to the system at once, which then has to clear it again for the next: for a frozen
-    EfficientNet-Lite0 at 320 pixels on two cores, that was half of the time. Imports, of torch most
-    of all, make a million objects that stay; looking through them for garbage after every 700, as
-    Python does by default, took a fifth of a command's start.
+    EfficientNet-Lite0 at 320 pixels on two cores, that was half of the time. Imports, torch's
+    above all, make a million objects that stay, which Python would look through for garbage after
+    every 700: a part of every command's start.
     """
     gc.set_threshold(50_000, 20, 100)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -52,7 +52,7 @@ def tune_process() -> None:
 def import_timm() -> None:
     """Import timm without Weights & Biases, which it imports for a function that mlt does not call.
 
-    Where that is installed, it takes a tenth of the start. It is there for who imports it later.
+    Where that is installed, it takes a tenth of the start. Whoever imports it later gets it.
     """
     hidden = "wandb" not in sys.modules
     if hidden:

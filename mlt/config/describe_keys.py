@@ -78,6 +78,9 @@ def describe_keys(settings: type[Settings] = Config, path: str = "") -> list[Sec
         keys.append(Key(where, _type_name(field.annotation), _default(field), _text(field)))
         for part in _settings_in(field.annotation):
             inner += describe_keys(part, where)
+        if get_origin(field.annotation) is tuple:  # sections in it are those of the top level
+            for part in _settings_in(get_args(field.annotation)[0]):
+                inner.append(describe_keys(part, f"{where}[]")[0])
     form = f"name: {name_of_form}" if name_of_form else ""
     section = Section(path, form, _summary(settings), tuple(keys))
     return list(dict.fromkeys([section, *inner]))  # forms of `data` share sections

@@ -13,8 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlt.config.config import Config, combination_problems
+from mlt.config.config import Config
+from mlt.config.stages import complete_stages, problems_of_sections
 from mlt.config.text_digest import is_as_written
+from mlt.config.words import spelt_out
 from mlt.config.yaml_text import dump_yaml, parse_yaml
 from mlt.data.settings import DataConfig
 from mlt.errors import ConfigError, MissingFileError
@@ -87,16 +89,16 @@ def parse_config(values: dict[str, Any], source: str = "configuration") -> Confi
     Raises:
         ConfigError: With every problem, each with its dotted path.
     """
-    values = {key: _spelt_out(key, value) for key, value in values.items()}
+    values = complete_stages({key: spelt_out(key, value) for key, value in values.items()})
     config, problems = _validate(values)
     if config is None:
         # What the faulty keys do not touch is checked too, so that no second round is needed.
         sound = _without(values, [path for path, _ in problems])
         rest, _ = _validate({**_STAND_IN, **sound})
         if rest is not None:
-            problems += combination_problems(rest)
+            problems += problems_of_sections(rest)
     else:
-        problems = combination_problems(config)
+        problems = problems_of_sections(config)
     if config is not None and not problems:
         return config
     noun = "problem" if len(problems) == 1 else "problems"
@@ -156,21 +158,6 @@ _STAND_IN: dict[str, Any] = {
     "model": {"backbone": "-"},
     "loss": {},
 }
-
-
-# Sections that may be given as one word, and the key that the word then is.
-_WORDS = {
-    "loss": "preset",
-    "sampler": "name",
-    "transforms": "name",
-    "optimizer": "name",
-    "schedule": "name",
-}
-
-
-def _spelt_out(key: str, value: Any) -> Any:
-    """``loss: cb_focal`` as ``loss: {preset: cb_focal}``, and so on."""
-    return {_WORDS[key]: value} if key in _WORDS and isinstance(value, str) else value
 
 
 def _find(path: Path) -> Path:
@@ -263,4 +250,4 @@ def _override(values: dict[str, Any], override: str) -> None:
                 f"--set {override}: {'.'.join(keys[:depth])} is {following!r}, not a section"
             )
         section = following
-    section[keys[-1]] = _spelt_out(keys[0], value) if len(keys) == 1 else value
+    section[keys[-1]] = spelt_out(keys[0], value) if len(keys) == 1 else value

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from mlt.data.samplers.settings import SamplerConfig
 from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
+from mlt.losses.loss_config import LossConfig
 from mlt.settings import Settings
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "FeaturesConfig",
     "OptimizerConfig",
     "ScheduleConfig",
+    "Stage",
+    "TauNormalised",
     "TrainingConfig",
 ]
 
@@ -144,11 +148,69 @@ class CompileConfig(Settings):
     that is resumed may choose others, which round differently."""
 
 
+class TauNormalised(Settings):
+    """The weights of the last layer brought nearer to one norm for all classes."""
+
+    tau: Annotated[float, Field(ge=0)] | Literal["auto"]
+    """0 changes nothing, 1 makes the norms the same; `auto` takes the multiple of 0.1 with the best
+    label ranking average precision on the validation images."""
+
+
+class Stage(Settings):
+    """A part of the training with settings of its own; what it does not name is the run's.
+
+    With any of `freeze`, `head`, `optimizer` and `schedule` a stage begins anew: with an optimizer
+    and a schedule of its own. Otherwise those of the stage before go on.
+    """
+
+    epochs: int = Field(ge=0)
+    """Passes over the sampler; 0 with `head: {tau: ...}`, which needs none."""
+    freeze: tuple[str, ...] | Literal["all"] | None = None
+    """Parts of the backbone that stay as they are in this stage, as in `model.freeze`; with `all`
+    the head learns, on cached features."""
+    head: Literal["reinit", "lws"] | TauNormalised | None = None
+    """`reinit`: begin with a fresh head, as classifier re-training (cRT) does. `lws`: learn only a
+    factor per class and the biases, of a linear head on a frozen backbone. A section with `tau`:
+    normalise the weights of the last layer, without training."""
+    optimizer: OptimizerConfig | None = None
+    """Keys that differ from `optimizer`."""
+    schedule: ScheduleConfig | None = None
+    """Keys that differ from `schedule`, or with a `name` another schedule; it is as long as the
+    stage."""
+    loss: LossConfig | None = None
+    """Another loss: after other stages, deferred re-weighting (DRW)."""
+    sampler: SamplerConfig | None = None
+    """Another sampler: after other stages, deferred re-sampling (DRS)."""
+    features: Literal["cache", "none"] | FeaturesConfig | None = None
+    """As `training.features`, where all of the backbone is frozen in this stage."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Stage:
+        if (self.epochs == 0) != isinstance(self.head, TauNormalised):
+            raise ValueError(
+                "a stage without epochs is head: {tau: ...}, and that has none"
+                if self.epochs
+                else "a stage needs epochs of 1 or more, but for head: {tau: ...}"
+            )
+        if self.head == "lws" and self.freeze not in (None, "all"):
+            raise ValueError("lws freezes the backbone; leave freeze out, or set it to all")
+        return self
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether it has an optimizer and a schedule of its own."""
+        named = self.freeze, self.head, self.optimizer, self.schedule
+        return any(value is not None for value in named)
+
+
 class TrainingConfig(Settings):
     """The loop."""
 
     epochs: int = Field(ge=0)
-    """Passes over the sampler; 0 evaluates the initial model."""
+    """Passes over the sampler; 0 evaluates the initial model. With `stages` their sum, which need
+    not be given."""
+    stages: tuple[Stage, ...] = ()
+    """Parts of the training, one after the other; none: one that is as the configuration says."""
     batch_size: int = Field(32, ge=1)
     """Images of a batch, which the processes of `torchrun` share."""
     sync_batch_norm: bool = True

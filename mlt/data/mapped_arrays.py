@@ -11,6 +11,7 @@ import mmap
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -55,11 +56,13 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> Stamp:
 
 
 def map_arrays(path: Path, stamp: Stamp) -> dict[str, np.ndarray]:
-    """Map the arrays of a file that :func:`write_arrays` wrote, read-only and unchecked.
+    """Map the arrays of a file that :func:`write_arrays` wrote, read-only.
+
+    The checksum of each is looked at, which reads the file once, at gigabytes per second.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        DataError: If it is not the file of this stamp.
+        DataError: If it is not the file of this stamp, or is damaged.
     """
     with path.open("rb") as stream:
         if _stamp(stream.fileno()) != tuple(stamp):
@@ -67,16 +70,19 @@ def map_arrays(path: Path, stamp: Stamp) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
         block = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    return {
-        member.filename.removesuffix(".npy"): _mapped(block, member.header_offset)
-        for member in members
-    }
+    arrays = {}
+    for member in members:
+        name, extra = struct.unpack_from("<HH", block, member.header_offset + _LOCAL_HEADER - 4)
+        start = member.header_offset + _LOCAL_HEADER + name + extra
+        with memoryview(block) as view, view[start : start + member.file_size] as content:
+            if zlib.crc32(content) != member.CRC:
+                raise DataError(f"{path} is damaged: {member.filename}")
+        arrays[member.filename.removesuffix(".npy")] = _mapped(block, start)
+    return arrays
 
 
-def _mapped(block: mmap.mmap, header: int) -> np.ndarray:
-    """The array of the member of a ZIP file whose header is here."""
-    name, extra = struct.unpack_from("<HH", block, header + _LOCAL_HEADER - 4)
-    start = header + _LOCAL_HEADER + name + extra
+def _mapped(block: mmap.mmap, start: int) -> np.ndarray:
+    """The array whose ``.npy`` file lies here."""
     (length,) = struct.unpack_from("<H", block, start + npy.MAGIC_LEN)
     data = start + npy.MAGIC_LEN + 2 + length
     described = io.BytesIO(block[start + npy.MAGIC_LEN : data])

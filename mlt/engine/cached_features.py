@@ -127,6 +127,7 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
         train_loader=train_loader,
         test_loader=test_loader,
         validation_loader=validation_loader,
+        on_images=setup,
     )
 
 

@@ -12,6 +12,7 @@ from mlt.engine.results import write_results
 from mlt.engine.run_weights import load_weights, save_weights
 from mlt.engine.save_timer import SaveTimer
 from mlt.engine.setup import Setup
+from mlt.engine.stages import begin_due_stages
 from mlt.engine.time_left import TimeLeft
 from mlt.engine.training_state import save_training_state
 from mlt.engine.watch import OnEpoch, Watch
@@ -68,6 +69,8 @@ def train_epochs(
             raise KeyboardInterrupt
         if watch.is_over:
             break
+        setup = begin_due_stages(setup, folder.cache)
+        watch.go_on_with(setup)
         train_epoch(
             setup.training,
             setup.train_loader,
@@ -80,6 +83,12 @@ def train_epochs(
         )
         ends = stop.requested or position.epoch == config.training.epochs
         saved = timer.after_epoch(ends or position.batch > 0)
+    if position.stage + 1 < len(setup.stages):  # what is left trains nothing
+        setup = begin_due_stages(setup, folder.cache)
+        watch.go_on_with(setup)
+        watch.predictions = None
+        _save_state(setup, folder)
+        save_weights(setup, folder.last)
     return _finish(setup, folder, watch)
 
 

@@ -105,7 +105,7 @@ class Training:
         if self.ema is not None:
             load_full(self.ema.module, state["ema"])
         self.position = Position(**state["position"])
-        self.scheduler.step_update(self.position.updates)
+        self.scheduler.step_update(self.position.schedule_updates)
         generators = [state, *state.get("other_processes", [])]
         if processes.rank < len(generators):
             _set_generators(generators[processes.rank])
@@ -251,7 +251,7 @@ def _update(training: Training, config: TrainingConfig) -> None:
         _step(training, config)
     training.pending.next_update()
     training.position.updates += 1
-    training.scheduler.step_update(training.position.updates)
+    training.scheduler.step_update(training.position.schedule_updates)
 
 
 def _step(training: Training, config: TrainingConfig) -> None:
@@ -266,7 +266,7 @@ def _step(training: Training, config: TrainingConfig) -> None:
     training.scaler.update()
     training.optimizer.zero_grad(set_to_none=True)
     if training.ema is not None:
-        training.ema.update(training.model, step=training.position.updates + 1)
+        training.ema.update(training.model, step=training.position.schedule_updates + 1)
 
 
 def _measure_part(training: Training, group_size: int) -> None:

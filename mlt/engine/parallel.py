@@ -100,11 +100,11 @@ def sharded_like(value: Tensor, like: Tensor) -> Tensor:
     return value
 
 
-def load_full(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+def load_full(model: nn.Module, state: Mapping[str, Tensor], strict: bool = True) -> None:
     """Load weights that are whole in all processes into a model that may be shared out."""
     own = model.state_dict()
     model.load_state_dict(
-        {key: sharded_like(value, own.get(key, value)) for key, value in state.items()}
+        {key: sharded_like(value, own.get(key, value)) for key, value in state.items()}, strict
     )
 
 

@@ -26,6 +26,8 @@ class Position:
         noise: Sum of the estimates of the gradient's variance from image to image (its trace).
         signal: Sum of the estimates of the squared norm of the gradient without that noise.
         last_gradient: What :attr:`gradient` was of the epoch that was completed last.
+        stage: The stage of the run, from 0.
+        schedule_start: Updates of the stages before the one whose schedule is in force.
     """
 
     epoch: int = 0
@@ -40,11 +42,19 @@ class Position:
     noise: float = 0.0
     signal: float = 0.0
     last_gradient: dict[str, Any] = field(default_factory=dict)
+    stage: int = 0
+    schedule_start: int = 0
 
     def __post_init__(self) -> None:
-        counts = self.epoch, self.batch, self.updates, self.images, self.norms
+        counts = [self.epoch, self.batch, self.updates, self.images, self.norms]
+        counts += [self.stage, self.schedule_start]
         if not all(isinstance(count, int) and count >= 0 for count in counts):
             raise ValueError(f"a position cannot be {self}")
+
+    @property
+    def schedule_updates(self) -> int:
+        """Optimizer updates since the schedule in force began."""
+        return self.updates - self.schedule_start
 
     @property
     def mean_loss(self) -> float:

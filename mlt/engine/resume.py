@@ -10,7 +10,9 @@ from mlt.config import Config, changed_keys, load_config
 from mlt.data import Split
 from mlt.data.run_data import Data
 from mlt.engine.own import Own
+from mlt.engine.position import Position
 from mlt.engine.setup import Setup
+from mlt.engine.stages import at_stage
 from mlt.engine.training_state import load_training_state
 from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.run_folder import RunFolder
@@ -75,8 +77,11 @@ def data_digests(data: Data) -> dict[str, str]:
     return {name: table.digest() for name, table in parts.items() if table is not None}
 
 
-def go_on(setup: Setup, folder: RunFolder) -> None:
+def go_on(setup: Setup, folder: RunFolder) -> Setup:
     """Take a run up where its last sound state left it, by however many processes.
+
+    Returns:
+        The run in the stage it was left in.
 
     Raises:
         DataError: If images or labels are not those that the run began with.
@@ -93,8 +98,9 @@ def go_on(setup: Setup, folder: RunFolder) -> None:
 
     state = processes.on_main(read)
     try:
+        setup = at_stage(setup, Position(**state["position"]).stage)
         setup.training.load_state_dict(state, processes)
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{folder.state} is not a state of this run, or is of another version of mlt "
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); start a new run"
@@ -105,6 +111,7 @@ def go_on(setup: Setup, folder: RunFolder) -> None:
             f"training.epochs is {wanted}, but the run in {folder.path} has trained {trained} "
             "epochs; give as many or more, or another output"
         )
+    return setup
 
 
 def _check_same_split(setup: Setup, folder: RunFolder) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
 from mlt.class_counts import ClassCounts
 from mlt.class_groups import GroupLimits
 from mlt.config import Config
+from mlt.config.stages import PlannedStage, plan_stages
 from mlt.data.dataset import Draw, ItemDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
@@ -33,31 +33,25 @@ from mlt.data.view_transform import Inputs, inputs_of
 from mlt.engine.compilation import check_compiler, compile_in_place
 from mlt.engine.gradient_checkpointing import checkpoint_gradients
 from mlt.engine.loop import Training
-from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
 from mlt.engine.parallel import shard, share_state
 from mlt.engine.position import Position
+from mlt.engine.prepared_stage import PreparedStage, check_stages, check_tau, prepare_stages
+from mlt.engine.stage_notes import stage_notes
 from mlt.engine.sync_batch_norm import with_synced_batch_norm
 from mlt.engine.view_checks import check_views
 from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView
 from mlt.losses import ElementwiseLoss, Loss, build_loss
-from mlt.losses.class_weights import effective_number_weights, num_samples
-from mlt.losses.loss_config import LossConfig, PresetLoss
-from mlt.losses.part_settings import EffectiveNumber
 from mlt.models import Classifier, build_model
-from mlt.models.backbone import input_normalisation
-from mlt.models.heads import prior_logits
+from mlt.models.backbone import input_normalisation, num_features
+from mlt.models.checkpoint import start_from
+from mlt.models.heads import build_head, prior_logits, set_prior_bias
 from mlt.runtime.device import pick_device, seed_everything
 from mlt.runtime.processes import ALONE, Processes
 
 __all__ = ["Setup", "prepare"]
-
-HARSH_SPAN = 25.0
-"""Ratio of the largest to the smallest class weight of beta auto from which a note says so.
-
-On the embedded data it is 30, and beta auto has half the mAP of beta 0.9 (docs/presets.md)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ class Setup:
     """The parts of a run.
 
     Attributes:
-        config: Where they come from.
+        config: Where they come from, with what the stage changes in force.
         own: What was handed over instead.
         data: Training, validation and test images with their labels.
         class_counts: Counts and groups of the classes in the training split.
@@ -75,7 +69,11 @@ class Setup:
         validation_loader: The same of the validation images; None where there are none.
         training: Model, loss, optimizer, schedule.
         device: Where to compute.
+        batches: Makes loaders of other samplers.
+        stages: All stages of the run; without `training.stages` there is one.
         processes: Those that train together.
+        start_note: What the model begins from, if that is a checkpoint.
+        on_images: The same run on images, where this one is on cached features.
     """
 
     config: Config
@@ -88,7 +86,11 @@ class Setup:
     validation_loader: Loader | None
     training: Training
     device: torch.device
+    batches: _Batches
+    stages: tuple[PreparedStage, ...]
     processes: Processes = ALONE
+    start_note: str | None = None
+    on_images: Setup | None = None
 
     @property
     def loads_tensors(self) -> bool:
@@ -110,35 +112,9 @@ class Setup:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about data, loss and schedule before training."""
-        notes = list(self.data.notes)
-        if self.own.loss is None and (harsh := _harsh_weights(self.config.loss, self.class_counts)):
-            notes.append(harsh)
-        warmup = self.config.schedule.warmup_updates
-        updates = self.config.training.epochs * self.updates_per_epoch
-        if 0 < updates <= warmup:
-            notes.append(
-                f"warning: schedule.warmup_updates is {warmup}, but the run has {updates} updates: "
-                "it never reaches its learning rate; lower it, or train longer"
-            )
-        return tuple(notes)
-
-
-def _harsh_weights(loss: LossConfig, counts: ClassCounts) -> str | None:
-    """Say so if class weights of beta auto differ by more than a short training gets over."""
-    resolved = loss.resolve() if isinstance(loss, PresetLoss) else loss
-    part = getattr(resolved, "weighting", None)
-    if not isinstance(part, EffectiveNumber) or part.beta != "auto":
-        return None
-    weights = effective_number_weights(counts.clamped, "auto", num_samples(counts))
-    span = weights.max() / weights.min()
-    if span <= HARSH_SPAN:
-        return None
-    rarest, commonest = (counts.label(int(k)) for k in (weights.argmax(), weights.argmin()))
-    return (
-        f"warning: with beta auto class {rarest} weighs {span:.0f} times as much as class "
-        f"{commonest}, which in a short training often costs more than it brings; a smaller beta "
-        "is milder: loss.options.beta (or loss.weighting.beta) 0.9 spans at most 10 times, 0.99 100"
-    )
+        begins = () if self.start_note is None else (self.start_note,)
+        handed = self.own.loss is not None
+        return (*self.data.notes, *begins, *stage_notes(self.stages, self.class_counts, handed))
 
 
 def prepare(
@@ -159,7 +135,10 @@ def prepare(
         UserError: For whatever is wrong with the data, the loss, the weights or the device.
     """
     own = own or Own()
+    plans = plan_stages(config)
     with processes.together():
+        check_stages(config, own, processes.count)
+        config = plans[0].config
         device = pick_device(config.device, processes)
         _check_shares(config, processes)
         if config.training.compile:
@@ -169,21 +148,36 @@ def prepare(
     with processes.together():
         limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
         class_counts = data.train.class_counts(limits)
-        model, loss = _model_and_loss(config, own, data, class_counts, device)
+        losses: list[Loss | OwnLoss] = []
+        for k, plan in enumerate(plans):
+            same = k > 0 and plan.config.loss == plans[k - 1].config.loss
+            losses.append(
+                losses[-1] if same else _loss(plan.config, own, data, class_counts, device)
+            )
+        model, start_note = _model(config, own, losses[0], class_counts, device)
+        heads = [_fresh_head(plan, model, loss, class_counts) for plan, loss in zip(plans, losses)]
         mean, std = input_normalisation(model, config.model)
         batches = _Batches(config, own.data or {}, mean, std, device, processes)
         share = processes.count, processes.rank
-        sampler = build_sampler(config.sampler, data.train, class_counts, config.seed, *share)
-        if config.transforms.repeats > 1:
-            sampler = RepeatedSampler(sampler, config.transforms.repeats)
-        train_loader = batches.of("train", data.train, sampler)
+        samplers: list[EpochSampler] = []
+        for k, plan in enumerate(plans):
+            if k > 0 and plan.config.sampler == plans[k - 1].config.sampler:
+                samplers.append(samplers[-1])
+                continue
+            sampler = build_sampler(
+                plan.config.sampler, data.train, class_counts, config.seed, *share
+            )
+            if config.transforms.repeats > 1:
+                sampler = RepeatedSampler(sampler, config.transforms.repeats)
+            samplers.append(sampler)
+        train_loader = batches.of("train", data.train, samplers[0])
         test_loader = batches.of("test", data.test)
         validation_loader = None
         if data.validation is not None:
             validation_loader = batches.of("validation", data.validation)
         for loader in (train_loader, validation_loader, test_loader):
             if loader is train_loader or (loader and isinstance(loader.dataset, ItemDataset)):
-                _try(model, loader, class_counts.num_classes, config, device, processes)
+                _try(model, loader, class_counts.num_classes, config, device)
             if loader and loader is not train_loader:
                 check_views(
                     model,
@@ -192,22 +186,24 @@ def prepare(
                     device,
                     of_tensors=isinstance(loader.dataset, ItemDataset),
                 )
-    model, ema = _in_all(model, loss, config, device, processes)
+    model, ema = _in_all(model, losses, config, device, processes)
     if config.training.compile:
-        parts = [model, loss] if ema is None else [model, ema.module, loss]
+        parts = [model, *losses] if ema is None else [model, ema.module, *losses]
         compile_in_place(config.training.compile, *parts)
-    optimizer = build_optimizer(config.optimizer, model, loss)
+    updates = [
+        _updates(len(batches.of("train", data.train, sampler)), config.training.accumulate)
+        for sampler in samplers
+    ]
+    with processes.together():
+        check_tau(plans, data.validation is not None)
+        stages = prepare_stages(
+            plans, losses, samplers, heads, updates, model, own, processes.count
+        )
     training = Training(
         model=model,
-        loss=loss,
-        optimizer=optimizer,
-        scheduler=build_scheduler(
-            config.schedule,
-            optimizer,
-            config.optimizer.lr,
-            config.training.epochs,
-            _updates(len(train_loader), config.training.accumulate),
-        ),
+        loss=stages[0].loss,
+        optimizer=stages[0].optimizer,
+        scheduler=stages[0].scheduler,
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.autocast == "fp16"),
         ema=ema,
         position=Position(),
@@ -223,14 +219,17 @@ def prepare(
         validation_loader=validation_loader,
         training=training,
         device=device,
+        batches=batches,
+        stages=stages,
+        start_note=start_note,
         processes=processes,
     )
 
 
-def _model_and_loss(
+def _loss(
     config: Config, own: Own, data: Data, class_counts: ClassCounts, device: torch.device
-) -> tuple[nn.Module, Loss | OwnLoss]:
-    """Those of the configuration, or those that were handed over; on the device."""
+) -> Loss | OwnLoss:
+    """That of the configuration, or the one that was handed over; on the device."""
     loss = build_loss(config.loss, class_counts) if own.loss is None else own.loss
     mix = config.transforms.mix
     check_loss(
@@ -240,39 +239,70 @@ def _model_and_loss(
         partly_known=data.train.known is not None,
         soft_targets=mix is not None and mix.softens,
     )
+    return loss.to(device)
+
+
+def _model(
+    config: Config, own: Own, loss: nn.Module, class_counts: ClassCounts, device: torch.device
+) -> tuple[nn.Module, str | None]:
+    """That of the configuration, or the one that was handed over; and what it begins from."""
     seed_everything(config.seed)
+    note = None
     if own.model is None:
-        model: nn.Module = build_model(
-            config.model,
+        section, checkpoint = config.model, config.model.checkpoint
+        if checkpoint is not None:
+            section = section.model_copy(update={"weights": "none"})
+        built = build_model(
+            section,
             class_counts.num_classes,
             prior=_starting_share(loss, class_counts.prior),
             image_size=config.transforms.size,
         )
+        if checkpoint is not None:
+            note = start_from(built, checkpoint, class_counts.names)
+        model: nn.Module = built
     else:
         model = own.model
         _check_own_model(model, config)
     if config.training.gradient_checkpointing:
         checkpoint_gradients(model)
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
-    return model, loss.to(device)
+    return model, note
+
+
+def _fresh_head(
+    plan: PlannedStage, model: nn.Module, loss: nn.Module, class_counts: ClassCounts
+) -> dict[str, Tensor] | None:
+    """The state of the head that a stage begins with; None where it keeps the one there is."""
+    if plan.settings.head != "reinit" or not isinstance(model, Classifier):
+        return None
+    section = plan.config.model
+    with torch.random.fork_rng():
+        torch.manual_seed(plan.config.seed << 8 | plan.number)
+        head = build_head(section.head, num_features(model.backbone), class_counts.num_classes)
+    if section.prior_bias:
+        set_prior_bias(head, _starting_share(loss, class_counts.prior))
+    return head.state_dict()
 
 
 def _in_all(
     model: nn.Module,
-    loss: nn.Module,
+    losses: Sequence[nn.Module],
     config: Config,
     device: torch.device,
     processes: Processes,
 ) -> tuple[nn.Module, ModelEmaV3 | None]:
     """The model as all processes train it, and its moving average; the same in all of them."""
     training = config.training
-    for part in loss.modules():
-        if isinstance(part, Loss):
-            part.sees_whole_batch = True
+    for loss in losses:
+        for part in loss.modules():
+            if isinstance(part, Loss):
+                part.sees_whole_batch = True
     if processes.count == 1:
         return model, _ema(model, training.ema_decay)
     share_state(model, processes)  # those that were handed over may have begun at random
-    share_state(loss, processes)
+    for loss in losses:
+        share_state(loss, processes)
     if training.sync_batch_norm:
         model = with_synced_batch_norm(model, device)
     ema = _ema(model, training.ema_decay)
@@ -381,7 +411,6 @@ def _try(
     num_classes: int,
     config: Config,
     device: torch.device,
-    processes: Processes,
 ) -> None:
     """Show the model one image, so that a size it cannot take is found before training."""
     size, name = config.transforms.size, config.model.backbone
@@ -392,16 +421,6 @@ def _try(
     if isinstance(model, Classifier) and not isinstance(loader.dataset, ItemDataset):
         failed = f"transforms.size: {name} cannot take images of {size} x {size} pixels"
     check_model(model, image, num_classes, device, failed)
-    share = config.training.batch_size
-    if not config.training.sync_batch_norm:
-        share //= processes.count
-    if share == 1 and any(
-        isinstance(module, _NormBase) and module.training for module in model.train().modules()
-    ):
-        raise ConfigError(
-            "training.batch_size: batch norm cannot learn from batches of one image; use 2 or "
-            "more for each process, or model.freeze: all with a head without batch norm"
-        )
 
 
 def _updates(batches: int, accumulate: int) -> int:

@@ -52,7 +52,9 @@ class TimeLeft:
     def __init__(self, setup: Setup, now: Callable[[], float] = time.monotonic) -> None:
         self._setup = setup
         self._now = now
-        self._all_updates = setup.config.training.epochs * setup.updates_per_epoch
+        self._all_updates = sum(
+            (stage.plan.end - stage.plan.start) * stage.updates_per_epoch for stage in setup.stages
+        )
         self._first_update = setup.training.position.updates
         self._began = now()
         self._evaluating = 0.0

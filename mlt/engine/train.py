@@ -19,6 +19,7 @@ from mlt.engine.loggers import check_loggers, open_loggers
 from mlt.engine.own import LossFunction, Own
 from mlt.engine.resume import check_same_config, check_same_own, data_digests, go_on
 from mlt.engine.setup import Setup, prepare
+from mlt.engine.stages import begin_first_stage
 from mlt.engine.watch import OnEpoch
 from mlt.errors import ConfigError
 from mlt.files import write_json_object
@@ -113,11 +114,11 @@ def train(
 
         processes.on_main(take)
         if goes_on:
-            go_on(setup, folder)
+            setup = go_on(setup, folder)
         tell: list[OnEpoch] = [on_epoch] if on_epoch else []
 
         def begin() -> None:
-            _describe(setup, folder)
+            _describe(config, setup, folder)
             stack.enter_context(folder.logging())
             tell.insert(0, stack.enter_context(open_loggers(config, folder)))
             for key in own.names:
@@ -127,7 +128,10 @@ def train(
                 logger.log(logging.WARNING if warns else logging.INFO, "%s", note)
 
         processes.on_main(begin)
-        setup = with_cached_features(setup, folder.cache)
+        if goes_on:
+            setup = with_cached_features(setup, folder.cache)
+        else:
+            setup = begin_first_stage(setup, folder.cache)
         with GracefulStop() as stop, _workers_may_end(stop):
             return train_epochs(setup, folder, stop, tell)
 
@@ -157,9 +161,9 @@ def _goes_on(
     return resume
 
 
-def _describe(setup: Setup, folder: RunFolder) -> None:
+def _describe(config: Config, setup: Setup, folder: RunFolder) -> None:
     """Write what the run is made of."""
-    folder.write_config(dump_config(setup.config))
+    folder.write_config(dump_config(config))
     if described := setup.own.names:
         write_json_object(folder.handed_over, described)
     setup.data.split.save(folder.split)

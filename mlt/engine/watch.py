@@ -50,6 +50,13 @@ class Watch:
         self.predictions: Predictions | None = None
         self.stop = self._find_stop()
 
+    def go_on_with(self, setup: Setup) -> None:
+        """Watch the same run in another stage, if it is in another one."""
+        if setup is not self._setup:
+            self._setup = setup
+            setup.train_loader.set_epoch(setup.training.position.epoch)
+            self._batches = len(setup.train_loader)
+
     @property
     def line_is_due(self) -> bool:
         """Whether the position has a line that is not written yet."""
@@ -121,6 +128,7 @@ class Watch:
         return {
             "epoch": position.epoch,
             **part,
+            **({"stage": position.stage + 1} if len(self._setup.stages) > 1 else {}),
             "updates": position.updates,
             "loss": None if loss is None or math.isnan(loss) else loss,
             "lr": max(group["lr"] for group in training.optimizer.param_groups),

@@ -41,6 +41,12 @@ class HeadModel(Classifier):
         made.average = average
         return made
 
+    def on_images(self) -> Classifier:
+        """The same backbone and head, to be called on images again."""
+        made = Classifier(self.backbone, self.head, self.mean, self.std, self.freeze_statistics)
+        made.freeze(self.frozen)
+        return made.train(self.training)
+
     def train(self, mode: bool = True) -> HeadModel:
         """Switch the head alone: the backbone is not called, and has hundreds of parts."""
         self.training = mode

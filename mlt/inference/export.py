@@ -16,6 +16,7 @@ from torch import nn
 from mlt import __version__
 from mlt.data.images import load_image
 from mlt.data.transforms import eval_transform
+from mlt.data.view_settings import ViewConfig
 from mlt.errors import ConfigError, DataError
 from mlt.files import atomic_write
 from mlt.inference.predictor import Predictor
@@ -91,9 +92,15 @@ def export(
         The largest difference between file and model, relative where the output is above 1.
 
     Raises:
-        ConfigError: If the suffix is another, or a package is missing.
+        ConfigError: If the suffix is another, a package is missing, or the predictor averages over
+            views or models, which the file would not do.
         DataError: If the file gives something else than the model; nothing is written then.
     """
+    if len(predictor.models) > 1 or predictor.views != (ViewConfig(),):
+        raise ConfigError(
+            "an exported file is one model that is shown one image: views and ensembles are not in "
+            "it. Make the Predictor of one checkpoint, without views"
+        )
     write, read = _formats(Path(output).suffix.lower())
     network = ExportedModel(predictor, normalise, sigmoid).eval()
     size = predictor.preprocessing.size

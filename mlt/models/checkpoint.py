@@ -20,8 +20,9 @@ from mlt import __version__
 from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, ConfigError, MissingFileError
 from mlt.files import NOT_JSON, atomic_write, write_json_object
-from mlt.models import build_model
+from mlt.models import Classifier, build_model
 from mlt.models.settings import ModelConfig
+from mlt.models.weights import load_by_name
 from mlt.problems import problems_of
 
 __all__ = [
@@ -31,10 +32,12 @@ __all__ = [
     "checkpoint_digest",
     "decision_copy",
     "load_checkpoint",
+    "read_checkpoint",
     "read_info",
     "read_weights",
     "save_checkpoint",
     "save_decision",
+    "start_from",
     "weights_digest",
 ]
 
@@ -137,6 +140,50 @@ def load_checkpoint(
     return model.eval(), info
 
 
+def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) -> str:
+    """Load the backbone of a checkpoint into a model, and its head if that is of the same classes.
+
+    Args:
+        model: Built from a configuration; changed in place.
+        path: A ``.safetensors`` file of a run.
+        class_names: Of the model's logits.
+
+    Returns:
+        A sentence that says what was taken.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt, is damaged, or has another backbone.
+    """
+    path = Path(path)
+    state_dict, metadata = _read(path)
+    info = _info(path, metadata)
+    of_file = _model_config(path, info)
+    parts: dict[str, dict[str, Tensor]] = {"backbone": {}, "head": {}}
+    for name, value in state_dict.items():
+        part, _, inner = name.partition(".")
+        parts[part][inner] = value
+    try:
+        load_by_name(model.backbone, parts["backbone"])
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"model.checkpoint: the backbone of {path} is {of_file.backbone}, which does not fit: "
+            f"{error}"
+        ) from None
+    begun = f"the model begins from {path}, epoch {info.epoch}"
+    other = name_difference(info.class_names, tuple(class_names), "the checkpoint", "the data")
+    if other:
+        return f"{begun}: its backbone, and a fresh head, because the classes differ: {other}"
+    try:
+        load_by_name(model.head, parts["head"])
+    except CheckpointError:
+        return (
+            f"{begun}: its backbone, and a fresh head, because model.head is another one "
+            f"({of_file.head.name} in the checkpoint)"
+        )
+    return f"{begun}: its backbone and its head"
+
+
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read the weights of a checkpoint by name.
 
@@ -167,6 +214,17 @@ def read_info(path: str | Path) -> CheckpointInfo:
     return _info(Path(path), _read(Path(path))[1])
 
 
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """Weights and buffers of a checkpoint, and what it says about itself, without its model.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt, or is damaged.
+    """
+    state_dict, metadata = _read(Path(path))
+    return state_dict, _info(Path(path), metadata)
+
+
 def _info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
     """What the metadata says, each value of its type."""
     texts = {key: text for key, text in metadata.items() if key != "format"}
@@ -192,7 +250,7 @@ def _model_config(path: Path, info: CheckpointInfo) -> ModelConfig:
         )
     # The weights are all in this file: what the backbone started from does not matter any more.
     try:
-        return ModelConfig.model_validate(info.model | {"weights": "none"})
+        return ModelConfig.model_validate(info.model | {"weights": "none", "checkpoint": None})
     except ValidationError as error:
         problems = problems_of(error, ModelConfig)
         reason = "; ".join(f"model.{key}: {text}" for key, text in problems)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mlt.errors import ConfigError
+from mlt.models.scaled_linear import ScaledLinear
 from mlt.models.settings import Head, LinearHead
 
 __all__ = ["LARGEST_PRIOR_LOGIT", "build_head", "last_linear", "prior_logits", "set_prior_bias"]
@@ -36,7 +37,8 @@ def build_head(config: Head, num_features: int, num_classes: int) -> nn.Sequenti
         torch.Size([2, 3])
     """
     if isinstance(config, LinearHead):
-        head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(num_features, num_classes))
+        kind = ScaledLinear if config.class_scale else nn.Linear
+        head = nn.Sequential(nn.Dropout(config.dropout), kind(num_features, num_classes))
         if config.standardize:
             head.insert(0, nn.BatchNorm1d(num_features, affine=False))
     else:

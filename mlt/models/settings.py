@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mlt.settings import Settings
+from mlt.settings import Settings, UserPath
 
 __all__ = ["Head", "LinearHead", "ModelConfig", "ProjectionHead", "WeightsFile"]
 
@@ -22,6 +22,9 @@ class LinearHead(Settings):
     on a frozen or slow backbone, whose features differ widely in scale."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the features."""
+    class_scale: bool = False
+    """A factor per class on the weights, which is 1 until a stage with `head: lws` learns it; set
+    where there is such a stage."""
 
 
 class ProjectionHead(Settings):
@@ -57,6 +60,9 @@ class ModelConfig(Settings):
     """Name of a timm model, for example resnet50 or resnet50.tv_in1k."""
     weights: Literal["pretrained", "none"] | WeightsFile = "pretrained"
     """`pretrained` (timm's, downloaded when first used), `none`, or a section with a `file`."""
+    checkpoint: UserPath | None = None
+    """Checkpoint of an earlier run to begin from, in place of `weights`: its backbone, and its head
+    where classes and head are the same."""
     head: Head = LinearHead()
     """From features to one logit per class."""
     prior_bias: bool = True

@@ -114,6 +114,18 @@ def test_a_cache_that_was_touched_is_not_trusted(case: Case) -> None:
     assert case.get() == (("cat", "dog"), False)
 
 
+def test_a_flipped_bit_is_found_by_its_checksum(
+    case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    case.get()
+    content, stamp = bytearray(case.cache.read_bytes()), case.cache.stat().st_mtime_ns
+    content[content.index(b"cat")] ^= 1
+    case.cache.write_bytes(content)
+    os.utime(case.cache, ns=(stamp, stamp))  # as a disk does it
+    assert case.get() == (("cat", "dog"), False)
+    assert "damaged" in caplog.text
+
+
 def test_the_names_in_a_folder_count(case: Case, tmp_path: Path) -> None:
     images, absent = tmp_path / "images", tmp_path / "more"
     images.mkdir()

@@ -68,7 +68,7 @@ def test_weights_of_beta_auto_that_differ_by_much_are_warned_about(
 ) -> None:
     setup = prepare(parse_config({**tiny_values, "loss": loss}), None)
     assert not any("beta auto" in note for note in setup.notes)
-    monkeypatch.setattr("mlt.engine.setup.HARSH_SPAN", 1.1)
+    monkeypatch.setattr("mlt.engine.stage_notes.HARSH_SPAN", 1.1)
     notes = [note for note in setup.notes if "beta auto" in note]
     assert bool(notes) == warned
     if warned:

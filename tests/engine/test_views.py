@@ -24,6 +24,7 @@ from mlt.engine.train import train
 from mlt.errors import CheckpointError, ConfigError
 from mlt.files import read_json_object
 from mlt.inference import Predictor, find_images
+from mlt.inference.export import export
 from mlt.models.checkpoint import load_checkpoint, save_checkpoint
 from mlt.predictions import Predictions
 
@@ -315,3 +316,13 @@ def test_checkpoints_of_other_classes_are_no_ensemble(tiny_run: Path, tmp_path: 
         Predictor.from_checkpoint([file, tmp_path / "other.safetensors"])
     with pytest.raises(ConfigError, match="0 models"):
         Predictor.from_checkpoint([])
+
+
+def test_neither_views_nor_ensembles_are_exported(tiny_run: Path, tmp_path: Path) -> None:
+    file = tiny_run / "last.safetensors"
+    for predictor in (
+        Predictor.from_checkpoint(file, "cpu", views=["mirror"]),
+        Predictor.from_checkpoint([file, file], "cpu"),
+    ):
+        with pytest.raises(ConfigError, match="views and ensembles are not in it"):
+            export(predictor, tmp_path / "model.pt2")
