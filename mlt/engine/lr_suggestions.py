@@ -64,7 +64,7 @@ class RangeTest:
             >>> losses = [1.0, 1.0, 0.9, 0.6, 0.3, 0.2, 9.0]
             >>> found = RangeTest(tuple(rates), tuple(losses), 1e-3).suggestions
             >>> {name: round(rate, 5) for name, rate in found.items()}
-            {'steepest': 0.001, 'minimum_over_10': 0.01}
+            {'steepest': 0.01, 'minimum_over_10': 0.01}
         """
         curve = np.array(self.smoothed)
         first, last = int(len(curve) * _FIRST), len(curve) - int(len(curve) * _LAST)

@@ -15,6 +15,7 @@ from timm.optim import (
 )
 from timm.scheduler import create_scheduler_v2
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from mlt.config.training import OptimizerConfig, ScheduleConfig
 from mlt.errors import ConfigError
@@ -85,7 +86,7 @@ def _is_fused(config: OptimizerConfig, groups: list[dict[str, Any]]) -> bool:
     """Whether to update with the optimizer's fused kernel, as `optimizer.fused` says.
 
     Raises:
-        ConfigError: If it is asked for and the optimizer has none.
+        ConfigError: If it is asked for and the optimizer has none, or weights are shared out.
     """
     if config.fused is False:
         return False
@@ -96,6 +97,13 @@ def _is_fused(config: OptimizerConfig, groups: list[dict[str, Any]]) -> bool:
             "have one, and auto fuses where that can be done"
         )
     parameters = [parameter for group in groups for parameter in group["params"]]
+    if any(isinstance(parameter, DTensor) for parameter in parameters):
+        if config.fused is True:
+            raise ConfigError(
+                "optimizer.fused: true does not go with training.fsdp, whose weights not every "
+                "fused kernel takes; set it to auto"
+            )
+        return False
     able = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
     return has_it and (config.fused is True or able)
 

@@ -37,8 +37,8 @@ def mean_predictions(
         >>> one, two = (Predictions.from_arrays([[x]], [[1]]) for x in (0.0, 2.0))
         >>> mean_predictions([one, two], "logits").logits.tolist()
         [[1.0]]
-        >>> mean_predictions([one, two], "probabilities").logits.round(3).tolist()
-        [[0.802]]
+        >>> mean_predictions([one, two], "probabilities").logits.round(2)
+        array([[0.8]], dtype=float32)
     """
     if not predictions:
         raise DataError("there are no predictions to average")

@@ -43,6 +43,7 @@ NOT_RUN = {
     "ruff": "`make lint` runs it",
     "python -m pytest": "`make tests` runs it",
     "mlt train digits_mlt_cb_focal": "trains for a minute",
+    "python benchmarks/large_tables.py": "reads tables of gigabytes",
     "python benchmarks/loader.py": "needs COCO's photographs",
     "mlt train my.yaml --set data.root=data/own output=runs/mine": "trains for minutes",
     "mlt train my.yaml --set data.root=data/own --output runs/mine": "trains for minutes",

@@ -113,10 +113,10 @@ def test_gradient_checkpointing_needs_blocks(tiny_values: dict[str, Any]) -> Non
 
 
 def test_compiling_needs_a_compiler(
-    tiny_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tiny_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
-    monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))  # nothing is in it
     torch.compiler.reset()
     with pytest.raises(ConfigError, match=r"training.compile: .* needs a C\+\+ compiler"):
         trained(tiny_values, training={"compile": True})
