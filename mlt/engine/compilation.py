@@ -20,7 +20,7 @@ def check_compiler(device: torch.device) -> None:
         device: Where the model will be. A CPU needs a C++ compiler, a GPU needs Triton.
 
     Raises:
-        ConfigError: With the first line of what torch says.
+        ConfigError: With the first lines of what torch says.
     """
 
     def double(values: Tensor) -> Tensor:
@@ -30,7 +30,8 @@ def check_compiler(device: torch.device) -> None:
         torch.compile(double, dynamic=False)(torch.ones(2, device=device))
     except Exception as error:  # each backend has its own
         needs = "a C++ compiler (g++ or clang)" if device.type == "cpu" else "Triton"
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join(said[:2]) or type(error).__name__
         raise ConfigError(
             f"training.compile: torch cannot compile for {device} here, which needs {needs}: "
             f"{reason}. Install it, or set training.compile to false"

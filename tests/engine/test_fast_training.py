@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch._inductor import config as inductor
 
 from mlt.config import parse_config
 from mlt.engine import loop as loop_module
@@ -115,10 +116,12 @@ def test_gradient_checkpointing_needs_blocks(tiny_values: dict[str, Any]) -> Non
 def test_compiling_needs_a_compiler(
     tiny_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))  # nothing is in it
     torch.compiler.reset()
-    with pytest.raises(ConfigError, match=r"training.compile: .* needs a C\+\+ compiler"):
+    with (
+        inductor.patch({"cpp.cxx": ("no-such-compiler",)}),
+        pytest.raises(ConfigError, match=r"training.compile: .* needs a C\+\+ compiler"),
+    ):
         trained(tiny_values, training={"compile": True})
 
 
