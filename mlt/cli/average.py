@@ -6,6 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from mlt.cli.arguments import add_overrides
+
 DESCRIPTION = """\
 Average the weights of checkpoints of one architecture (a model soup), for example of several seeds
 of a run that start from the same pretrained weights. The result is a checkpoint like any other.
@@ -20,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from mlt.cli.arguments import add_overrides
-
     parser.add_argument(
         "checkpoints",
         metavar="CHECKPOINT",

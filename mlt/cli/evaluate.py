@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mlt.cli.arguments import add_overrides
+from mlt.cli.arguments import add_ensemble, add_overrides
 from mlt.cli.prediction_tables import (
     add_table_arguments,
     is_table,
@@ -58,12 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="predictions.npz of a run, or scores.csv; several are an ensemble",
     )
-    parser.add_argument(
-        "--ensemble",
-        choices=["probabilities", "logits"],
-        default="probabilities",
-        help="what is averaged over several (default: %(default)s); `mlt average` averages weights",
-    )
+    add_ensemble(parser)
     add_overrides(parser, "data.root=/data/coco")
     parser.add_argument(
         "--validation", action="store_true", help="evaluate the validation images of CONFIG"
@@ -96,14 +91,15 @@ def run(arguments: argparse.Namespace) -> int:
     from mlt.metrics import class_table, rates_table, result_table, summarize
     from mlt.runtime.processes import joined
 
-    if arguments.output:
-        check_free(arguments.output, arguments.overwrite)
-    _sort_paths(arguments)
-    saved = arguments.predictions if not arguments.checkpoint else []
-    of_validation = bool(saved) and all(Path(file).name == "validation.npz" for file in saved)
-    validating = arguments.validation or of_validation
-    part: Literal["test", "validation"] = "validation" if validating else "test"
     with joined() as processes:
+        with processes.together():
+            if arguments.output:
+                check_free(arguments.output, arguments.overwrite)
+            _sort_paths(arguments)
+        saved = arguments.predictions if not arguments.checkpoint else []
+        of_validation = bool(saved) and all(Path(file).name == "validation.npz" for file in saved)
+        validating = arguments.validation or of_validation
+        part: Literal["test", "validation"] = "validation" if validating else "test"
         if any(map(is_table, saved)):
             predictions, limits = _of_tables(arguments, part)
             thresholds: float | tuple[float, ...] = 0.0

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlt.cli.arguments import add_ensemble
 from mlt.cli.process import import_timm
 
 if TYPE_CHECKING:
@@ -68,12 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="logits",
         help="what is averaged over views (default: %(default)s)",
     )
-    parser.add_argument(
-        "--ensemble",
-        choices=["probabilities", "logits"],
-        default="probabilities",
-        help="what is averaged over several checkpoints (default: %(default)s)",
-    )
+    add_ensemble(parser)
     parser.add_argument(
         "--path-column", default="path", metavar="NAME", help="of a table (default: path)"
     )

@@ -247,11 +247,7 @@ def _hashes(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def _arrow(column: Column) -> pa.Array:
-    if isinstance(column, StringColumn):
-        return column.array
-    # pa.array would import pandas, to ask whether this is one of its arrays.
-    numbers = np.ascontiguousarray(column, np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+    return column.array if isinstance(column, StringColumn) else pa.array(column)
 
 
 def _check_type(ids: Any, kind: type | tuple[type, ...], name: str) -> None:

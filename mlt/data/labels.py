@@ -304,7 +304,9 @@ class LabelTable:
 
     @classmethod
     def map(cls, path: str | Path, stamp: Stamp) -> LabelTable:
-        """Use a table where it lies in the file that :meth:`save` wrote: memory-mapped, unchecked.
+        """Use a table where it lies in the file that :meth:`save` wrote, memory-mapped.
+
+        Checksums are looked at; what was checked before it was saved is not checked again.
 
         Args:
             path: The ``.npz`` file.
@@ -312,7 +314,7 @@ class LabelTable:
 
         Raises:
             MissingFileError: If there is no such file.
-            DataError: If the file is another one than was written.
+            DataError: If the file is another one than was written, or is damaged.
 
         Example:
             >>> import tempfile

@@ -1,7 +1,7 @@
 """NumPy archives (``.npz``) whose arrays are used where they lie in the file, memory-mapped.
 
-Nothing is read before it is used, processes that map one file share its memory, and what is not in
-use can be dropped by the system. ``numpy.load`` reads these files like any other ``.npz``.
+Processes that map one file share its memory, and what is not in use can be dropped by the system.
+``numpy.load`` reads these files like any other ``.npz``.
 """
 
 from __future__ import annotations

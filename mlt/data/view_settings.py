@@ -22,7 +22,7 @@ and their mirror images."""
 Average: TypeAlias = Literal["logits", "probabilities"]
 """What is averaged over views, or over the models of an ensemble."""
 
-_CORNERS: tuple[Place, ...] = ("top_left", "top_right", "bottom_left", "bottom_right", "middle")
+_FIVE: tuple[Place, ...] = ("top_left", "top_right", "bottom_left", "bottom_right", "middle")
 _CROP = 8 / 7  # 224 of 256 pixels, as is usual for five crops
 
 
@@ -66,6 +66,4 @@ def _expand(view: ViewName | ViewConfig) -> list[ViewConfig]:
     if view in ("whole", "mirror"):
         return [ViewConfig(mirror=view == "mirror")]
     flips = (False, True) if view == "ten_crops" else (False,)
-    return [
-        ViewConfig(zoom=_CROP, place=place, mirror=flip) for flip in flips for place in _CORNERS
-    ]
+    return [ViewConfig(zoom=_CROP, place=place, mirror=flip) for flip in flips for place in _FIVE]

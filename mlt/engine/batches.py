@@ -12,7 +12,7 @@ from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
 from mlt.data.own_data import OwnPart
 from mlt.data.samplers import EpochSampler, SequentialSampler
-from mlt.data.transforms import build_transforms, eval_preprocessing
+from mlt.data.transforms import Transform, build_transforms, eval_preprocessing
 from mlt.data.view_transform import inputs_of
 from mlt.runtime.processes import Processes
 
@@ -33,10 +33,11 @@ class Batches:
     def of(self, part: str, table: LabelTable, sampler: EpochSampler | None = None) -> Loader:
         """The loader of a part; without a sampler, of all its images in order, for evaluation."""
         config, training = self.config, sampler is not None
-        form = eval_preprocessing(config.transforms, self.mean, self.std)
-        transform = inputs_of([(form, config.evaluation.shown)]).transform
         if training:
-            transform = build_transforms(config.transforms, self.mean, self.std, train=True)
+            transform: Transform = build_transforms(config.transforms, self.mean, self.std, True)
+        else:
+            form = eval_preprocessing(config.transforms, self.mean, self.std)
+            transform = inputs_of([(form, config.evaluation.shown)]).transform
         own = self.own_parts.get(part, OwnPart(part, table))
         # Results are of whole images, so that they do not depend on how training saved time.
         decoding = config.data.decoding if training else "exact"

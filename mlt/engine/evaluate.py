@@ -331,13 +331,13 @@ def predict_logits(
     model.eval()
     num_classes = loader.dataset.table.num_classes
     rows, logits = [torch.empty(0, dtype=torch.int64)], [torch.empty(0, num_classes)]
-    full = loader.full_counts[processes.rank]
+    full_batch = loader.full_counts[processes.rank]
     shown = processes.is_main
     with torch.inference_mode(), Progress("evaluation", len(loader), shown=shown) as progress:
         for batch in in_step(loader, processes):
             if len(batch.indices):
                 images = batch.images.to(device, non_blocking=True)
-                with eager_unless(len(images) == full):
+                with eager_unless(len(images) == full_batch):
                     answer = model(images)
                     check_logits(answer, (len(images), num_classes))
                 logits.append(answer.float().cpu())

@@ -48,8 +48,7 @@ def find_lr(
     The run's model, data, loss, optimizer and batches are used; its warm-up and schedule are not.
     Groups with rates of their own (``backbone_lr_scale``, ``layer_decay``) keep their proportion.
     With ``head_only_epochs`` the head is tested alone, as training begins, and with
-    ``training.stages`` the first stage. Nothing is written but
-    caches.
+    ``training.stages`` the first stage. Nothing is written but caches.
 
     Args:
         config: The run; a configuration, a YAML file, or the name of one that ships with mlt.

@@ -48,7 +48,6 @@ class PreparedStage:
     scheduler: Any
     freeze: tuple[str, ...] | str | None
     updates_per_epoch: int
-
     learns_scale: bool
 
     @property

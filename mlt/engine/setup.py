@@ -121,8 +121,8 @@ def prepare(
         UserError: For whatever is wrong with the data, the loss, the weights or the device.
     """
     own = own or Own()
-    plans = plan_stages(config)
     with processes.together():
+        plans = plan_stages(config)
         check_stages(config, own, processes.count)
         config = plans[0].config
         device = pick_device(config.device, processes)
@@ -176,10 +176,13 @@ def prepare(
     if config.training.compile:
         parts = [model, *losses] if ema is None else [model, ema.module, *losses]
         compile_in_place(config.training.compile, *parts)
-    updates = [
-        _updates(len(batches.of("train", data.train, sampler)), config.training.accumulate)
+    loaders = {
+        sampler: train_loader
+        if sampler is samplers[0]
+        else batches.of("train", data.train, sampler)
         for sampler in samplers
-    ]
+    }
+    updates = [_updates(len(loaders[s]), config.training.accumulate) for s in samplers]
     with processes.together():
         check_tau(plans, data.validation is not None)
         stages = prepare_stages(

@@ -104,7 +104,8 @@ def train(
         folder = RunFolder(config.output)
         goes_on = processes.on_main(lambda: _goes_on(config, folder, own, resume, overwrite))
         setup = prepare(config, folder.cache, own, processes)
-        check_early_stopping(setup)
+        with processes.together():
+            check_early_stopping(setup)
 
         def take() -> None:
             stack.enter_context(folder.locked())

@@ -20,8 +20,8 @@ from mlt.data.view_transform import Inputs, inputs_of
 from mlt.data.worker_signals import WorkerSignals
 from mlt.engine.view_checks import check_views
 from mlt.errors import CheckpointError, ConfigError, DataError
+from mlt.inference.image_file_dataset import ImageFiles
 from mlt.inference.prediction import NoPrediction, Prediction
-from mlt.inference.prediction_input import ImageFiles
 from mlt.metrics.decision import Decision
 from mlt.models.checkpoint import CheckpointInfo, check_class_names, load_checkpoint
 from mlt.models.over_views import InOrder, OverViews
@@ -48,8 +48,8 @@ class Predictor:
         ensemble: What is averaged over models.
 
     Raises:
-        ConfigError: If there is no model, there are as many preprocessings as models, or a model
-            cannot take images of the size of a view.
+        ConfigError: If there is no model, there are not as many preprocessings as models, or a
+            model cannot take images of the size of a view.
 
     Example:
         A checkpoint is all that is needed::
