@@ -286,6 +286,8 @@ class RunFolder:
             return
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
+            # Forked processes would hold it too, and those that load images outlive a kill.
+            os.register_at_fork(after_in_child=file.close)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
