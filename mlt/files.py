@@ -37,6 +37,7 @@ NOT_JSON = (msgspec.DecodeError, ValueError, RecursionError)
 """What decoders of JSON raise: for other text, bytes that are not UTF-8, and deep nesting."""
 
 _DIGEST = "sha256"
+_DIGEST_LENGTH = 64
 
 
 @contextmanager
@@ -121,12 +122,23 @@ def without_digest(stored: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     value = dict(stored)
     digest = value.pop(_DIGEST, None)
-    if digest is not None and digest != _content_digest(value):
+    is_right = digest == _content_digest(value) if digest is not None else not _is_misnamed(value)
+    if not is_right:
         raise DataError(
             f"{name} is damaged, or was changed by hand: it is not as it was written. (Without its "
             f"key {_DIGEST} it is read as it is)"
         )
     return value
+
+
+def _is_misnamed(value: Mapping[str, Any]) -> bool:
+    """Whether one of the keys is that of the digest, damaged: its value is that of the others."""
+    return any(
+        isinstance(found, str)
+        and len(found) == _DIGEST_LENGTH
+        and found == _content_digest({k: v for k, v in value.items() if k != key})
+        for key, found in value.items()
+    )
 
 
 def _content_digest(value: Mapping[str, Any]) -> str:

@@ -52,6 +52,18 @@ def run(tiny_run: Path, tmp_path: Path) -> RunFolder:
     return RunFolder(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
+@pytest.mark.parametrize("key", ["sha56", "Sha256", ""])
+def test_a_digest_whose_name_is_damaged_is_found(
+    run: RunFolder, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    edit(run.history, '"sha256"', f'"{key}"')
+    assert 1 not in [record["epoch"] for record in run.read_history()]
+    assert "line 1 is left out" in caplog.text
+    edit(run.data, '"sha256"', f'"{key}"')
+    with pytest.raises(DataError, match="is damaged, or was changed by hand"):
+        read_json_object(run.data)
+
+
 def test_resuming_refuses_a_configuration_that_is_not_the_runs(
     run: RunFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
