@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mlt.data.decoded.images import DecodedImages
 from mlt.data.image_transform import ImageTransform, Normalise
 from mlt.data.items import check_item
 from mlt.data.labels import LabelTable
@@ -132,6 +133,10 @@ class ImageDataset(SampleDataset):
         decoding: "reduced" decodes JPEG files at the smallest scale that has all the pixels which
             the transform needs, by its ``shorter_side``; "exact" decodes the whole.
 
+    Attributes:
+        decoded: What :meth:`prepare` gave for some rows, in place of which it is read; None: all
+            are read from their files. Set it before the workers of a loader start.
+
     Example:
         >>> import tempfile
         >>> from pathlib import Path
@@ -158,8 +163,28 @@ class ImageDataset(SampleDataset):
         super().__init__(table, on_error)
         self.transform = transform
         self.decoding = decoding
+        self.decoded: DecodedImages | None = None
         if isinstance(transform, ImageTransform) and transform.normalise_later:
             self.normalise = transform.normalise
+
+    @property
+    def shorter_side(self) -> int | None:
+        """Pixels that a reduced scale leaves of the shorter side; None: decoding is exact."""
+        if self.decoding == "exact" or not isinstance(self.transform, ImageTransform):
+            return None
+        return self.transform.shorter_side
+
+    def prepare(self, row: int) -> torch.Tensor:
+        """Decode the image of a row, and do what the transform does first, the same every time.
+
+        Returns:
+            (3, H, W) uint8.
+
+        Raises:
+            UserError: If it cannot be read.
+        """
+        assert isinstance(self.transform, ImageTransform)
+        return self.transform.prepare(row_pixels(self.table, row, self.shorter_side))
 
     def load(self, row: int) -> Sample:
         """Load the image of a row, augmented by the generators as they stand."""
@@ -184,8 +209,9 @@ class ImageDataset(SampleDataset):
         transform = self.transform
         try:
             if isinstance(transform, ImageTransform):
-                shorter_side = transform.shorter_side if self.decoding == "reduced" else None
-                prepared = transform.prepare(row_pixels(self.table, row, shorter_side))
+                prepared = None if self.decoded is None else self.decoded.get(row)
+                if prepared is None:
+                    prepared = self.prepare(row)
             else:
                 prepared = row_image(self.table, row)
         except UserError as error:
