@@ -27,15 +27,12 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from mlt.data.dataset import ImageDataset
-from mlt.data.decode_once import decode_rows, image_keys
-from mlt.data.decoded.images import DecodedImages
-from mlt.data.decoded.stores import FolderStore, MemoryStore, Store
+from mlt.data.decode_once import decode_once
 from mlt.data.labels import LabelTable
 from mlt.data.loader import build_loader
 from mlt.data.transform_settings import ModernTransforms, PublishedTransforms
 from mlt.data.transforms import build_transforms
 
-LIMIT = 20 * 10**9
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -88,19 +85,6 @@ def measure(
     return tuple({n: statistics.median(v) for n, v in taken.items()} for taken in (wall, cpu))
 
 
-def disk(folder: Path, name: str) -> FolderStore:
-    """A store in a folder of its own."""
-    return FolderStore(folder / name, LIMIT, folder.iterdir())
-
-
-def decode_all(dataset: ImageDataset, store: Store) -> DecodedImages:
-    """What `data.cache` does before training."""
-    keys = image_keys(dataset.table)
-    there = DecodedImages(store.paths(), keys, store.checks)
-    decode_rows(dataset, there.missing.nonzero()[0].tolist(), keys, store)
-    return DecodedImages(store.paths(), keys, store.checks, keeps=store)
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -119,16 +103,17 @@ def main() -> None:
     )
     published = PublishedTransforms(name="published", size=options.size)
     modern = ModernTransforms(name="modern", size=options.size)
+    uncoloured = ModernTransforms(name="modern", size=options.size, color_jitter=0.0)
     ours = {
         "evaluation": build_transforms(modern, MEAN, STD, train=False),
         "training, published": build_transforms(published, MEAN, STD, train=True),
         "training, modern": build_transforms(modern, MEAN, STD, train=True),
+        "training, modern, no colours": build_transforms(uncoloured, MEAN, STD, train=True),
     }
     print(f"{len(files)} images, {options.size} pixels\n")
     print("| workers | loader | images a second | CPU, ms an image | times plain | CPU |")
     print("| ---: | --- | ---: | ---: | ---: | ---: |")
-    temporary = tempfile.TemporaryDirectory()
-    folder = Path(temporary.name)
+    kept = tempfile.TemporaryDirectory()
     for workers in options.workers:
         loaders: dict[str, Iterable[object]] = {
             "plain": DataLoader(
@@ -143,9 +128,9 @@ def main() -> None:
         reduced = ImageDataset(table, ours["training, modern"], decoding="reduced")
         loaders["training, modern, reduced"] = build_loader(reduced, 32, workers=workers)
         for name, transform in ours.items():
-            for cache, store in {"ram": MemoryStore(LIMIT), "disk": disk(folder, name)}.items():
+            for cache, folder in {"ram": None, "disk": kept.name}.items():
                 dataset = ImageDataset(table, transform)
-                dataset.decoded = decode_all(dataset, store)
+                decode_once(dataset, folder)
                 loaders[f"{name}, {cache}"] = build_loader(dataset, 32, workers=workers)
         wall, cpu = measure(loaders, options.passes)
         for name in loaders:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import PIL
@@ -16,20 +17,88 @@ from torch.utils.data import DataLoader, Dataset
 
 import mlt
 from mlt.data.dataset import ImageDataset
-from mlt.data.decoded.stores import Store
+from mlt.data.decoded.images import DecodedImages
+from mlt.data.decoded.stores import FolderStore, MemoryStore, Store
 from mlt.data.image_transform import ImageTransform
 from mlt.data.labels import LabelTable
 from mlt.data.row_images import row_bytes
 from mlt.data.worker_signals import WorkerSignals
-from mlt.errors import UserError
+from mlt.errors import ConfigError, UserError
 from mlt.keyed_files import KEY
 
-__all__ = ["decode_rows", "estimated_size", "image_keys", "preparation_digest", "row_keys"]
+__all__ = [
+    "decode_once",
+    "decode_rows",
+    "estimated_size",
+    "image_keys",
+    "keys_for",
+    "preparation_digest",
+]
 
 logger = logging.getLogger(__name__)
 
 BLOCK_SIZE = 1 << 28
 """Bytes of pixels that are decoded before they are written as a block."""
+
+
+def decode_once(
+    dataset: ImageDataset,
+    folder: str | Path | None = None,
+    *,
+    limit: int = 4 * 10**9,
+    workers: int = 0,
+) -> None:
+    """Have a data set read its images decoded: the same samples, sooner from the second epoch on.
+
+    Call it before the workers of a loader start.
+
+    Args:
+        dataset: Its transform is an :class:`mlt.data.image_transform.ImageTransform`, as those of
+            :mod:`mlt.data.transforms` are.
+        folder: Where to keep them for the next time; None: in memory.
+        limit: Bytes that may be kept; what has no room is read as before.
+        workers: Processes that decode.
+
+    Raises:
+        ConfigError: If the transform is another one.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from mlt.data.transforms import Preprocessing, eval_transform
+        >>> root = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (6, 4), "white").save(root / "a.jpg")
+        >>> table = LabelTable.from_lists([1], ["a.jpg"], ["x"], [[0]], root)
+        >>> dataset = ImageDataset(table, eval_transform(Preprocessing(4, (0.5,) * 3, (0.5,) * 3)))
+        >>> decode_once(dataset)
+        >>> (root / "a.jpg").unlink()
+        >>> dataset[0].image.shape
+        torch.Size([3, 4, 4])
+    """
+    if not isinstance(dataset.transform, ImageTransform):
+        raise ConfigError(
+            f"decode_once: the transform is a {type(dataset.transform).__name__}, of which is not "
+            "known what it does the same every time; give one of mlt.data.transforms"
+        )
+    store: Store = MemoryStore(limit)
+    if folder is not None:
+        store = FolderStore(Path(folder) / preparation_digest(dataset)[:32], limit)
+    keys = keys_for(store, dataset.table)
+    there = DecodedImages(store.paths(), keys, store.checks)
+    rows = np.flatnonzero(there.missing & (keys != b""))
+    decode_rows(dataset, rows.tolist(), keys, store, workers=workers)
+    dataset.decoded = DecodedImages(store.paths(), keys, store.checks, keeps=store)
+
+
+def keys_for(store: Store, table: LabelTable) -> NDArray[np.bytes_]:
+    """The keys of a table's images in a store: those of files are found again by later runs.
+
+    Returns:
+        (N,) of :data:`mlt.keyed_files.KEY`; empty for an image that cannot be read.
+    """
+    if isinstance(store, FolderStore):
+        return image_keys(table)
+    return np.arange(len(table)).astype(KEY)
 
 
 def preparation_digest(dataset: ImageDataset) -> str:
@@ -74,11 +143,6 @@ def image_keys(table: LabelTable) -> NDArray[np.bytes_]:
         return hashlib.sha256(about.encode("utf-8", "surrogatepass")).digest()
 
     return np.array([key(row) for row in range(len(table))], KEY)
-
-
-def row_keys(table: LabelTable) -> NDArray[np.bytes_]:
-    """Keys of images that are not to be found by others: the numbers of their rows."""
-    return np.arange(len(table)).astype(KEY)
 
 
 def estimated_size(dataset: ImageDataset, images: int = 8) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mlt.data.dataset import ImageDataset
-from mlt.data.decode_once import decode_rows, image_keys, preparation_digest, row_keys
+from mlt.data.decode_once import decode_rows, keys_for, preparation_digest
 from mlt.data.decoded.images import DecodedImages
 from mlt.data.decoded.stores import FolderStore, MemoryStore, Store
 from mlt.data.image_transform import ImageTransform
@@ -85,7 +85,7 @@ def images_to_keep(setup: Setup) -> Iterator[tuple[str, ImageDataset]]:
 def _decode(part: str, dataset: ImageDataset, store: Store, setup: Setup) -> DecodedImages:
     """Decode what a store lacks of a part; each process of a machine does its share."""
     processes = setup.processes
-    keys = image_keys(dataset.table) if store.checks else row_keys(dataset.table)
+    keys = keys_for(store, dataset.table)
     there = DecodedImages(store.paths(), keys, store.checks)
     rows = np.flatnonzero(there.missing & (keys != b""))
     if not processes.any(len(rows) > 0):  # each waits until all have looked

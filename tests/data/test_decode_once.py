@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
 from mlt.data import decode_once
 from mlt.data.dataset import Draw, ImageDataset
@@ -17,8 +18,8 @@ from mlt.data.decode_once import (
     decode_rows,
     estimated_size,
     image_keys,
+    keys_for,
     preparation_digest,
-    row_keys,
 )
 from mlt.data.decoded.images import DecodedImages
 from mlt.data.decoded.stores import FolderStore, MemoryStore, Store
@@ -26,6 +27,7 @@ from mlt.data.labels import LabelTable
 from mlt.data.loader import build_loader
 from mlt.data.transform_settings import ModernTransforms, PublishedTransforms
 from mlt.data.transforms import Preprocessing, build_transforms, eval_transform
+from mlt.errors import ConfigError
 
 MEAN = STD = (0.5,) * 3
 TRAINING = build_transforms(PublishedTransforms(name="published", size=16), MEAN, STD, train=True)
@@ -53,7 +55,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def decoded(dataset: ImageDataset, store: Store, workers: int = 0) -> DecodedImages:
-    keys = image_keys(dataset.table) if store.checks else row_keys(dataset.table)
+    keys = keys_for(store, dataset.table)
     missing = DecodedImages(store.paths(), keys, store.checks).missing & (keys != b"")
     decode_rows(dataset, np.flatnonzero(missing).tolist(), keys, store, workers=workers)
     return DecodedImages(store.paths(), keys, store.checks, keeps=store)
@@ -155,9 +157,10 @@ def test_without_nameless_memory_it_is_a_temporary_file(
 
 
 def test_several_writers_share_the_room(table: LabelTable) -> None:
-    dataset, keys = ImageDataset(table, TRAINING), row_keys(table)
+    dataset = ImageDataset(table, TRAINING)
     size = sum(dataset.prepare(row).nbytes for row in range(7))
     store = MemoryStore(size)
+    keys = keys_for(store, table)
     decode_rows(dataset, range(7), keys, store, writers=2)
     assert 0 < sum(path.stat().st_size for path in store.paths()) < size / 2 + 2000
 
@@ -278,3 +281,15 @@ def test_the_size_is_estimated(table: LabelTable) -> None:
     assert estimated_size(dataset) == sum(dataset.prepare(row).nbytes for row in range(7))
     assert estimated_size(ImageDataset(table, EVALUATION), 3) == 8 * 3 * 16 * 16
     assert estimated_size(ImageDataset(table.take([7]), EVALUATION)) == 0
+
+
+def test_a_transform_of_ones_own_is_refused(table: LabelTable) -> None:
+    with pytest.raises(ConfigError, match="the transform is a Identity"):
+        decode_once.decode_once(ImageDataset(table, v2.Identity()))
+
+
+def test_in_a_loop_of_ones_own(table: LabelTable, tmp_path: Path) -> None:
+    for folder in (None, tmp_path / "kept", tmp_path / "kept"):
+        dataset = ImageDataset(table, EVALUATION, "skip")
+        decode_once.decode_once(dataset, folder)
+        assert dataset.decoded.missing.tolist() == [False] * 7 + [True]
