@@ -88,25 +88,24 @@ def _decode(part: str, dataset: ImageDataset, store: Store, setup: Setup) -> Dec
     keys = keys_for(store, dataset.table)
     there = DecodedImages(store.paths(), keys, store.checks)
     rows = np.flatnonzero(there.missing & (keys != b""))
-    if not processes.any(len(rows) > 0):  # each waits until all have looked
-        return there
-    rows = rows[processes.local_rank :: processes.local_count]
-    workers = setup.config.training.workers
-    if workers is None:
-        workers = default_workers(len(rows), setup.config.training.batch_size)
-    with (
-        processes.together(),
-        Progress(f"decoding: {part}", len(rows), shown=processes.is_main) as progress,
-    ):
-        decode_rows(
-            dataset,
-            rows.tolist(),
-            keys,
-            store,
-            workers=workers,
-            writers=processes.local_count,
-            step=lambda: progress.step(1),
-        )
+    if processes.any(len(rows) > 0):  # each waits until all have looked
+        rows = rows[processes.local_rank :: processes.local_count]
+        workers = setup.config.training.workers
+        if workers is None:
+            workers = default_workers(len(rows), setup.config.training.batch_size)
+        with (
+            processes.together(),
+            Progress(f"decoding: {part}", len(rows), shown=processes.is_main) as progress,
+        ):
+            decode_rows(
+                dataset,
+                rows.tolist(),
+                keys,
+                store,
+                workers=workers,
+                writers=processes.local_count,
+                step=lambda: progress.step(1),
+            )
     decoded = DecodedImages(_paths(store, processes), keys, store.checks, keeps=store)
     logger.info(
         "%s: %s of %s images are decoded once, %s MB in %s",
