@@ -28,6 +28,7 @@ Stamp: TypeAlias = tuple[int, int]
 
 _LOCAL_HEADER = 30  # bytes before a member's name in a ZIP file; two lengths are the last of them
 _ZIP64_SIZES = 20
+_END = 22  # bytes of the last record, without a comment
 _ALIGNMENT = 64
 _PADDING = 0xD935  # the extra field that Android's zipalign pads with
 
@@ -78,9 +79,15 @@ def map_arrays(
             members = archive.infolist()
         block = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     arrays = {}
+    (number,) = struct.unpack_from("<H", block, len(block) - _END + 10)
+    if number != len(members):  # zipfile ends where the list of members does not go on
+        raise DataError(f"{path} is damaged: it has {len(members)} arrays of {number}")
     for member in members:
-        name, extra = struct.unpack_from("<HH", block, member.header_offset + _LOCAL_HEADER - 4)
-        start = member.header_offset + _LOCAL_HEADER + name + extra
+        begin = member.header_offset + _LOCAL_HEADER
+        name, extra = struct.unpack_from("<HH", block, begin - 4)
+        if block[begin : begin + name] != member.filename.encode():  # of which no checksum is kept
+            raise DataError(f"{path} is damaged: {member.filename}")
+        start = begin + name + extra
         array = member.filename.removesuffix(".npy")
         with memoryview(block) as view, view[start : start + member.file_size] as content:
             if array not in unchecked and zlib.crc32(content) != member.CRC:
