@@ -58,11 +58,11 @@ def main() -> None:
     print("| method | mAP | mAP of tail classes | LRAP | CPU time of a run |")
     print("| --- | ---: | ---: | ---: | ---: |")
     with TemporaryDirectory() as folder:
-        for name, stages in methods(arguments.epochs).items():
+        for number, (name, stages) in enumerate(methods(arguments.epochs).items()):
             if arguments.no_backbone and "upper" in name:
                 continue
             found = [
-                measure(arguments, stages, seed, Path(folder) / f"{name} {seed}")
+                measure(arguments, stages, seed, Path(folder) / f"{number}-{seed}")
                 for seed in arguments.seeds
             ]
             mean, deviation = np.mean(found, axis=0), np.std(found, axis=0)

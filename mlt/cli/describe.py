@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from mlt.cli.split_tables import class_bars
 from mlt.config import Config, dump_config
 from mlt.config.training import TauNormalised
+from mlt.data.decode_once import estimated_size
+from mlt.engine.cached_features import uses_features
+from mlt.engine.cached_images import images_to_keep
 from mlt.engine.prepared_stage import PreparedStage
 from mlt.engine.setup import Setup, prepare
 from mlt.inspection import inspect_data, short_text
@@ -46,6 +49,7 @@ def describe(config: Config) -> str:
         "",
         *([] if validation is None else [f"validation     {len(validation)} images"]),
         f"test images    {len(setup.data.test)}",
+        *_kept_images(setup),
         f"device         {setup.device}",
         f"parameters     {total:,} in all, {learning:,} learn",
         *_steps(setup.stages),
@@ -65,6 +69,20 @@ def _found(setup: Setup) -> str:
         pictures=0,
     )
     return short_text(found)
+
+
+def _kept_images(setup: Setup) -> Iterator[str]:
+    """About how much `data.cache` would take."""
+    if uses_features(setup):
+        return
+    sizes = {part: estimated_size(of) for part, of in images_to_keep(setup)}
+    if sizes:
+        parts = ", ".join(f"{part} {size / 1e9:.2g} GB" for part, size in sizes.items())
+        data = setup.config.data
+        yield (
+            f"decoded once   about {sum(sizes.values()) / 1e9:.2g} GB ({parts}); at most "
+            f"{data.cache_size:g} GB {'of memory' if data.cache == 'ram' else 'of files'}"
+        )
 
 
 def _steps(stages: Sequence[PreparedStage]) -> Iterator[str]:

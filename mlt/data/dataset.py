@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mlt.data.decoded.images import DecodedImages
 from mlt.data.image_transform import ImageTransform, Normalise
 from mlt.data.items import check_item
 from mlt.data.labels import LabelTable
@@ -102,10 +103,27 @@ class SampleDataset(Dataset[Sample]):
 
     def samples(self, draws: Sequence[Draw]) -> list[Sample]:
         """Load the images of a batch, each as by itself but for :attr:`normalise`."""
-        return [self[draw] for draw in draws]
+        targets, known = self.labels_of_rows([draw.row for draw in draws])
+        masks = [None] * len(draws) if known is None else known
+        samples = []
+        with _generators_kept():
+            for draw, target, mask in zip(draws, targets, masks):
+                _seed(draw.seed)
+                samples.append(self.sample(draw.row, target, mask))
+        return samples
 
     def load(self, row: int) -> Sample:
         """Load the image of a row, augmented by the generators as they stand."""
+        return self.sample(row, *self.labels_of(row))
+
+    def sample(self, row: int, target: torch.Tensor, known: torch.Tensor | None) -> Sample:
+        """Load the image of a row but for :attr:`normalise`; a subclass says how.
+
+        Args:
+            row: Which.
+            target: Its target, (C,).
+            known: Its mask, (C,); None where all labels were annotated.
+        """
         raise NotImplementedError
 
     def labels_of(self, row: int) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -131,6 +149,10 @@ class ImageDataset(SampleDataset):
         on_error: What the loader does about an image that cannot be read.
         decoding: "reduced" decodes JPEG files at the smallest scale that has all the pixels which
             the transform needs, by its ``shorter_side``; "exact" decodes the whole.
+
+    Attributes:
+        decoded: What :meth:`prepare` gave for some rows, in place of which it is read; None: all
+            are read from their files. Set it before the workers of a loader start.
 
     Example:
         >>> import tempfile
@@ -158,34 +180,44 @@ class ImageDataset(SampleDataset):
         super().__init__(table, on_error)
         self.transform = transform
         self.decoding = decoding
+        self.decoded: DecodedImages | None = None
         if isinstance(transform, ImageTransform) and transform.normalise_later:
             self.normalise = transform.normalise
 
+    @property
+    def shorter_side(self) -> int | None:
+        """Pixels that a reduced scale leaves of the shorter side; None: decoding is exact."""
+        if self.decoding == "exact" or not isinstance(self.transform, ImageTransform):
+            return None
+        return self.transform.shorter_side
+
+    def prepare(self, row: int) -> torch.Tensor:
+        """Decode the image of a row, and do what the transform does first, the same every time.
+
+        Returns:
+            (3, H, W) uint8.
+
+        Raises:
+            UserError: If it cannot be read.
+        """
+        assert isinstance(self.transform, ImageTransform)
+        return self.transform.prepare(row_pixels(self.table, row, self.shorter_side))
+
     def load(self, row: int) -> Sample:
         """Load the image of a row, augmented by the generators as they stand."""
-        sample = self._sample(row, *self.labels_of(row))
+        sample = super().load(row)
         if sample.image is None or self.normalise is None:
             return sample
         return sample._replace(image=self.normalise(sample.image))
 
-    def samples(self, draws: Sequence[Draw]) -> list[Sample]:
-        """Load the images of a batch, each as by itself but for :attr:`normalise`."""
-        targets, known = self.labels_of_rows([draw.row for draw in draws])
-        masks = [None] * len(draws) if known is None else known
-        samples = []
-        with _generators_kept():
-            for draw, target, mask in zip(draws, targets, masks):
-                _seed(draw.seed)
-                samples.append(self._sample(draw.row, target, mask))
-        return samples
-
-    def _sample(self, row: int, target: torch.Tensor, known: torch.Tensor | None) -> Sample:
-        """A sample whose image lacks what :attr:`normalise` does."""
+    def sample(self, row: int, target: torch.Tensor, known: torch.Tensor | None) -> Sample:
+        """Load the image of a row, augmented by the generators, but for :attr:`normalise`."""
         transform = self.transform
         try:
             if isinstance(transform, ImageTransform):
-                shorter_side = transform.shorter_side if self.decoding == "reduced" else None
-                prepared = transform.prepare(row_pixels(self.table, row, shorter_side))
+                prepared = None if self.decoded is None else self.decoded.get(row)
+                if prepared is None:
+                    prepared = self.prepare(row)
             else:
                 prepared = row_image(self.table, row)
         except UserError as error:
@@ -219,39 +251,38 @@ class ItemDataset(SampleDataset):
         self.items = items
         self.part = part
 
-    def load(self, row: int) -> Sample:
+    def sample(self, row: int, target: torch.Tensor, known: torch.Tensor | None) -> Sample:
         """Load an item, augmented by the generators as they stand.
 
         Raises:
             DataError: If the item is not what training needs, or not what its table says.
         """
         where = f"data[{self.part!r}], item {row}"
-        labels = self.labels_of(row)
         try:
             item = self.items[row]
         except (OSError, UserError) as error:
-            return Sample(row, None, *labels, f"{where} cannot be read: {error}")
-        image, target, known = check_item(item, self.table.class_names, where)
+            return Sample(row, None, target, known, f"{where} cannot be read: {error}")
+        image, own_target, own_known = check_item(item, self.table.class_names, where)
         if not isinstance(image, torch.Tensor):
             raise DataError(
                 f"{where}: the image is Pillow's, but that of an earlier item is a tensor; they "
                 "must all be the same"
             )
-        if known is not None and known.all() and self.table.known is None:
-            known = None
-        if known is not None and self.table.known is None:
+        if own_known is not None and own_known.all() and self.table.known is None:
+            own_known = None
+        if own_known is not None and self.table.known is None:
             raise DataError(
                 f"{where} says which labels are known, but the data set, whose attribute `targets` "
                 "is used for counts and results, has no attribute `known`; give it one of the same "
                 "shape"
             )
-        differs = bool(((target >= 0.5) != (labels[0] >= 0.5)).any())
+        differs = bool(((own_target >= 0.5) != (target >= 0.5)).any())
         if differs and self.part != "train":
             raise DataError(
                 f"{where}: its target is not the row {row} of the data set's attribute `targets`, "
                 "which results are computed from"
             )
-        return Sample(row, image, target, labels[1] if known is None else known)
+        return Sample(row, image, own_target, known if own_known is None else own_known)
 
 
 @contextmanager

@@ -122,15 +122,15 @@ def distort(
         [1.5, 1.5, 1.5]
     """
     image = image + brightness
-    if contrast_first:
-        image = image * contrast
+    if contrast_first and contrast != 1:
+        image.mul_(contrast)
     if saturation != 1:
         # In HSV a factor of the saturation keeps the largest channel and moves the others from it.
-        largest = image.amax(0, keepdim=True)
-        image = largest + (image - largest) * saturation
+        largest = torch.maximum(torch.maximum(image[0], image[1]), image[2])
+        image = image.sub_(largest).mul_(saturation).add_(largest)
     if hue != 0:
         image = shift_hue(image, hue)
-    return image if contrast_first else image * contrast
+    return image if contrast_first or contrast == 1 else image.mul_(contrast)
 
 
 def shift_hue(image: torch.Tensor, degrees: float) -> torch.Tensor:
@@ -148,18 +148,21 @@ def shift_hue(image: torch.Tensor, degrees: float) -> torch.Tensor:
         [0.25, 1.0, 0.25]
     """
     red, green, blue = image
-    value, position = image.max(0)
-    chroma = value - image.amin(0)
-    safe = torch.where(chroma > 0, chroma, 1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)
+    safe = chroma.clamp(min=torch.finfo(image.dtype).tiny)
     # Position on the colour circle in sixths, counted from red.
     sixth = torch.where(
-        position == 0,
+        red == value,
         (green - blue) / safe,
-        torch.where(position == 1, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+        torch.where(green == value, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
-    offset = torch.tensor([5.0, 3.0, 1.0], dtype=image.dtype, device=image.device)
-    angle = (sixth + degrees / 60 + offset[:, None, None]) % 6
-    return value - chroma * torch.minimum(angle, 4 - angle).clamp(0, 1)
+    # Of each channel the distance on the circle to the colour opposite of it: where that is less
+    # than a sixth the channel is the smallest, beyond two sixths the largest.
+    opposite = image.new_tensor([3.0, 5.0, 1.0]).view(3, 1, 1)
+    distance = sixth - (opposite - degrees / 60)
+    distance.sub_((distance / 6).round_().mul_(6)).abs_()
+    return value - distance.neg_().add_(2).clamp_(0, 1).mul_(chroma)
 
 
 def _between(limits: tuple[float, float], share: float) -> float:

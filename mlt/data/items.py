@@ -130,8 +130,9 @@ def target_array(
             f"{what} has the shape {targets.shape}, but {shape} is expected for the "
             f"{len(class_names)} class_names: {expected}"
         )
-    wrong = np.argwhere(~((targets >= 0) & (targets <= 1)))  # NaN is neither
-    if len(wrong):
+    right = (targets >= 0) & (targets <= 1)  # NaN is neither
+    if not right.all():
+        wrong = np.argwhere(~right)
         place = tuple(wrong[0])
         row = f" of item {place[0]}" if len(shape) == 2 else ""
         raise DataError(
@@ -157,7 +158,7 @@ def known_array(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
         raise DataError(
             f"{what} has the shape {known.shape}, but {shape} is expected, that of the targets"
         )
-    if known.dtype.kind not in "biuf" or not bool(np.isin(known, (0, 1)).all()):
+    if known.dtype.kind not in "biuf" or not bool(((known == 0) | (known == 1)).all()):
         raise DataError(f"{what} must be True where a label was annotated and False where not")
     return known.astype(bool)
 

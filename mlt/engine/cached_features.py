@@ -17,12 +17,13 @@ from mlt.errors import ConfigError
 from mlt.features.compute import FrozenBackbone, features_of
 from mlt.features.dataset import DrawnFeatures, EveryView
 from mlt.features.head_model import HeadModel
-from mlt.features.store import make_room, row_size
+from mlt.features.store import row_size
 from mlt.features.views import View, backbone_digest, evaluation_views, train_views
+from mlt.keyed_files import make_room
 from mlt.models import Classifier
 from mlt.models.backbone import num_features
 
-__all__ = ["with_cached_features"]
+__all__ = ["uses_features", "with_cached_features"]
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
         layout=torch.channels_last if config.training.channels_last else torch.preserve_format,
     )
     in_use = {backbone.folder(view) for _, views in plan for view in views}
-    setup.processes.on_main(lambda: make_room(backbone.root, size, limit, in_use))
+    setup.processes.on_main(lambda: make_room(backbone.root, size, limit, in_use, ".npy"))
     logger.info(
         "the head learns from features of the frozen backbone, of each training image %s: "
         "%.3g MB in %s",
@@ -129,6 +130,11 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
         validation_loader=validation_loader,
         on_images=setup,
     )
+
+
+def uses_features(setup: Setup) -> bool:
+    """Whether the run, as it begins, is to be on cached features, if there is room for them."""
+    return _settings(setup) is not None and _not_possible(setup) is None
 
 
 def _settings(setup: Setup) -> FeaturesConfig | None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mlt.config import Config, load_config
 from mlt.data.own_data import Given
-from mlt.engine.cached_features import with_cached_features
+from mlt.engine.cached_images import with_cached_inputs
 from mlt.engine.loop import train_epoch
 from mlt.engine.lr_suggestions import RangeTest, smoothed
 from mlt.engine.own import LossFunction, Own
@@ -79,7 +79,7 @@ def find_lr(
         config = load_config(config)
     own = Own.of(data, *_copies(model, loss), config.training.workers)
     cache = RunFolder(config.output).cache
-    setup = with_cached_features(prepare(config, cache, own), cache)
+    setup = with_cached_inputs(prepare(config, cache, own), cache)
     rates = _GrowingRates(setup.training.optimizer, start, end, updates)
     _train(setup, rates)
     if len(rates.losses) < 10:

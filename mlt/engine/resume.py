@@ -27,6 +27,7 @@ MAY_CHANGE = (
     "training.save_every",
     "training.early_stopping",
     "data.root",
+    "data.cache",
     "data.on_image_error",
 )
 """Keys that may differ when a run goes on. That the images are the same is checked by itself."""

@@ -162,6 +162,12 @@ def prepare(
         if data.validation is not None:
             validation_loader = batches.of("validation", data.validation)
         for loader in (train_loader, validation_loader, test_loader):
+            if config.data.cache != "none" and loader and isinstance(loader.dataset, ItemDataset):
+                raise ConfigError(
+                    f"data.cache: {config.data.cache}: a data set of your own gives tensors, which "
+                    "may be others each time, so they are not kept; set it to none, or have the "
+                    "data set give images of Pillow"
+                )
             if loader is train_loader or (loader and isinstance(loader.dataset, ItemDataset)):
                 _try(model, loader, class_counts.num_classes, config, device)
             if loader and loader is not train_loader:

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from mlt.config.training import TauNormalised
-from mlt.engine.cached_features import with_cached_features
+from mlt.engine.cached_images import with_cached_inputs
 from mlt.engine.parallel import full, load_full
 from mlt.engine.prepared_stage import set_learning
 from mlt.engine.setup import Setup
@@ -50,12 +50,12 @@ def begin_first_stage(setup: Setup, cache: Path) -> Setup:
 
     Args:
         setup: The run as it was prepared.
-        cache: Folder in which cached features have a folder.
+        cache: Folder of cached features and images.
 
     Raises:
-        UserError: See :func:`mlt.engine.cached_features.with_cached_features`.
+        UserError: See :func:`mlt.engine.cached_images.with_cached_inputs`.
     """
-    setup = with_cached_features(setup, cache)
+    setup = with_cached_inputs(setup, cache)
     _change_head(setup)
     return setup
 
@@ -68,10 +68,10 @@ def begin_due_stages(setup: Setup, cache: Path) -> Setup:
 
     Args:
         setup: The run.
-        cache: Folder in which cached features have a folder.
+        cache: Folder of cached features and images.
 
     Raises:
-        UserError: See :func:`mlt.engine.cached_features.with_cached_features`.
+        UserError: See :func:`mlt.engine.cached_images.with_cached_inputs`.
     """
     position = setup.training.position
     for stage in setup.stages[position.stage + 1 :]:
@@ -93,11 +93,11 @@ def _begin(setup: Setup, number: int, cache: Path) -> Setup:
         else f"{stage.num_parameters:,} parameters learn",
     )
     if not stage.plan.begins_anew:
-        return with_cached_features(setup, cache)
+        return with_cached_inputs(setup, cache)
     training.position.schedule_start = training.position.updates
     if training.ema is not None:
         training.model.load_state_dict(training.ema.module.state_dict())
-    setup = with_cached_features(setup, cache)
+    setup = with_cached_inputs(setup, cache)
     _change_head(setup)
     return setup
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from mlt.config import Config, dump_config, load_config
 from mlt.data.own_data import Given
-from mlt.engine.cached_features import with_cached_features
+from mlt.engine.cached_images import with_cached_inputs
 from mlt.engine.early_stopping import check_early_stopping
 from mlt.engine.epochs import train_epochs
 from mlt.engine.loggers import check_loggers, open_loggers
@@ -130,7 +130,7 @@ def train(
 
         processes.on_main(begin)
         if goes_on:
-            setup = with_cached_features(setup, folder.cache)
+            setup = with_cached_inputs(setup, folder.cache)
         else:
             setup = begin_first_stage(setup, folder.cache)
         with GracefulStop() as stop, _workers_may_end(stop):

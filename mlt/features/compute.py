@@ -165,11 +165,10 @@ class _Views(SampleDataset):
         self.views = views
         self.digests = digests
 
-    def load(self, row: int) -> Sample:
-        labels = self.labels_of(row)
+    def sample(self, row: int, target: torch.Tensor, known: torch.Tensor | None) -> Sample:
         try:
             image = row_image(self.table, row)
         except UserError as error:
-            return Sample(row, None, *labels, str(error))
+            return Sample(row, None, target, known, str(error))
         pixels = [view.pixels(image, self.digests[row]) for view in self.views]
-        return Sample(row, torch.stack(pixels), *labels)
+        return Sample(row, torch.stack(pixels), target, known)

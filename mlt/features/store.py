@@ -8,10 +8,8 @@ not disturb each other, and whatever is absent, torn or damaged is just computed
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import zlib
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.features.views import DIGEST
 from mlt.files import atomic_write
+from mlt.keyed_files import KEY, drop_file, match_rows
 
-__all__ = ["StoredFeatures", "add_features", "find_features", "make_room", "row_size"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["StoredFeatures", "add_features", "find_features", "row_size"]
 
 LARGEST_ROUNDING = 0.01
 """Of float16, as a fraction of a feature's standard deviation; beyond it float32 is kept."""
@@ -62,7 +58,7 @@ def find_features(folder: Path, images: NDArray[np.bytes_]) -> StoredFeatures:
 
     Args:
         folder: Of one view; need not exist. A damaged file in it is deleted, with a warning.
-        images: (N,) of :data:`mlt.features.views.DIGEST`.
+        images: (N,) of :data:`mlt.keyed_files.KEY`.
     """
     arrays: list[NDArray[np.floating]] = []
     array = np.full(len(images), -1, np.int32)
@@ -71,11 +67,11 @@ def find_features(folder: Path, images: NDArray[np.bytes_]) -> StoredFeatures:
         records = _open(path)
         if records is None:
             continue
-        rows, places = _matches(images, array < 0, records["image"])
+        rows, places = match_rows(images, array < 0, records["image"])
         if not len(rows):
             continue
         if any(_checksum(records[k]) != records[k]["crc32"] for k in np.unique(places)):
-            _drop(path, "a checksum is another one")
+            drop_file(path, "a checksum is another one")
             continue
         with suppress(OSError):
             os.utime(path)  # the files that have not been used for longest are dropped first
@@ -113,29 +109,8 @@ def row_size(num_features: int) -> int:
     return _record(np.float16, num_features).itemsize
 
 
-def make_room(root: Path, size: int, limit: int, keep: Iterable[Path]) -> None:
-    """Delete the files used longest ago until ``size`` more bytes fit.
-
-    Args:
-        root: Folder of the folders of all views.
-        size: Bytes that are to be written.
-        limit: Bytes that all files may take together.
-        keep: Folders that are in use.
-    """
-    kept = set(keep)
-    files = [(path, stat) for path in root.glob("*/*.npy") if (stat := _stat(path)) is not None]
-    total = size + sum(stat.st_size for _, stat in files)
-    for path, stat in sorted(files, key=lambda file: file[1].st_mtime_ns):
-        if total <= limit:
-            return
-        if path.parent not in kept:
-            with suppress(OSError):
-                path.unlink()
-                total -= stat.st_size
-
-
 def _record(kind: type[np.floating], num_features: int) -> np.dtype:
-    return np.dtype([("image", DIGEST), ("crc32", "<u4"), ("features", kind, (num_features,))])
+    return np.dtype([("image", KEY), ("crc32", "<u4"), ("features", kind, (num_features,))])
 
 
 def _checksum(record: np.void) -> int:
@@ -159,33 +134,9 @@ def _open(path: Path) -> np.ndarray | None:
         features = records.dtype["features"]
         if records.dtype == _record(features.base.type, *features.shape) and records.ndim == 1:
             return records
-        _drop(path, "it holds something else")
+        drop_file(path, "it holds something else")
     except FileNotFoundError:  # another process has made room
         pass
     except Exception as error:  # damage makes numpy raise half a dozen kinds
-        _drop(path, str(error))
-    return None
-
-
-def _drop(path: Path, reason: str) -> None:
-    logger.warning("%s is damaged (%s); these features are computed again", path, reason)
-    with suppress(OSError):
-        path.unlink()
-
-
-def _matches(
-    images: NDArray[np.bytes_], wanted: NDArray[np.bool_], stored: NDArray[np.bytes_]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows that are wanted and stored, and the place of each."""
-    order = np.argsort(stored, kind="stable")
-    rows = np.flatnonzero(wanted & (images != b""))
-    found = np.searchsorted(stored, images[rows], sorter=order)
-    places = order[np.minimum(found, len(stored) - 1)]
-    same = stored[places] == images[rows]
-    return rows[same], places[same]
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    with suppress(OSError):
-        return path.stat()
+        drop_file(path, str(error))
     return None

@@ -24,13 +24,11 @@ from mlt.data.transforms import Preprocessing, Transform, build_transforms, eval
 from mlt.data.view_settings import ViewConfig, expand_views
 from mlt.data.view_transform import view_transform
 from mlt.errors import UserError
+from mlt.keyed_files import KEY
 from mlt.models import Classifier
 from mlt.models.checkpoint import weights_digest
 
-__all__ = ["DIGEST", "View", "backbone_digest", "evaluation_views", "image_digests", "train_views"]
-
-DIGEST = np.dtype("S32")
-"""SHA-256 of an image's bytes, as an element of an array."""
+__all__ = ["View", "backbone_digest", "evaluation_views", "image_digests", "train_views"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def image_digests(table: LabelTable) -> np.ndarray:
         table: N images.
 
     Returns:
-        (N,) of :data:`DIGEST`; empty for an image that cannot be read.
+        (N,) of :data:`mlt.keyed_files.KEY`; empty for an image that cannot be read.
     """
 
     def digest(row: int) -> bytes:
@@ -150,8 +148,8 @@ def image_digests(table: LabelTable) -> np.ndarray:
 
     if table.images is None:  # files; other readers need not bear several threads
         with ThreadPoolExecutor() as threads:
-            return np.array(list(threads.map(digest, range(len(table)))), DIGEST)
-    return np.array([digest(row) for row in range(len(table))], DIGEST)
+            return np.array(list(threads.map(digest, range(len(table)))), KEY)
+    return np.array([digest(row) for row in range(len(table))], KEY)
 
 
 def _sha256(content: bytes) -> str:

@@ -31,10 +31,10 @@ class Items(SampleDataset):
         super().__init__(table, **options)
         self.broken = broken
 
-    def load(self, row: int) -> Sample:
+    def sample(self, row: int, *labels: torch.Tensor | None) -> Sample:
         problem = f"row {row} is broken" if row in self.broken else None
         image = None if problem else torch.rand(3, 8, 8) / 100 + row
-        return Sample(row, image, *self.labels_of(row), problem)
+        return Sample(row, image, *labels, problem)
 
 
 def table(masked: bool = False) -> LabelTable:
@@ -218,15 +218,15 @@ def test_a_partner_that_cannot_be_read(on_error: Any) -> None:
 class Wider(Items):
     """The second image is wider than the first."""
 
-    def load(self, row: int) -> Sample:
-        return super().load(row)._replace(image=torch.zeros(3, 8, 8 + row))
+    def sample(self, row: int, *labels: torch.Tensor | None) -> Sample:
+        return super().sample(row, *labels)._replace(image=torch.zeros(3, 8, 8 + row))
 
 
 class Vectors(Items):
     """Items without height and width."""
 
-    def load(self, row: int) -> Sample:
-        return super().load(row)._replace(image=torch.zeros(8))
+    def sample(self, row: int, *labels: torch.Tensor | None) -> Sample:
+        return super().sample(row, *labels)._replace(image=torch.zeros(8))
 
 
 def test_images_that_cannot_be_mixed_are_named() -> None:

@@ -47,6 +47,7 @@ NOT_RUN = {
     "python benchmarks/loader.py": "needs COCO's photographs",
     "mlt train my.yaml --set data.root=data/own output=runs/mine": "trains for minutes",
     "mlt train my.yaml --set data.root=data/own --output runs/mine": "trains for minutes",
+    "mlt train my.yaml --set data.cache=disk data.cache_size=50": "trains as the line before",
     "torchrun": "tests/engine/test_several_processes.py runs it",
     "mlt find-lr": "tests/engine/test_find_lr.py runs it",
     "mlt compare": "trains for minutes",

@@ -80,7 +80,9 @@ def same_weights(one: Path, other: Path) -> bool:
 def test_train_evaluate_and_predict(file: Path, tmp_path: Path, tiny_source: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     assert main(["train", str(file), "--output", str(one)]) == 0
-    output, errors = finished(torchrun("train", file, "--output", two))
+    kept = ["--set", "data.cache=ram"]  # of which each process decodes a half, for both
+    output, errors = finished(torchrun("train", file, "--output", two, *kept))
+    assert "train: 48 of 48 images are decoded once" in errors
     assert output.count("total") == 1, "only one of them prints the result"
     assert errors.count("epoch 2/2") == 1
     assert same_weights(one, two)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlt.features.store import add_features, find_features, make_room
-from mlt.features.views import DIGEST
+from mlt.features.store import add_features, find_features
+from mlt.keyed_files import KEY, make_room
 
 
 def digests(*names: str) -> np.ndarray:
-    return np.array([hashlib.sha256(name.encode()).digest() for name in names], DIGEST)
+    return np.array([hashlib.sha256(name.encode()).digest() for name in names], KEY)
 
 
 def some_features(rows: int) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_features_are_found_by_image_whatever_the_order(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_added_and_an_unreadable_image_is_never_found(tmp_path: Path) -> None:
     add_features(tmp_path, digests("a", "b"), some_features(2))
-    wanted = np.append(digests("b", "c"), np.array([b""], DIGEST))
+    wanted = np.append(digests("b", "c"), np.array([b""], KEY))
     assert find_features(tmp_path, wanted).missing.tolist() == [False, True, True]
     add_features(tmp_path, digests("c"), some_features(1))
     found = find_features(tmp_path, wanted)
@@ -98,8 +98,8 @@ def test_the_files_used_longest_ago_make_room(tmp_path: Path) -> None:
         os.utime(file, (1000 - age, 1000 - age))
         sizes[view] = file.stat().st_size
     one = sizes["new"]
-    make_room(tmp_path, one, 4 * one, keep=[tmp_path / "in use"])
+    assert make_room(tmp_path, one, 4 * one, keep=[tmp_path / "in use"], suffix=".npy")
     left = {file.parent.name for file in tmp_path.glob("*/*.npy")}
     assert left == {"new", "old", "in use"}
-    make_room(tmp_path, one, one, keep=[tmp_path / "in use"])
+    assert not make_room(tmp_path, one, one, keep=[tmp_path / "in use"], suffix=".npy")
     assert {file.parent.name for file in tmp_path.glob("*/*.npy")} == {"in use"}

@@ -30,6 +30,12 @@ class DataSettings(Settings):
     """Decode training images whole, or large JPEG files at 1/2, 1/4 or 1/8 of their size as long as
     no crop is enlarged by it, which also draws other crops. Evaluation always decodes the whole; so
     does training with `transforms.antialias: false`."""
+    cache: Literal["none", "ram", "disk"] = "none"
+    """Decode each image once, before training, and keep its pixels in memory or in files: whole
+    where training crops them, at the network's size where they are evaluated. No number changes."""
+    cache_size: float = Field(4.0, gt=0)
+    """GB that `cache` may take: of memory, or of all its files. Training images come first, then
+    validation and test images; what does not fit is decoded whenever it is needed."""
 
     @property
     def has_validation(self) -> bool:

@@ -1,0 +1,1 @@
+"""Images decoded once, in memory or in files, in place of decoding them in every epoch."""
