@@ -76,6 +76,17 @@ def test_files_are_found_without_a_python_string_per_path(
     assert split.apply(table) is table
 
 
+def test_the_ids_of_a_table_are_not_made_a_column_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = LabelTable.from_lists(["b", "a"], ["b", "a"], ["any"], [[], []])
+
+    def refuse(strings: object) -> NoReturn:
+        raise AssertionError("a column was made of Python strings")
+
+    monkeypatch.setattr(StringColumn, "from_iterable", refuse)
+    split = full_split(table)
+    assert split.image_ids == ("b", "a") and split.apply(table) is table
+
+
 def test_paths_that_name_no_patient_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow.compute as pc
 

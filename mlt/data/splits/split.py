@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from mlt.data.columns import Column, as_column, duplicates, same_values
+from mlt.data.columns import Column, StringColumn, as_column, duplicates, same_values
 from mlt.data.digests import ids_digest
 from mlt.data.labels import LabelTable
 from mlt.data.names import name_difference
@@ -30,6 +30,7 @@ class Split:
     Attributes:
         name: What the split is called.
         image_ids: Distinct ids, integers (COCO) or strings (VOC, CSV), in the order of the draw.
+            May be given as the ids of a label table, which spares millions of them a conversion.
         class_names: C class names.
         class_counts: Images of the split that have each class.
         recipe: How the images were chosen: ``name``, ``selection`` and its parameters.
@@ -56,10 +57,14 @@ class Split:
     mismatches: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.image_ids, (np.ndarray, StringColumn)):
+            # The ids of a table are a column already, and of one kind.
+            self.__dict__["_column"] = self.image_ids
+            self.__dict__["image_ids"] = tuple(self.image_ids.tolist())
+        elif len({issubclass(kind, str) for kind in {*map(type, self.image_ids)}}) > 1:
+            raise DataError(f"the split {self.name!r} mixes integers and strings as image ids")
         if not self.image_ids:
             raise DataError(f"the split {self.name!r} is empty: no image was selected")
-        if len({issubclass(kind, str) for kind in {*map(type, self.image_ids)}}) > 1:
-            raise DataError(f"the split {self.name!r} mixes integers and strings as image ids")
         if duplicates(self._column):
             raise DataError(f"the split {self.name!r} has image ids more than once")
         if len(self.class_names) != len(self.class_counts):
