@@ -25,6 +25,7 @@ __all__ = [
     "find_ids",
     "integer_column",
     "positions",
+    "same_values",
 ]
 
 _SHOWN = 5
@@ -160,9 +161,10 @@ def as_column(ids: Iterable[int] | Iterable[str]) -> Column:
         DataError: If there are both.
     """
     listed: list[Any] = list(ids)
-    strings = isinstance(listed[0], str) if listed else False
-    if any(isinstance(i, str) != strings for i in listed):
+    kinds = {issubclass(kind, str) for kind in set(map(type, listed))}
+    if len(kinds) > 1:
         raise DataError("image ids must be all integers or all strings, got both")
+    strings = kinds == {True}
     return StringColumn.from_iterable(listed) if strings else integer_column(listed)
 
 
@@ -181,6 +183,16 @@ def integer_column(ids: Any) -> np.ndarray:
     array = array.astype(np.int64).view()
     array.flags.writeable = False
     return array
+
+
+def same_values(a: Column, b: Column) -> bool:
+    """Whether two columns hold the same values in the same order.
+
+    Example:
+        >>> same_values(np.array([7, 5]), np.array([7, 5]))
+        True
+    """
+    return _arrow(a).equals(_arrow(b))
 
 
 def duplicates(column: Column) -> list[Any]:

@@ -10,10 +10,12 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from mlt.data.columns import StringColumn, positions
 from mlt.data.image_search import file_names
 from mlt.data.labels import LabelTable
+from mlt.data.path_parts import folders_of, joined
 from mlt.errors import MissingFileError
 
 __all__ = ["absent_rows", "check_images", "what_may_be_meant"]
@@ -48,11 +50,11 @@ def absent_rows(table: LabelTable) -> np.ndarray:
     """The rows whose image file does not exist, int64; none where images are not files."""
     if table.paths is None or table.images is not None:
         return np.empty(0, np.int64)
-    folders = {path[: path.rfind("/") + 1] for path in table.paths}
-    present = StringColumn.from_iterable(
-        folder + name for folder in folders for name in file_names(table.root / folder)
-    )
-    return np.flatnonzero(positions(present, table.paths) < 0)
+    present = [pa.array([], pa.large_string())]
+    for folder in folders_of(table.paths.array).dictionary.to_pylist():
+        names = StringColumn.from_iterable(file_names(table.root / folder)).array
+        present.append(joined(folder, names))
+    return np.flatnonzero(positions(StringColumn(pa.concat_arrays(present)), table.paths) < 0)
 
 
 def what_may_be_meant(root: Path, absent: Path, above: str = "set data.images to '..'") -> str:

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlt.data.columns import StringColumn
+from mlt.data.columns import StringColumn, duplicates
 from mlt.data.image_suffixes import IMAGE_SUFFIXES
+from mlt.data.path_parts import folders_of, joined, last_parts
 from mlt.errors import ConfigError, DataError
 
 __all__ = ["file_names", "find_images", "is_unicode", "searched_folders"]
@@ -75,7 +75,7 @@ def find_images(
     wanted = _apply(pattern, own)
     rooted = pc.match_substring_regex(wanted, _ROOTED)
     nearest = next((place for place in places if (root / place).is_dir()), places[0])
-    first = pc.if_else(rooted, wanted, _join(_prefix(nearest), wanted))
+    first = pc.if_else(rooted, wanted, joined(_prefix(nearest), wanted))
     paths = pa.nulls(len(wanted), _TEXT)
     for files in _stages(root, places, wanted, without_suffix=pattern is None):
         paths = pc.coalesce(paths, _look_up(files, pc.if_else(paths.is_null(), wanted, None)))
@@ -94,7 +94,7 @@ def searched_folders(found: StringColumn, root: str | Path, folders: Sequence[st
     """
     root = Path(root)
     places = list(dict.fromkeys(_prefix(place) for f in folders for place in _expand(root, f)))
-    parents = _folders(found.array).dictionary.to_pylist()
+    parents = folders_of(found.array).dictionary.to_pylist()
     inside = {
         parent.removeprefix(place)
         for parent in parents
@@ -130,7 +130,7 @@ class _Files(NamedTuple):
 
 def _without_foreign_folders(names: pa.Array, root: Path, places: Sequence[str]) -> pa.Array:
     """Only the last part of names whose folder is that of another machine, or an address."""
-    folders = _folders(names)
+    folders = folders_of(names)
     foreign = [
         _ELSEWHERE.match(folder) is not None
         and not any((root / place / folder).is_dir() for place in places)
@@ -139,14 +139,7 @@ def _without_foreign_folders(names: pa.Array, root: Path, places: Sequence[str])
     if not any(foreign):
         return names
     rows = pa.array(foreign, pa.bool_()).take(folders.indices)
-    return pc.if_else(rows, pc.replace_substring_regex(names, r"^.*/", ""), names)
-
-
-def _folders(names: pa.Array) -> pa.DictionaryArray:
-    """What each name has before its last part, with the slash."""
-    if not pc.any(pc.match_substring(names, "/")).as_py():  # ten times as fast
-        return pa.DictionaryArray.from_arrays(np.zeros(len(names), np.int32), [""])
-    return pc.replace_substring_regex(names, r"[^/]+$", "").dictionary_encode()
+    return pc.if_else(rows, last_parts(names), names)
 
 
 def _apply(pattern: str | None, names: pa.Array) -> pa.Array:
@@ -154,24 +147,17 @@ def _apply(pattern: str | None, names: pa.Array) -> pa.Array:
         return names
     if "{id}" in pattern:
         before, *after = pattern.replace("\\", "/").split("{id}")
-        paths = _join(before, names)
+        paths = joined(before, names)
         for text in after[:-1]:
-            paths = _join(_join(paths, text), names)
-        return _join(paths, after[-1])
+            paths = joined(joined(paths, text), names)
+        return joined(paths, after[-1])
     if not pattern.startswith(".") or "/" in pattern:
         raise ConfigError(
             f"the pattern of image files must contain {{id}}, as {{id}}.jpg does, or be an "
             f"extension such as .jpg; got {pattern!r}"
         )
     complete = pc.ends_with(names, pattern, ignore_case=True)
-    return pc.if_else(complete, names, _join(names, pattern))
-
-
-def _join(a: pa.Array | str, b: pa.Array | str) -> pa.Array:
-    parts = (
-        pa.scalar(part, _TEXT) if isinstance(part, str) else part.cast(_TEXT) for part in (a, b)
-    )
-    return pc.binary_join_element_wise(*parts, pa.scalar("", _TEXT))
+    return pc.if_else(complete, names, joined(names, pattern))
 
 
 def _expand(root: Path, folder: str) -> list[str]:
@@ -205,16 +191,15 @@ def _stages(
 
 def _listed(root: Path, folders: Sequence[str], names: pa.Array) -> _Files:
     """The files of the folders, and of those within them that names mention; by path."""
-    inside = _folders(names).dictionary.to_pylist()
-    keys: list[str] = []
-    paths: list[str] = []
+    inside = folders_of(names).dictionary.to_pylist()
+    keys, paths = [pa.array([], _TEXT)], [pa.array([], _TEXT)]
     for folder in folders:
         for part in {"", *inside}:
             start = part if re.match(_ROOTED, part) else _prefix(folder) + part
-            found = list(file_names(root / start))
-            keys += [part + name for name in found]
-            paths += [start + name for name in found]
-    return _files(root, keys, paths)
+            found = StringColumn.from_iterable(file_names(root / start)).array
+            keys.append(joined(part, found))
+            paths.append(joined(start, found))
+    return _Files(root, pa.concat_arrays(keys), pa.concat_arrays(paths))
 
 
 def _below(root: Path, folders: Sequence[str]) -> _Files:
@@ -237,10 +222,6 @@ def _below(root: Path, folders: Sequence[str]) -> _Files:
             named = [name for name in names if is_unicode(name)]
             keys += named
             paths += [start + name for name in named]
-    return _files(root, keys, paths)
-
-
-def _files(root: Path, keys: list[str], paths: list[str]) -> _Files:
     columns = (StringColumn.from_iterable(strings).array for strings in (keys, paths))
     return _Files(root, *columns)
 
@@ -254,9 +235,9 @@ def _by_stem(files: _Files) -> _Files:
 
 def _look_up(files: _Files, names: pa.Array) -> pa.Array:
     """The first file of each name, null where there is none."""
-    counts = pc.value_counts(files.keys)
-    twice = counts.field(0).filter(pc.greater(counts.field(1), 1))
-    _refuse_different(files, twice.filter(pc.is_in(twice, value_set=names)))
+    twice = pa.array(duplicates(StringColumn(files.keys)), _TEXT)
+    if len(twice):
+        _refuse_different(files, twice.filter(pc.is_in(twice, value_set=names)))
     return files.paths.take(pc.index_in(names, value_set=files.keys))
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from mlt.data.columns import StringColumn, positions
 from mlt.data.image_search import is_unicode
 from mlt.data.labels import LabelTable
+from mlt.data.path_parts import folders_of, last_parts
 from mlt.errors import DataError
 
 __all__ = ["count_shared", "one_row_per_file"]
@@ -92,13 +93,13 @@ class _RealFiles(NamedTuple):
 def _real_files(table: LabelTable) -> _RealFiles:
     assert table.paths is not None
     paths = table.paths.array
-    inside = pc.replace_substring_regex(paths, r"[^/]*$", "").dictionary_encode()
+    inside = folders_of(paths)
     folders = [
         os.path.realpath(table.root / folder).rstrip("/")
         for folder in inside.dictionary.to_pylist()
     ]
     parents = pa.array(folders, _TEXT).take(inside.indices)
-    real = _joined(parents, pc.replace_substring_regex(paths, r"^.*/", ""))
+    real = _joined(parents, last_parts(paths))
     listed, inodes, links = _listing(dict.fromkeys(folders))
     rows = positions(listed, real)
     linked = (rows >= 0) & np.append(links, False)[rows]

@@ -107,10 +107,11 @@ def path_note(paths: pa.Array, remedy: str) -> list[str]:
         paths: (N,) strings.
         remedy: What keeps them together, with ``PATTERN`` for the pattern.
     """
+    if not _fits_half(paths, _whole("|".join(_PATTERNS))):
+        return []  # after one look at each path instead of one per pattern
     for pattern in _PATTERNS:
-        whole = rf"(?:^|[/\\_-])({pattern})(?:[/\\_.-]|$)"
-        fits = pc.match_substring_regex(paths, whole)
-        if not len(paths) or 2 * (pc.sum(fits).as_py() or 0) < len(paths):
+        whole = _whole(pattern)
+        if not _fits_half(paths, whole):
             continue
         groups = groups_by_pattern(paths, whole, "path")
         if repeated := _repeated(groups):
@@ -121,6 +122,17 @@ def path_note(paths: pa.Array, remedy: str) -> list[str]:
                 + remedy.replace("PATTERN", pattern)
             ]
     return []
+
+
+def _whole(pattern: str) -> str:
+    """A pattern between separators or ends."""
+    return rf"(?:^|[/\\_-])({pattern})(?:[/\\_.-]|$)"
+
+
+def _fits_half(paths: pa.Array, pattern: str) -> bool:
+    """Whether at least half of the paths, and one, fit a pattern."""
+    fits = pc.sum(pc.match_substring_regex(paths, pattern)).as_py() or 0
+    return len(paths) > 0 and 2 * fits >= len(paths)
 
 
 def _repeated(cells: pa.Array) -> str:

@@ -161,7 +161,7 @@ def _split(
     counts = part.class_counts().counts
     return Split(
         name=name,
-        image_ids=tuple(part.image_ids.tolist()),
+        image_ids=part.image_ids,  # type: ignore[arg-type]
         class_names=part.class_names,
         class_counts=tuple(counts.tolist()),
         recipe=recipe,

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from mlt.data.columns import as_column, duplicates
+from mlt.data.columns import Column, StringColumn, as_column, duplicates, same_values
 from mlt.data.digests import ids_digest
 from mlt.data.labels import LabelTable
 from mlt.data.names import name_difference
@@ -30,6 +30,7 @@ class Split:
     Attributes:
         name: What the split is called.
         image_ids: Distinct ids, integers (COCO) or strings (VOC, CSV), in the order of the draw.
+            May be given as the ids of a label table, which spares millions of them a conversion.
         class_names: C class names.
         class_counts: Images of the split that have each class.
         recipe: How the images were chosen: ``name``, ``selection`` and its parameters.
@@ -56,17 +57,26 @@ class Split:
     mismatches: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.image_ids, (np.ndarray, StringColumn)):
+            # The ids of a table are a column already, and of one kind.
+            self.__dict__["_column"] = self.image_ids
+            self.__dict__["image_ids"] = tuple(self.image_ids.tolist())
+        elif len({issubclass(kind, str) for kind in {*map(type, self.image_ids)}}) > 1:
+            raise DataError(f"the split {self.name!r} mixes integers and strings as image ids")
         if not self.image_ids:
             raise DataError(f"the split {self.name!r} is empty: no image was selected")
-        if len({issubclass(kind, str) for kind in {*map(type, self.image_ids)}}) > 1:
-            raise DataError(f"the split {self.name!r} mixes integers and strings as image ids")
-        if duplicates(as_column(self.image_ids)):  # type: ignore[arg-type]
+        if duplicates(self._column):
             raise DataError(f"the split {self.name!r} has image ids more than once")
         if len(self.class_names) != len(self.class_counts):
             raise DataError(
                 f"the split {self.name!r} has {len(self.class_names)} class names but "
                 f"{len(self.class_counts)} class counts"
             )
+
+    @cached_property
+    def _column(self) -> Column:
+        """The ids as a label table has them."""
+        return as_column(self.image_ids)  # type: ignore[arg-type]
 
     @cached_property
     def sha256_sorted_ids(self) -> str:
@@ -94,8 +104,8 @@ class Split:
             raise DataError(
                 f"the split {self.name!r} is of other classes than the annotations: {difference}"
             )
-        is_whole = self.image_ids == tuple(table.image_ids.tolist())
-        part = table if is_whole else table.take(table.find(self.image_ids))
+        is_whole = same_values(self._column, table.image_ids)
+        part = table if is_whole else table.take(table.find(self._column))
         counts = part.class_counts().counts
         differing = np.flatnonzero(counts != np.array(self.class_counts))
         if len(differing):
