@@ -36,7 +36,7 @@ def tune_process() -> None:
     back to the system at once, which then has to clear it again for the next: for a frozen
     EfficientNet-Lite0 at 320 pixels on two cores, that was half of the time. Imports, torch's
     above all, make half a million objects that stay, which Python would look through for garbage
-    after every 700, and once more when the process ends: a third of the time of a dry run. Python
+    after every 700, and once more when the process ends: a quarter of the time of a dry run. Python
     does not promise finalizers of cyclic garbage at exit; files and workers are closed before.
     """
     gc.set_threshold(50_000, 20, 100)
