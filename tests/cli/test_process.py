@@ -6,6 +6,8 @@ import errno
 import io
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,21 @@ def test_a_folder_that_is_gone_is_one_message(
         "is gone that was there when the command began (/data/run/log.txt)"
         in capsys.readouterr().err
     )
+
+
+def test_a_process_that_ends_does_not_look_for_garbage() -> None:
+    """Not among the half a million objects of torch's modules, which go with the process anyway."""
+    program = """\
+from mlt.cli.process import tune_process
+tune_process()
+
+class Node:
+    def __del__(self):
+        print("collected")
+
+node = Node()
+node.itself = node
+del node
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
