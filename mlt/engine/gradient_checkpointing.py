@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from mlt.config.training import TrainingConfig
 from mlt.errors import ConfigError
 from mlt.models import Classifier
 
-__all__ = ["checkpoint_gradients", "statistics_at_rest"]
+__all__ = ["check_batch_norm", "checkpoint_gradients", "statistics_at_rest"]
 
 
 def checkpoint_gradients(model: nn.Module) -> None:
@@ -35,6 +37,25 @@ def checkpoint_gradients(model: nn.Module) -> None:
             f"training.gradient_checkpointing: {type(backbone).__name__} of timm does not have it; "
             "set it to false, and lower training.batch_size with training.accumulate instead"
         ) from error
+
+
+def check_batch_norm(model: nn.Module, training: TrainingConfig, device: torch.device) -> None:
+    """Refuse batch norm that several processes without CUDA would compute again each by itself.
+
+    Our own synchronised batch norm is a mode of torch, and torch leaves such modes when it goes
+    backward.
+
+    Raises:
+        ConfigError: If the model has a layer of it that learns.
+    """
+    if not training.gradient_checkpointing or not training.sync_batch_norm or device.type == "cuda":
+        return
+    if any(isinstance(module, _NormBase) and module.training for module in model.train().modules()):
+        raise ConfigError(
+            "training.gradient_checkpointing: without CUDA it does not go with batch norm over the "
+            "batch of several processes; set training.sync_batch_norm to false, or freeze batch "
+            "norm with model.freeze_statistics"
+        )
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from mlt.data.transforms import Preprocessing, eval_preprocessing
 from mlt.data.view_transform import Inputs, inputs_of
 from mlt.engine.batches import Batches
 from mlt.engine.compilation import check_compiler, compile_in_place
+from mlt.engine.gradient_checkpointing import check_batch_norm
 from mlt.engine.loop import Training
 from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
@@ -141,6 +142,8 @@ def prepare(
                 losses[-1] if same else _loss(plan.config, own, data, class_counts, device)
             )
         model, start_note = starting_model(config, own, losses[0], class_counts, device)
+        if processes.count > 1:
+            check_batch_norm(model, config.training, device)
         heads = [fresh_head(plan, model, loss, class_counts) for plan, loss in zip(plans, losses)]
         mean, std = input_normalisation(model, config.model)
         batches = Batches(config, own.data or {}, mean, std, device, processes)
@@ -247,9 +250,8 @@ def _check_shares(config: Config, processes: Processes) -> None:
         )
     if training.fsdp and training.autocast == "fp16":
         raise ConfigError("training.fsdp: does not go with autocast fp16; use bf16")
-    for key in ("compile", "gradient_checkpointing"):
-        if count > 1 and getattr(training, key):
-            raise ConfigError(f"training.{key}: works in one process only; set it to false")
+    if training.compile and count > 1:
+        raise ConfigError("training.compile: works in one process only; set it to false")
     if training.compile and training.gradient_checkpointing:
         raise ConfigError(
             "training.compile: does not go with training.gradient_checkpointing; set one to false"
