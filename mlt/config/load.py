@@ -250,4 +250,4 @@ def _override(values: dict[str, Any], override: str) -> None:
                 f"--set {override}: {'.'.join(keys[:depth])} is {following!r}, not a section"
             )
         section = following
-    section[keys[-1]] = spelt_out(keys[0], value) if len(keys) == 1 else value
+    section[keys[-1]] = spelt_out(".".join(keys), value)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlt.config.config import Config, combination_problems
-from mlt.config.training import Stage, TrainingConfig
+from mlt.config.training import Stage, TauNormalised, TrainingConfig
 from mlt.config.words import spelt_out
+from mlt.models.settings import SpatialHeadConfig
 
 __all__ = ["PlannedStage", "complete_stages", "plan_stages", "problems_of_sections"]
 
@@ -153,6 +154,16 @@ def problems_of_sections(config: Config) -> list[tuple[str, str]]:
         (f"training.stages.{number}.head", "lws is for model.head: {name: linear}")
         for number, stage in enumerate(training.stages)
         if stage.head == "lws" and not getattr(config.model.head, "class_scale", False)
+    ]
+    problems += [
+        (
+            f"training.stages.{number}.head",
+            f"tau normalises the last linear layer, which model.head: {config.model.head.name} "
+            "does not have; it is for linear and projection",
+        )
+        for number, stage in enumerate(training.stages)
+        if isinstance(stage.head, TauNormalised)
+        and isinstance(config.model.head, SpatialHeadConfig)
     ]
     planned = plan_stages(config)
     for stage in planned:

@@ -13,6 +13,7 @@ _WORDS = {
     "transforms": "name",
     "optimizer": "name",
     "schedule": "name",
+    "model.head": "name",
 }
 
 
@@ -22,5 +23,9 @@ def spelt_out(key: str, value: Any) -> Any:
     Example:
         >>> spelt_out("sampler", "class_aware"), spelt_out("seed", 1)
         ({'name': 'class_aware'}, 1)
+        >>> spelt_out("model", {"backbone": "resnet50", "head": "csra"})
+        {'backbone': 'resnet50', 'head': {'name': 'csra'}}
     """
+    if key == "model" and isinstance(value, dict):
+        return {inner: spelt_out(f"model.{inner}", given) for inner, given in value.items()}
     return {_WORDS[key]: value} if key in _WORDS and isinstance(value, str) else value

@@ -21,7 +21,6 @@ from mlt.features.store import row_size
 from mlt.features.views import View, backbone_digest, evaluation_views, train_views
 from mlt.keyed_files import make_room
 from mlt.models import Classifier
-from mlt.models.backbone import num_features
 
 __all__ = ["uses_features", "with_cached_features"]
 
@@ -58,7 +57,14 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
     plan = [(setup.data.train, of_training), (setup.data.test, of_evaluation)]
     if setup.data.validation is not None:
         plan.append((setup.data.validation, of_evaluation))
-    per_view = row_size(num_features(model.backbone))
+    backbone = FrozenBackbone(
+        model=model.eval(),
+        digest=backbone_digest(model, config.model.backbone),
+        device=setup.device,
+        root=cache / "features",
+        layout=torch.channels_last if config.training.channels_last else torch.preserve_format,
+    )
+    per_view = row_size(backbone.feature_shape(config.transforms.size))
     size = sum(len(table) * len(views) for table, views in plan) * per_view
     limit = int(settings.cache_size * 1e9)
     if size > limit:
@@ -67,13 +73,6 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
             f"they would take {size / 1e9:.3g} GB, and training.features.cache_size is "
             f"{settings.cache_size:g}",
         )
-    backbone = FrozenBackbone(
-        model=model.eval(),
-        digest=backbone_digest(model, config.model.backbone),
-        device=setup.device,
-        root=cache / "features",
-        layout=torch.channels_last if config.training.channels_last else torch.preserve_format,
-    )
     in_use = {backbone.folder(view) for _, views in plan for view in views}
     setup.processes.on_main(lambda: make_room(backbone.root, size, limit, in_use, ".npy"))
     logger.info(

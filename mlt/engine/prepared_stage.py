@@ -19,7 +19,7 @@ from mlt.engine.own import Own, OwnLoss
 from mlt.errors import ConfigError
 from mlt.losses import Loss
 from mlt.models import Classifier
-from mlt.models.scaled_linear import ScaledLinear
+from mlt.models.heads import ScaledLinear
 
 __all__ = ["PreparedStage", "check_stages", "check_tau", "prepare_stages", "set_learning"]
 

@@ -21,9 +21,9 @@ from mlt.engine.sync_batch_norm import with_synced_batch_norm
 from mlt.errors import ConfigError
 from mlt.losses import ElementwiseLoss, Loss
 from mlt.models import Classifier, build_model
-from mlt.models.backbone import num_features
+from mlt.models.build import head_for
 from mlt.models.checkpoint import start_from
-from mlt.models.heads import build_head, prior_logits, set_prior_bias
+from mlt.models.heads import prior_logits, set_prior_bias
 from mlt.runtime.device import seed_everything
 from mlt.runtime.processes import Processes
 
@@ -67,7 +67,7 @@ def fresh_head(
     section = plan.config.model
     with torch.random.fork_rng():
         torch.manual_seed(plan.config.seed << 8 | plan.number)
-        head = build_head(section.head, num_features(model.backbone), class_counts.num_classes)
+        head = head_for(model.backbone, section.head, class_counts.num_classes)
     if section.prior_bias:
         set_prior_bias(head, _starting_share(loss, class_counts.prior))
     return head.state_dict()

@@ -19,6 +19,7 @@ from mlt.errors import DataError, UserError
 from mlt.features.store import StoredFeatures, add_features, find_features
 from mlt.features.views import View, image_digests
 from mlt.models import Classifier
+from mlt.models.backbone import num_features
 from mlt.runtime.processes import ALONE, Processes
 from mlt.runtime.progress import Progress
 
@@ -52,8 +53,18 @@ class FrozenBackbone:
         """Where the features of a view are kept."""
         return self.root / view.key(self.digest)[:32]
 
+    def feature_shape(self, size: int) -> tuple[int, ...]:
+        """Shape of what is kept of an image, (D,) or (D, h, w).
+
+        Args:
+            size: Height and width of the images.
+        """
+        if not self.model.is_spatial:
+            return (num_features(self.model.backbone),)
+        return self(torch.zeros(1, 3, size, size)).shape[1:]
+
     def __call__(self, images: torch.Tensor) -> NDArray[np.float32]:
-        """Features (N, D) in float32 of images (N, 3, H, W)."""
+        """Features in float32, (N, D) or maps (N, D, h, w), of images (N, 3, H, W)."""
         with torch.inference_mode():
             images = images.to(self.device, non_blocking=True, memory_format=self.layout)
             return self.model.forward_features(images).float().cpu().numpy()
@@ -135,14 +146,14 @@ def features_of(
 def _chunks(
     backbone: FrozenBackbone, loader: Loader, num_views: int, shown: bool
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Places in the loader's table, and their features (n, views, D), as much as a file holds."""
+    """Places in the loader's table, and their features (n, views, ...), as much as a file holds."""
     places: list[NDArray[np.int64]] = []
     features: list[NDArray[np.float32]] = []
     with Progress("features", len(loader), shown=shown) as progress:
         for number, batch in enumerate(loader, start=1):
             if len(batch.indices):
                 answer = backbone(batch.images.flatten(0, 1))
-                features.append(answer.reshape(len(batch.indices), num_views, -1))
+                features.append(answer.reshape(len(batch.indices), num_views, *answer.shape[1:]))
                 places.append(batch.indices.numpy())
             progress.step(len(batch.indices))
             full = sum(array.nbytes for array in features) >= FILE_SIZE

@@ -15,7 +15,7 @@ __all__ = ["DrawnFeatures", "EveryView"]
 
 
 class EveryView(SampleDataset):
-    """The features of all views of each image, (views, D) float32; for evaluation.
+    """All views of each image for evaluation: features (views, D) or maps (views, D, H, W).
 
     Args:
         table: The images and their labels.
@@ -57,7 +57,7 @@ class EveryView(SampleDataset):
 
 
 class DrawnFeatures(EveryView):
-    """The features of one view of each image, (D,) float32, chosen by the seed of the draw."""
+    """One view of each image, chosen by the seed of the draw: features (D,) or a map (D, H, W)."""
 
     def _of(self, draw: Draw) -> np.ndarray:
         return self.features.views[draw.seed % len(self.features.views)][draw.row]

@@ -54,8 +54,11 @@ class HeadModel(Classifier):
         return self
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits (N, C) of features (N, D), or the mean over the views of (N, views, D)."""
-        if features.ndim == 2:
+        """Logits (N, C) of what the head takes of an image, (N, D) or a feature map (N, D, H, W).
+
+        Of several views, (N, views, D) or (N, views, D, H, W), it is the mean.
+        """
+        if features.ndim == (4 if self.is_spatial else 2):
             return self.forward_head(features)
         logits = self.forward_head(features.flatten(0, 1))
         return mean_logits(logits.unflatten(0, features.shape[:2]), 1, self.average)

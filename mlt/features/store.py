@@ -34,7 +34,7 @@ class StoredFeatures:
     """The features of a view, found for the rows of a table.
 
     Attributes:
-        arrays: Memory maps, (rows, D) each.
+        arrays: Memory maps, (rows, D) each, or (rows, D, H, W) of feature maps.
         array: (N,) which of them has the row of the table; -1 if none has.
         place: (N,) where in it.
     """
@@ -44,7 +44,7 @@ class StoredFeatures:
     place: NDArray[np.int64]
 
     def __getitem__(self, row: int) -> NDArray[np.float32]:
-        """The features of a row that was found, (D,)."""
+        """The features of a row that was found, (D,) or (D, H, W)."""
         return self.arrays[self.array[row]][self.place[row]].astype(np.float32)
 
     @property
@@ -89,13 +89,13 @@ def add_features(folder: Path, images: NDArray[np.bytes_], features: NDArray[np.
     Args:
         folder: Of one view; it is made.
         images: (N,) digests, N at least 1.
-        features: (N, D).
+        features: (N, D), or feature maps (N, D, H, W).
 
     Raises:
         OSError: If they cannot be written, for example because the disk is full.
     """
     kind = np.float16 if _bears_rounding(features) else np.float32
-    records = np.empty(len(images), _record(kind, features.shape[1]))
+    records = np.empty(len(images), _record(kind, features.shape[1:]))
     records["image"] = images
     records["features"] = features
     records["crc32"] = [_checksum(record) for record in records]
@@ -104,13 +104,17 @@ def add_features(folder: Path, images: NDArray[np.bytes_], features: NDArray[np.
         np.save(file, records, allow_pickle=False)
 
 
-def row_size(num_features: int) -> int:
-    """Bytes that the features of one view of one image take, as float16."""
-    return _record(np.float16, num_features).itemsize
+def row_size(shape: tuple[int, ...]) -> int:
+    """Bytes that the features of one view of one image take, as float16.
+
+    Args:
+        shape: (D,), or (D, H, W) for a feature map.
+    """
+    return _record(np.float16, shape).itemsize
 
 
-def _record(kind: type[np.floating], num_features: int) -> np.dtype:
-    return np.dtype([("image", KEY), ("crc32", "<u4"), ("features", kind, (num_features,))])
+def _record(kind: type[np.floating], shape: tuple[int, ...]) -> np.dtype:
+    return np.dtype([("image", KEY), ("crc32", "<u4"), ("features", kind, shape)])
 
 
 def _checksum(record: np.void) -> int:
@@ -120,10 +124,11 @@ def _checksum(record: np.void) -> int:
 def _bears_rounding(features: NDArray[np.float32]) -> bool:
     if len(features) < FEW_ROWS:
         return False
+    over = (0, *range(2, features.ndim))  # all that a feature has, at any position
     with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is refused below
-        error = np.abs(features - features.astype(np.float16)).max(axis=0)
-    varies = np.ptp(features, axis=0) > 0
-    bound = np.where(varies, LARGEST_ROUNDING * features.std(axis=0), np.finfo(np.float32).max)
+        error = np.abs(features - features.astype(np.float16)).max(axis=over)
+    varies = np.ptp(features, axis=over) > 0
+    bound = np.where(varies, LARGEST_ROUNDING * features.std(axis=over), np.finfo(np.float32).max)
     return bool((error <= bound).all())
 
 
@@ -132,7 +137,7 @@ def _open(path: Path) -> np.ndarray | None:
     try:
         records: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         features = records.dtype["features"]
-        if records.dtype == _record(features.base.type, *features.shape) and records.ndim == 1:
+        if records.dtype == _record(features.base.type, features.shape) and records.ndim == 1:
             return records
         drop_file(path, "it holds something else")
     except FileNotFoundError:  # another process has made room

@@ -119,15 +119,14 @@ def train_views(
 
 
 def backbone_digest(model: Classifier, name: str) -> str:
-    """What the features depend on beside the pixels: architecture and weights.
+    """What the features depend on beside the pixels: architecture, weights, pooled or not.
 
     Args:
         model: Its weights, and batch norm's statistics.
         name: Of the architecture, as timm knows it.
     """
-    return _sha256(
-        f"{timm.__version__} {name} {weights_digest(model.backbone.state_dict())}".encode()
-    )
+    about = f"{timm.__version__} {name} {weights_digest(model.backbone.state_dict())}"
+    return _sha256(f"{about} feature map".encode() if model.is_spatial else about.encode())
 
 
 def image_digests(table: LabelTable) -> np.ndarray:

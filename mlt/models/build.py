@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import nn
 
 from mlt.models.backbone import build_backbone, input_normalisation, num_features
 from mlt.models.classifier import Classifier
 from mlt.models.heads import build_head, set_prior_bias
-from mlt.models.settings import ModelConfig
+from mlt.models.settings import Head, ModelConfig, SpatialHeadConfig
+from mlt.models.spatial_features import map_channels
 
-__all__ = ["build_model"]
+__all__ = ["build_model", "head_for"]
 
 
 def build_model(
@@ -48,10 +50,23 @@ def build_model(
         ((0.5, 0.5, 0.5), False)
     """
     backbone = build_backbone(config, image_size)
-    head = build_head(config.head, num_features(backbone), num_classes)
+    head = head_for(backbone, config.head, num_classes)
     if config.prior_bias and prior is not None:
         set_prior_bias(head, prior)
     mean, std = input_normalisation(backbone, config)
     model = Classifier(backbone, head, mean, std, config.freeze_statistics)
     model.freeze(config.freeze)
     return model
+
+
+def head_for(backbone: nn.Module, config: Head, num_classes: int) -> nn.Module:
+    """Make a head that takes what a backbone gives: pooled features, or its feature map.
+
+    Args:
+        backbone: A timm model without classifier.
+        config: Which head, and its options.
+        num_classes: C.
+    """
+    spatial = isinstance(config, SpatialHeadConfig)
+    width = map_channels(backbone) if spatial else num_features(backbone)
+    return build_head(config, width, num_classes)

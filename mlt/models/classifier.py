@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from mlt.errors import ConfigError
+from mlt.models.heads.spatial import SpatialHead
+from mlt.models.spatial_features import feature_map
 
 __all__ = ["Classifier"]
 
@@ -23,7 +25,8 @@ class Classifier(nn.Module):
 
     Args:
         backbone: From images (N, 3, H, W) to features (N, D).
-        head: From features (N, D) to logits (N, C).
+        head: From features (N, D) to logits (N, C), or from the backbone's feature map (N, D, H, W)
+            where it is a :class:`~mlt.models.heads.SpatialHead`.
         mean: Mean of red, green and blue that the backbone expects, on the scale 0 to 1.
         std: Standard deviation, likewise.
         freeze_statistics: Keep the backbone's batch norm statistics as they are in training too;
@@ -60,12 +63,17 @@ class Classifier(nn.Module):
         return self.forward_head(self.forward_features(images))
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
-        """Pooled features (N, D) of normalised images (N, 3, H, W)."""
-        return self.backbone(images)
+        """What the head takes of normalised images (N, 3, H, W): (N, D), or a map (N, D, H, W)."""
+        return feature_map(self.backbone, images) if self.is_spatial else self.backbone(images)
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits (N, C) of features (N, D)."""
+        """Logits (N, C) of what :meth:`forward_features` returns."""
         return self.head(features)
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether the head takes the feature map of the backbone and not its pooled features."""
+        return isinstance(self.head, SpatialHead)
 
     @property
     def frozen(self) -> tuple[str, ...] | Literal["all"]:

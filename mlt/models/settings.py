@@ -8,7 +8,15 @@ from pydantic import Field, model_validator
 
 from mlt.settings import Settings, UserPath
 
-__all__ = ["Head", "LinearHead", "ModelConfig", "ProjectionHead", "WeightsFile"]
+__all__ = [
+    "CSRAHead",
+    "Head",
+    "LinearHead",
+    "ModelConfig",
+    "ProjectionHead",
+    "SpatialHeadConfig",
+    "WeightsFile",
+]
 
 Triple = tuple[float, float, float]
 
@@ -37,7 +45,27 @@ class ProjectionHead(Settings):
     """Dropout before the last linear layer."""
 
 
-Head = Annotated[LinearHead | ProjectionHead, Field(discriminator="name")]
+class CSRAHead(Settings):
+    """Class-specific residual attention on the feature map (Zhu and Wu, ICCV 2021)."""
+
+    name: Literal["csra"]
+    temperatures: tuple[
+        Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["max"], ...
+    ] = Field(("max",), min_length=1, max_length=64)
+    """One for each attention head: how sharply it looks at the positions with high scores; `max`
+    looks at the highest alone. The paper has [1], [1, max], [1, 2, 4, max] and more."""
+    attention_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    """What the attended score is multiplied by before it is added to the mean over all positions;
+    lambda in the paper, which has 0.1 to 1."""
+    standardize: bool = False
+    """As of the linear head, over images and positions."""
+
+
+SpatialHeadConfig = CSRAHead
+"""Heads on a feature map in place of pooled features."""
+
+
+Head = Annotated[LinearHead | ProjectionHead | CSRAHead, Field(discriminator="name")]
 
 
 class WeightsFile(Settings):
@@ -64,7 +92,7 @@ class ModelConfig(Settings):
     """Checkpoint of an earlier run to begin from, in place of `weights`: its backbone, and its head
     where classes and head are the same."""
     head: Head = LinearHead()
-    """From features to one logit per class."""
+    """From features to one logit per class: a name, or a section with a name and options."""
     prior_bias: bool = True
     """Start at the classes' own frequencies: last bias log(p / (1 - p)), less what the loss adds to
     logits by itself (its prior shift, its scale). For sigmoid losses."""

@@ -90,6 +90,20 @@ def test_features_that_float16_would_spoil_are_kept_in_float32(
     np.testing.assert_array_equal(np.stack([found[row] for row in range(20)]), features)
 
 
+def test_maps_are_kept_whole_and_a_rare_position_does_not_double_them(tmp_path: Path) -> None:
+    # A feature that is above 0 at one position of one image only: float16 changes it by far more
+    # than a hundredth of the deviation at that position, but little among all positions.
+    maps = np.random.default_rng(0).normal(size=(2000, 3, 2, 2)).astype(np.float32)
+    maps[:, :, 0, 0] = 0
+    maps[5, :, 0, 0] = 1.0004
+    names = [f"image {k}" for k in range(2000)]
+    add_features(tmp_path, digests(*names), maps)
+    found = find_features(tmp_path, digests(*names))
+    assert found.arrays[0].dtype == np.float16
+    assert found.arrays[0].shape == (2000, 3, 2, 2)
+    np.testing.assert_array_equal(found[5], maps[5].astype(np.float16).astype(np.float32))
+
+
 def test_the_files_used_longest_ago_make_room(tmp_path: Path) -> None:
     sizes = {}
     for age, view in enumerate(["new", "old", "older", "in use"]):

@@ -12,7 +12,7 @@ from torch import nn
 
 from mlt.errors import ConfigError
 from mlt.models.heads import LARGEST_PRIOR_LOGIT, build_head, prior_logits, set_prior_bias
-from mlt.models.settings import LinearHead, ProjectionHead
+from mlt.models.settings import CSRAHead, Head, LinearHead, ProjectionHead
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
@@ -31,13 +31,21 @@ def test_impossible_prior(prior: list[float]) -> None:
         prior_logits(np.array(prior))
 
 
-@pytest.mark.parametrize("config", [LinearHead(), ProjectionHead(name="projection")])
-def test_first_probabilities_are_nearly_the_prior(config: LinearHead | ProjectionHead) -> None:
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        (LinearHead(), ()),
+        (ProjectionHead(name="projection"), ()),
+        (CSRAHead(name="csra"), (7, 7)),
+        (CSRAHead(name="csra", temperatures=(1, 2, 4, "max"), standardize=True), (7, 7)),
+    ],
+)
+def test_first_probabilities_are_nearly_the_prior(config: Head, shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     prior = np.array([0.5, 0.1, 0.003])
     head = build_head(config, 64, 3)
     set_prior_bias(head, prior)
-    found = torch.sigmoid(head(torch.rand(200, 64))).mean(0).detach().numpy()
+    found = torch.sigmoid(head(torch.rand(200, 64, *shape))).mean(0).detach().numpy()
     np.testing.assert_allclose(found, prior, rtol=0.1)
 
 

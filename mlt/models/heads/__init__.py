@@ -1,0 +1,5 @@
+"""Heads: from the features of a backbone to one logit per class."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,95 @@
+"""Where things are in an image: the feature map of a backbone of any family."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mlt.errors import ConfigError
+
+__all__ = ["feature_map", "map_channels", "spatial_features"]
+
+
+def map_channels(backbone: nn.Module) -> int:
+    """D of the feature map of a timm model, which may differ from that of its pooled features."""
+    return int(backbone.num_features)  # type: ignore[arg-type]
+
+
+def feature_map(backbone: nn.Module, images: Tensor) -> Tensor:
+    """The last feature map of a timm model.
+
+    Args:
+        backbone: A convolutional network; a vision transformer, whose class and register tokens
+            are left out; or a hierarchical transformer.
+        images: (N, 3, H, W), normalised.
+
+    Returns:
+        (N, D, h, w) for any of them.
+
+    Raises:
+        ConfigError: If the model gives something that is not a map.
+
+    Example:
+        >>> import timm, torch
+        >>> images = torch.zeros(2, 3, 160, 160)
+        >>> feature_map(timm.create_model("test_resnet", num_classes=0), images).shape
+        torch.Size([2, 96, 5, 5])
+        >>> feature_map(timm.create_model("test_vit", num_classes=0), images).shape
+        torch.Size([2, 64, 10, 10])
+    """
+    return _as_map(backbone, _unpooled(backbone, images), images)
+
+
+def spatial_features(backbone: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The last feature map of a timm model, and its pooled features, computed once.
+
+    Args:
+        backbone: As for :func:`feature_map`.
+        images: (N, 3, H, W), normalised.
+
+    Returns:
+        The map (N, D, h, w), and what ``backbone(images)`` is, (N, num_features).
+
+    Raises:
+        ConfigError: If the model gives something that is not a map.
+    """
+    features = _unpooled(backbone, images)
+    pooled = backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
+    return _as_map(backbone, features, images), pooled
+
+
+def _unpooled(backbone: nn.Module, images: Tensor) -> Tensor:
+    if not callable(getattr(backbone, "forward_features", None)):
+        raise ConfigError(
+            f"{_name(backbone)} has no method forward_features, as the models of timm have, which "
+            "a head that looks at a feature map needs; take model.head: linear"
+        )
+    return backbone.forward_features(images)  # type: ignore[operator]
+
+
+def _as_map(backbone: nn.Module, features: Tensor, images: Tensor) -> Tensor:
+    channels = map_channels(backbone)
+    if isinstance(features, Tensor) and features.ndim == 4:
+        if getattr(backbone, "output_fmt", "NCHW") == "NHWC" and features.shape[3] == channels:
+            return features.permute(0, 3, 1, 2)
+        if features.shape[1] == channels:
+            return features
+    if isinstance(features, Tensor) and features.ndim == 3 and features.shape[2] == channels:
+        tokens = features[:, getattr(backbone, "num_prefix_tokens", 0) :]
+        height, width = images.shape[-2:]
+        # Patches are square, so that rows and columns of them are as height and width.
+        rows = round((tokens.shape[1] * height / width) ** 0.5)
+        if rows and tokens.shape[1] % rows == 0:
+            columns = tokens.shape[1] // rows
+            if rows * width == columns * height:
+                return tokens.transpose(1, 2).unflatten(2, (rows, columns))
+    given = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+    raise ConfigError(
+        f"{_name(backbone)} gives features of shape {given} for images of {tuple(images.shape)}, "
+        "which are not a map of its positions; take model.head: linear, or another backbone"
+    )
+
+
+def _name(backbone: nn.Module) -> str:
+    about = getattr(backbone, "pretrained_cfg", None)
+    name = about.get("architecture") if isinstance(about, dict) else None
+    return f"The backbone {name or type(backbone).__name__}"
