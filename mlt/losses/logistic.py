@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 __all__ = ["Logistic"]
 
 
 class Logistic(NamedTuple):
-    """Probabilities at a signed logit s, each with all its digits however large |s| is.
+    """Probabilities at a signed logit s, each with all its digits however near 0 it is.
 
     For a positive label s is its logit, for a negative one minus its logit: ``right`` is then the
     probability of what is true (p_t), ``miss`` that of the opposite.
@@ -28,19 +29,15 @@ class Logistic(NamedTuple):
 
     @classmethod
     def of(cls, signed: Tensor) -> Logistic:
-        """Compute them with one exponential, one logarithm and one division."""
-        e = signed.abs().neg_().exp_()
-        larger = (e + 1).reciprocal_()
+        """Compute them: by torch's kernels, or where it compiles with one exponential."""
+        if not torch.compiler.is_compiling():
+            below = signed.abs().neg_()
+            return cls(signed, signed.sigmoid(), signed.neg().sigmoid_(), F.softplus(below))
+        e = signed.abs().neg().exp()
+        larger = (e + 1).reciprocal()
         smaller = e * larger
-        if torch.compiler.is_compiling():
-            right = torch.where(signed >= 0, larger, smaller)
-            miss = torch.where(signed >= 0, smaller, larger)
-        else:
-            # A `where` without its branch on every element. Next to 0, where the step is neither 0
-            # nor 1, the two probabilities are the same.
-            step = (signed * 1e30).clamp_(0, 1)
-            right = torch.lerp(smaller, larger, step)
-            miss = larger.lerp_(smaller, step)
+        right = torch.where(signed >= 0, larger, smaller)
+        miss = torch.where(signed >= 0, smaller, larger)
         return cls(signed, right, miss, _log1p_of_fraction(e))
 
     def flipped(self) -> Logistic:
@@ -54,7 +51,7 @@ class Logistic(NamedTuple):
 
 def _log1p_of_fraction(e: Tensor) -> Tensor:
     """Return log(1 + e) for e in [0, 1]."""
-    if e.dtype != torch.float32 or not torch.compiler.is_compiling():
+    if e.dtype != torch.float32:
         return torch.log1p(e)
     # The vectorised log1p is half of what a compiled loss costs on a CPU. 2 artanh(e / (2 + e)),
     # whose argument is at most 1/3, is right to float32's last digit after seven terms.

@@ -10,6 +10,7 @@ Only derivatives that are written out take this way; whatever comes without is l
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -125,3 +126,7 @@ class _WithSlope(torch.autograd.Function):
             (through,) = torch.autograd.grad(ctx.plain(logits), logits, grad, create_graph=True)
             return through, None, None, None
         return grad * slope, None, None, None
+
+
+# torch asks for it at every call, and finding out takes longer than a loss of a small batch.
+_WithSlope.forward.__signature__ = inspect.signature(_WithSlope.forward)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Class-specific residual attention.
 
 Zhu and Wu, Residual Attention: A Simple but Effective Method for Multi-Label Recognition, ICCV 2021
-(2108.02456), equations 3 to 10.
+(2108.02456), section 3.
 """
 
 from __future__ import annotations
