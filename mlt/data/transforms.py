@@ -214,6 +214,7 @@ class _FitInside(v2.Transform):
 
 
 def _to_float() -> list[Any]:
+    """What steps that need it begin with; else images stay bytes until they are normalised."""
     return [v2.ToDtype(torch.float32, scale=True)]
 
 
@@ -261,10 +262,9 @@ def _published(config: PublishedTransforms, policy: list[Any]) -> list[Any]:
         RandomSideCrop(config.min_crop),
         v2.Resize([config.size, config.size], **_how_to_resize(config)),
         *policy,
-        *_to_float(),
     ]
     if config.distort:
-        steps.append(PhotometricDistortion())
+        steps += [*_to_float(), PhotometricDistortion()]
     return [*steps, v2.RandomHorizontalFlip(config.flip)]
 
 
@@ -280,11 +280,11 @@ def _modern(config: ModernTransforms, policy: list[Any]) -> list[Any]:
         ),
         v2.RandomHorizontalFlip(config.flip),
         *policy,
-        *_to_float(),
     ]
     strength = config.color_jitter
     if strength > 0:
-        steps.append(v2.ColorJitter(brightness=strength, contrast=strength, saturation=strength))
+        jitter = v2.ColorJitter(brightness=strength, contrast=strength, saturation=strength)
+        steps += [*_to_float(), jitter]
     return steps
 
 
@@ -293,4 +293,4 @@ def _plain(config: PlainTransforms, policy: list[Any]) -> list[Any]:
     steps: list[Any] = [v2.Resize(square, **_how_to_resize(config))]
     if config.shift > 0:
         steps += [v2.Pad(config.shift, padding_mode="edge"), v2.RandomCrop(square)]
-    return [*steps, v2.RandomHorizontalFlip(config.flip), *policy, *_to_float()]
+    return [*steps, v2.RandomHorizontalFlip(config.flip), *policy]
