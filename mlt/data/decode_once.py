@@ -21,7 +21,7 @@ from mlt.data.decoded.images import DecodedImages
 from mlt.data.decoded.stores import FolderStore, MemoryStore, Store
 from mlt.data.image_transform import ImageTransform
 from mlt.data.labels import LabelTable
-from mlt.data.row_images import row_bytes
+from mlt.data.row_images import image_digests
 from mlt.data.worker_signals import WorkerSignals
 from mlt.errors import ConfigError, UserError
 from mlt.keyed_files import KEY
@@ -119,7 +119,7 @@ def preparation_digest(dataset: ImageDataset) -> str:
 
 
 def image_keys(table: LabelTable) -> NDArray[np.bytes_]:
-    """By what the images of a table are known again, without reading their files.
+    """Keys by which the images of a table are known again, without reading their files.
 
     A file is known by its path, size and time of modification, what comes from elsewhere by the
     SHA-256 of its content.
@@ -130,11 +130,11 @@ def image_keys(table: LabelTable) -> NDArray[np.bytes_]:
     Returns:
         (N,) of :data:`mlt.keyed_files.KEY`; empty for an image that cannot be read.
     """
+    if table.images is not None:
+        return image_digests(table)
 
     def key(row: int) -> bytes:
         try:
-            if table.images is not None:
-                return hashlib.sha256(row_bytes(table, row)).digest()
             path = table.image_path(row)
             stat = path.stat()
         except (OSError, UserError):

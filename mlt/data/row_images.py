@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mlt.data.images import decode_image, load_image
 from mlt.data.labels import LabelTable
-from mlt.errors import MissingFileError
+from mlt.errors import MissingFileError, UserError
+from mlt.keyed_files import KEY
 
-__all__ = ["row_bytes", "row_image"]
+__all__ = ["image_digests", "row_bytes", "row_image"]
 
 
 def row_image(table: LabelTable, row: int) -> Image.Image:
@@ -62,3 +67,25 @@ def row_bytes(table: LabelTable, row: int) -> bytes:
     stored = BytesIO()
     decode_image(content, path.as_posix()).save(stored, "PPM")  # sizes and pixels, nothing else
     return stored.getvalue()
+
+
+def image_digests(table: LabelTable) -> NDArray[np.bytes_]:
+    """SHA-256 of what each image of a table is stored as.
+
+    Args:
+        table: N images.
+
+    Returns:
+        (N,) of :data:`mlt.keyed_files.KEY`; empty for an image that cannot be read.
+    """
+
+    def digest(row: int) -> bytes:
+        try:
+            return hashlib.sha256(row_bytes(table, row)).digest()
+        except UserError:
+            return b""  # reading the image says what is wrong with it, or skips it
+
+    if table.images is None:  # files; other readers need not bear several threads
+        with ThreadPoolExecutor() as threads:
+            return np.array(list(threads.map(digest, range(len(table)))), KEY)
+    return np.array([digest(row) for row in range(len(table))], KEY)

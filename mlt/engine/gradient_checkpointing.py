@@ -13,7 +13,7 @@ from mlt.config.training import TrainingConfig
 from mlt.errors import ConfigError
 from mlt.models import Classifier
 
-__all__ = ["check_batch_norm", "checkpoint_gradients", "statistics_at_rest"]
+__all__ = ["check_recomputed_batch_norm", "checkpoint_gradients", "statistics_at_rest"]
 
 
 def checkpoint_gradients(model: nn.Module) -> None:
@@ -39,7 +39,9 @@ def checkpoint_gradients(model: nn.Module) -> None:
         ) from error
 
 
-def check_batch_norm(model: nn.Module, training: TrainingConfig, device: torch.device) -> None:
+def check_recomputed_batch_norm(
+    model: nn.Module, training: TrainingConfig, device: torch.device
+) -> None:
     """Refuse batch norm that several processes without CUDA would compute again each by itself.
 
     Our own synchronised batch norm is a mode of torch, and torch leaves such modes when it goes

@@ -21,7 +21,7 @@ from mlt.data.transforms import Preprocessing, eval_preprocessing
 from mlt.data.view_transform import Inputs, inputs_of
 from mlt.engine.batches import Batches
 from mlt.engine.compilation import check_compiler, compile_in_place
-from mlt.engine.gradient_checkpointing import check_batch_norm
+from mlt.engine.gradient_checkpointing import check_recomputed_batch_norm
 from mlt.engine.loop import Training
 from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
@@ -143,7 +143,7 @@ def prepare(
             )
         model, start_note = starting_model(config, own, losses[0], class_counts, device)
         if processes.count > 1:
-            check_batch_norm(model, config.training, device)
+            check_recomputed_batch_norm(model, config.training, device)
         heads = [fresh_head(plan, model, loss, class_counts) for plan, loss in zip(plans, losses)]
         mean, std = input_normalisation(model, config.model)
         batches = Batches(config, own.data or {}, mean, std, device, processes)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from mlt.data.dataset import OnError, Sample, SampleDataset
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
-from mlt.data.row_images import row_image
+from mlt.data.row_images import image_digests, row_image
 from mlt.errors import DataError, UserError
 from mlt.features.store import StoredFeatures, add_features, find_features
-from mlt.features.views import View, image_digests
+from mlt.features.views import View
 from mlt.models import Classifier
 from mlt.models.backbone import num_features
 from mlt.runtime.processes import ALONE, Processes

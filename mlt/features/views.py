@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import timm
 import torch
 from PIL import Image
@@ -17,18 +15,14 @@ from PIL import Image
 import mlt
 from mlt.config.training import FeaturesConfig
 from mlt.data.dataset import seeded
-from mlt.data.labels import LabelTable
-from mlt.data.row_images import row_bytes
 from mlt.data.transform_settings import TransformsConfig
 from mlt.data.transforms import Preprocessing, Transform, build_transforms, eval_preprocessing
 from mlt.data.view_settings import ViewConfig, expand_views
 from mlt.data.view_transform import view_transform
-from mlt.errors import UserError
-from mlt.keyed_files import KEY
 from mlt.models import Classifier
 from mlt.models.checkpoint import weights_digest
 
-__all__ = ["View", "backbone_digest", "evaluation_views", "image_digests", "train_views"]
+__all__ = ["View", "backbone_digest", "evaluation_views", "train_views"]
 
 
 @dataclass(frozen=True)
@@ -127,28 +121,6 @@ def backbone_digest(model: Classifier, name: str) -> str:
     """
     about = f"{timm.__version__} {name} {weights_digest(model.backbone.state_dict())}"
     return _sha256(f"{about} feature map".encode() if model.is_spatial else about.encode())
-
-
-def image_digests(table: LabelTable) -> np.ndarray:
-    """SHA-256 of what each image of a table is stored as.
-
-    Args:
-        table: N images.
-
-    Returns:
-        (N,) of :data:`mlt.keyed_files.KEY`; empty for an image that cannot be read.
-    """
-
-    def digest(row: int) -> bytes:
-        try:
-            return hashlib.sha256(row_bytes(table, row)).digest()
-        except UserError:
-            return b""  # reading the image says what is wrong with it, or skips it
-
-    if table.images is None:  # files; other readers need not bear several threads
-        with ThreadPoolExecutor() as threads:
-            return np.array(list(threads.map(digest, range(len(table)))), KEY)
-    return np.array([digest(row) for row in range(len(table))], KEY)
 
 
 def _sha256(content: bytes) -> str:

@@ -34,7 +34,7 @@ class Store(Protocol):
     def room(self) -> int:
         """Bytes that may still be written."""
 
-    def write(self, keys: Sequence[bytes], images: Sequence[NDArray[np.uint8]]) -> Path:
+    def write(self, keys: Sequence[bytes], images: Sequence[NDArray[np.uint8]]) -> None:
         """Write a block.
 
         Raises:
@@ -69,13 +69,12 @@ class MemoryStore:
         """Bytes that may still be written."""
         return self.limit - self._used
 
-    def write(self, keys: Sequence[bytes], images: Sequence[NDArray[np.uint8]]) -> Path:
+    def write(self, keys: Sequence[bytes], images: Sequence[NDArray[np.uint8]]) -> None:
         """Write a block."""
         path = self._new()
         write_block(path, keys, images)
         self._used += path.stat().st_size
         self._paths.append(path)
-        return path
 
     def _new(self) -> Path:
         if hasattr(os, "memfd_create"):
@@ -123,7 +122,7 @@ class FolderStore:
                 room -= path.stat().st_size
         return room
 
-    def write(self, keys: Sequence[bytes], images: Sequence[NDArray[np.uint8]]) -> Path:
+    def write(self, keys: Sequence[bytes], images: Sequence[NDArray[np.uint8]]) -> None:
         """Write a block."""
         size = sum(image.nbytes for image in images)
         make_room(self.folder.parent, size, self.limit, self.in_use, _SUFFIX)
@@ -131,4 +130,3 @@ class FolderStore:
         path = self.folder / f"{name}{_SUFFIX}"
         with atomic_write(path) as temporary:
             write_block(temporary, keys, images)
-        return path
