@@ -1,0 +1,5 @@
+from .grad_cam import grad_cam as grad_cam
+from .overlay import overlay as overlay
+from .placement import spread as spread
+from .placement import visible_box as visible_box
+from .where_seen import where_seen as where_seen
