@@ -49,14 +49,13 @@ def where_seen(
         maps = _attention(model, images, classes)
     else:
         maps = grad_cam(model, images, classes)
-    if not maps.isfinite().all():
+    sums = maps.sum((2, 3), keepdim=True)
+    if not sums.isfinite().all():
         raise DataError(
             "a map of where a class was seen is not finite: the weights of the model have "
             "diverged, or a value has overflowed"
         )
-    # Divided by the largest value first, so that no sum of large values overflows.
-    maps = maps / maps.amax((2, 3), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
-    return maps / maps.sum((2, 3), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+    return maps / sums.clamp_min(torch.finfo(sums.dtype).tiny)
 
 
 def method_of(model: nn.Module) -> Method:

@@ -15,7 +15,7 @@ from mlt.data.row_images import row_image
 from mlt.errors import UserError
 from mlt.report.runs import HANDED_OVER, Run
 
-__all__ = ["Images", "find_images", "thumbnail"]
+__all__ = ["Images", "as_base64", "find_images", "thumbnail"]
 
 SIDE = 112
 """Longest side of a thumbnail, in pixels."""
@@ -49,6 +49,11 @@ def thumbnail(table: LabelTable, row: int) -> str | None:
     except UserError:
         return None
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return as_base64(image)
+
+
+def as_base64(image: Image.Image) -> str:
+    """An image as JPEG in base64."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=70, optimize=True)
     return base64.b64encode(file.getvalue()).decode("ascii")
