@@ -18,7 +18,7 @@ Kind = Literal["missed", "alarms"]
 EACH = 3
 """Missed images, and false alarms, of each class, at most."""
 
-OTHERS = 3
+OTHERS = 2
 """Labels that an image is given besides, at most."""
 
 

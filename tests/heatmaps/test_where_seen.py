@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
+import numpy as np
 import pytest
 import timm
 import torch
+from pydantic import TypeAdapter
+from scipy.sparse import csr_array
 from torch import nn
 
 from mlt.errors import ConfigError, DataError
 from mlt.heatmaps import grad_cam, where_seen
+from mlt.heatmaps.where_seen import Method, method_of
 from mlt.models import Classifier
+from mlt.models.build import head_for
 from mlt.models.heads import CSRA
+from mlt.models.heads.about import AboutClasses
+from mlt.models.heads.settings import Head
 from mlt.models.spatial_features import map_channels
+from mlt.settings import Settings
 
 
 def model(head: str) -> Classifier:
@@ -49,6 +59,26 @@ def test_grad_cam_of_a_head_with_attention() -> None:
     found = where_seen(attentive, images, [2], method="grad_cam")
     torch.testing.assert_close(found * plain.sum(), plain)
     assert not torch.equal(found, where_seen(attentive, images, [2]))
+
+
+@pytest.mark.parametrize("method", [None, "grad_cam"])
+@pytest.mark.parametrize("head", get_args(get_args(Head)[0]), ids=lambda head: head.__name__)
+def test_every_head(head: type[Settings], method: Method | None) -> None:
+    torch.manual_seed(0)
+    backbone = timm.create_model("test_resnet", num_classes=0).eval()
+    (name,) = get_args(head.model_fields["name"].annotation)
+    config: Any = TypeAdapter(Head).validate_python({"name": name})
+    about = AboutClasses(tuple("abcde"), csr_array(np.eye(5)), 5, np.eye(5, dtype=np.float32))
+    attentive = Classifier(backbone, head_for(backbone, config, 5, about))
+    found = where_seen(attentive, torch.randn(3, 3, 96, 64), range(5), method)
+    assert found.shape == (3, 5, 3, 2)
+    sums = found.sum((2, 3))
+    torch.testing.assert_close(sums, (sums > 0.5).float())
+    if attentive.is_spatial and method is None:
+        torch.testing.assert_close(sums, torch.ones(3, 5))
+        assert method_of(attentive) == "attention"
+    else:
+        assert sums.max() > 0.5
 
 
 def test_what_cannot_be() -> None:
