@@ -9,7 +9,7 @@ from typing import Any
 from mlt.config.config import Config, combination_problems
 from mlt.config.training import Stage, TauNormalised, TrainingConfig
 from mlt.config.words import spelt_out
-from mlt.models.settings import SpatialHeadConfig
+from mlt.models.heads.settings import SpatialHeadConfig
 
 __all__ = ["PlannedStage", "complete_stages", "plan_stages", "problems_of_sections"]
 

@@ -21,6 +21,7 @@ from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, ConfigError, MissingFileError
 from mlt.files import NOT_JSON, atomic_write, write_json_object
 from mlt.models import Classifier, build_model
+from mlt.models.heads import AboutClasses
 from mlt.models.settings import ModelConfig
 from mlt.models.weights import load_by_name
 from mlt.problems import problems_of
@@ -123,7 +124,12 @@ def load_checkpoint(
         config = _model_config(path, info)
         name = f"its own model ({config.backbone})"
         size = info.preprocessing.get("size")
-        model = build_model(config, len(info.class_names), image_size=size)
+        # Of what was known about the classes, the weights have all that matters.
+        stored = state_dict.get("head.embeddings")
+        about = AboutClasses(
+            info.class_names, embeddings=None if stored is None else stored.numpy()
+        )
+        model = build_model(config, len(info.class_names), image_size=size, about=about)
     else:
         name = f"the model given, a {type(model).__name__}"
     try:

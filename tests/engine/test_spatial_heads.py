@@ -19,7 +19,7 @@ from mlt.inference import Predictor
 from mlt.inference.export import export
 from mlt.models.checkpoint import load_checkpoint
 from mlt.models.heads import CSRA
-from mlt.models.settings import CSRAHead
+from mlt.models.heads.settings import CSRAHead
 from mlt.predictions import Predictions
 
 LOGIT_ERROR = 2e-3

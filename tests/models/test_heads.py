@@ -12,7 +12,7 @@ from torch import nn
 
 from mlt.errors import ConfigError
 from mlt.models.heads import LARGEST_PRIOR_LOGIT, build_head, prior_logits, set_prior_bias
-from mlt.models.settings import CSRAHead, Head, LinearHead, ProjectionHead
+from mlt.models.heads.settings import CSRAHead, Head, LinearHead, ProjectionHead
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
