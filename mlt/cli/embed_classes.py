@@ -74,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     names = _class_names(arguments)
     from mlt.language.class_texts import class_texts, read_descriptions
 
-    described = None if arguments.descriptions is None else read_descriptions(arguments.descriptions)
+    described = (
+        None if arguments.descriptions is None else read_descriptions(arguments.descriptions)
+    )
     texts = class_texts(names, arguments.template, described)
     from mlt.language.embed import embed_classes
     from mlt.language.text_tower import load_text_tower

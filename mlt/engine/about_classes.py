@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from mlt.data.labels import LabelTable
+from mlt.engine.training_state import load_training_state
+from mlt.errors import DataError, MissingFileError
+from mlt.language import ClassEmbeddings
 from mlt.models.heads import AboutClasses
 from mlt.models.heads.settings import GCNHead, Head
 
 __all__ = ["about_classes"]
 
 
-def about_classes(head: Head, train: LabelTable) -> AboutClasses:
+def about_classes(head: Head, train: LabelTable, state: Path | None = None) -> AboutClasses:
     """What there is to know for a head; what it does not use is not counted.
 
     Args:
         head: Its settings.
         train: The training split.
+        state: Of the run that goes on; it has the class embeddings, so that their file may be gone.
+
+    Raises:
+        MissingFileError: If there is no such file of class embeddings.
+        DataError: If it is damaged, or lacks a class.
     """
     counted = isinstance(head, GCNHead) and head.graph == "cooccurrence"
     return AboutClasses(
         names=train.class_names,
         cooccurrence=train.cooccurrence() if counted else None,
         num_images=len(train),
+        embeddings=_embeddings(getattr(head, "embeddings", None), train.class_names, state),
     )
+
+
+def _embeddings(
+    file: str | None, class_names: tuple[str, ...], state: Path | None
+) -> NDArray[np.float32] | None:
+    """What `mlt embed-classes` made of the classes, in their order."""
+    if file is None:
+        return None
+    if state is not None and not Path(file).is_file():
+        weights = load_training_state(state, torch.device("cpu"))["model"]
+        return weights["head.embeddings"].numpy()
+    try:
+        return ClassEmbeddings.read(file).of(class_names)
+    except (DataError, MissingFileError) as error:
+        raise type(error)(f"model.head.embeddings: {file}: {error}") from error

@@ -36,6 +36,7 @@ from mlt.features.dataset import EveryView
 from mlt.losses import Loss, build_loss
 from mlt.models import Classifier
 from mlt.models.backbone import input_normalisation
+from mlt.models.heads.settings import LinearHead
 from mlt.runtime.device import pick_device
 from mlt.runtime.processes import ALONE, Processes
 
@@ -110,6 +111,7 @@ def prepare(
     cache: Path | None,
     own: Own | None = None,
     processes: Processes = ALONE,
+    state: Path | None = None,
 ) -> Setup:
     """Build everything; read-only apart from the cache and embedded data that are not there yet.
 
@@ -118,6 +120,7 @@ def prepare(
         cache: Folder for label tables, so that the next start is instant; None: no cache.
         own: What takes the place of sections of the configuration.
         processes: Those that train together; all must prepare alike.
+        state: Of the run that goes on afterwards; None: it begins.
 
     Raises:
         UserError: For whatever is wrong with the data, the loss, the weights or the device.
@@ -142,7 +145,8 @@ def prepare(
             losses.append(
                 losses[-1] if same else _loss(plan.config, own, data, class_counts, device)
             )
-        about = about_classes(config.model.head, data.train)
+        head = config.model.head if own.model is None else LinearHead()
+        about = about_classes(head, data.train, state)
         model, start_note = starting_model(config, own, losses[0], class_counts, about, device)
         if processes.count > 1:
             check_recomputed_batch_norm(model, config.training, device)

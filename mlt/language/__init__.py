@@ -1,4 +1,4 @@
-"""Classes in words: their names and descriptions, and the vectors that a text tower makes of them."""
+"""Classes in words: names and descriptions, and the vectors that text towers make of them."""
 
 import lazy_loader
 

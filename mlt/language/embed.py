@@ -31,8 +31,7 @@ def embed_classes(
     """
     every = [text for of_class in texts.values() for text in of_class]
     parts = [
-        tower.embed(every[start : start + batch_size])
-        for start in range(0, len(every), batch_size)
+        tower.embed(every[start : start + batch_size]) for start in range(0, len(every), batch_size)
     ]
     per_class = torch.cat(parts).split([len(of_class) for of_class in texts.values()])
     vectors = []

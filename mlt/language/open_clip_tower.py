@@ -29,15 +29,14 @@ class OpenClipTower(TextTower):
         device: Where to compute.
     """
 
-    def __init__(self, name: str, model: nn.Module, tokenizer: Any, device: str = "cpu") -> None:
+    def __init__(self, name: str, model: Any, tokenizer: Any, device: str = "cpu") -> None:
         self.name = name
         del model.visual
-        self.model: Any = model.eval().requires_grad_(False).to(device)
+        self.model = model.eval().requires_grad_(False).to(device)
         self.tokenizer = tokenizer
         self.device = device
-        self.scale = float(self.model.logit_scale.exp())
-        bias = getattr(self.model, "logit_bias", None)
-        self.bias = None if bias is None else float(bias)
+        self.scale = float(model.logit_scale.exp())
+        self.bias = None if model.logit_bias is None else float(model.logit_bias)
         self.width = self.embed([""]).shape[1]
 
     @classmethod

@@ -86,7 +86,7 @@ def paired_text_model(image_tower: str) -> str:
     raise ConfigError(
         f"no text tower is known for the image tower {name}{why}"
         ". Give --model a name of open_clip, as in ViT-B-16/openai, or another image tower: "
-        "python -c 'import timm; print(timm.list_pretrained([\"*clip*\", \"*siglip*\"]))'"
+        'python -c \'import timm; print(timm.list_pretrained(["*clip*", "*siglip*"]))\''
     )
 
 

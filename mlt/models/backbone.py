@@ -17,16 +17,19 @@ from mlt.models.weights import load_weights
 __all__ = ["build_backbone", "input_normalisation", "num_features"]
 
 
-def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Module:
+def build_backbone(
+    config: ModelConfig, image_size: int | None = None, num_outputs: int = 0
+) -> nn.Module:
     """Make the backbone of a configuration and give it its weights.
 
     Args:
         config: Name, weights and stochastic depth.
         image_size: Height and width of the input; needed by backbones made for one size (vision
             transformers), whose position embedding is then resampled. None keeps the model's own.
+        num_outputs: Outputs of a last layer that its weights were trained with; 0: none.
 
     Returns:
-        A module from (N, 3, H, W) to (N, num_features).
+        A module from (N, 3, H, W) to (N, num_features), or to (N, num_outputs).
 
     Raises:
         ConfigError: If timm does not know the name, or the model has no such option.
@@ -49,7 +52,7 @@ def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Mod
     pretrained = config.weights == "pretrained"
     try:
         backbone = timm.create_model(
-            config.backbone, pretrained=pretrained, num_classes=0, **options
+            config.backbone, pretrained=pretrained, num_classes=num_outputs, **options
         )
     except TypeError as error:
         raise ConfigError(f"The backbone {config.backbone} does not take {options}: {error}") from (

@@ -38,7 +38,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 @pytest.fixture(scope="session")
 def tiny_folder(tiny_clip: tuple[str, Path]) -> Path:
     """The same model as a folder that open_clip loads with local-dir."""
-    name, file = tiny_clip
+    _, file = tiny_clip
     folder = file.parent / "folder"
     folder.mkdir()
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY}))

@@ -37,7 +37,7 @@ def test_a_file_holds_all_of_it(tmp_path: Path) -> None:
 
 def test_vectors_are_found_by_name_in_any_order() -> None:
     assert made().of(["owl", "cat"]).tolist() == [[0, 1], [1, 0]]
-    with pytest.raises(DataError, match="no embedding for 2 of 3 classes: cow, Dog. .*cat, dog"):
+    with pytest.raises(DataError, match=r"no embedding for 2 of 3 classes: cow, Dog. .*cat, dog"):
         made().of(["cat", "cow", "Dog"])
 
 
@@ -77,8 +77,6 @@ def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
     made().save(file)
     content = file.read_bytes()
     for place in range(0, len(content), 3):
-        file.write_bytes(
-            content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-        )
+        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(DataError):
             ClassEmbeddings.read(file)

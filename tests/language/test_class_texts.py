@@ -21,7 +21,7 @@ def test_other_braces_are_text() -> None:
 
 
 def test_a_class_without_description() -> None:
-    with pytest.raises(ConfigError, match="1 of 2 classes have no description: dog; .* of cat"):
+    with pytest.raises(ConfigError, match=r"1 of 2 classes have no description: dog; .* of cat"):
         class_texts(["cat", "dog"], descriptions={"cat": ["it purrs"]})
     with pytest.raises(ConfigError, match="no class names"):
         class_texts([])

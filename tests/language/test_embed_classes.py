@@ -64,7 +64,9 @@ def test_several_texts_are_averaged_as_directions(tower: TextTower) -> None:
 
 
 def test_batches_do_not_change_which_text_is_whose(tower: TextTower) -> None:
-    texts = {name: [f"a {name}.", f"one {name}.", f"some {name}."] for name in ("cat", "dog", "owl")}
+    texts = {
+        name: [f"a {name}.", f"one {name}.", f"some {name}."] for name in ("cat", "dog", "owl")
+    }
     whole, cut = embed_classes(tower, texts), embed_classes(tower, texts, batch_size=2)
     np.testing.assert_allclose(whole.vectors, cut.vectors, atol=1e-6)
 
@@ -72,7 +74,9 @@ def test_batches_do_not_change_which_text_is_whose(tower: TextTower) -> None:
 def test_names_and_descriptions_from_files(tiny_clip: tuple[str, Path], tmp_path: Path) -> None:
     name, weights = tiny_clip
     (tmp_path / "names.txt").write_text("dog\n\ncat\n")
-    (tmp_path / "texts.json").write_text(json.dumps({"cat": ["it purrs", "it has whiskers"], "dog": "it barks"}))
+    (tmp_path / "texts.json").write_text(
+        json.dumps({"cat": ["it purrs", "it has whiskers"], "dog": "it barks"})
+    )
     output = tmp_path / "classes.safetensors"
     assert embed("--names", str(tmp_path / "names.txt"), "--model", name, "--weights", str(weights),
                  "--descriptions", str(tmp_path / "texts.json"), "--template", "{}!", "the {}",
@@ -101,10 +105,12 @@ def test_weights_of_the_text_tower_alone(tiny_clip: tuple[str, Path], tower: Tex
 
 def test_weights_of_another_model_are_refused(tiny_clip: tuple[str, Path]) -> None:
     state = read_tensors(tiny_clip[1])
-    with pytest.raises(CheckpointError, match="1 tensors are missing .ln_final.bias"):
-        load_text_tower(tiny_clip[0], state={k: v for k, v in state.items() if k != "ln_final.bias"})
+    with pytest.raises(CheckpointError, match=r"1 tensors are missing .ln_final.bias"):
+        load_text_tower(
+            tiny_clip[0], state={k: v for k, v in state.items() if k != "ln_final.bias"}
+        )
     state["ln_final.bias"] = torch.zeros(5)
-    with pytest.raises(CheckpointError, match="do not fit the text tower: .*ln_final.bias"):
+    with pytest.raises(CheckpointError, match=r"do not fit the text tower: .*ln_final.bias"):
         load_text_tower(tiny_clip[0], state=state)
 
 
@@ -174,7 +180,7 @@ def test_no_connection_to_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(open_clip, "create_model", no_network)
-    with pytest.raises(CheckpointError, match="(?s)not known.*--weights FILE.*local-dir:FOLDER"):
+    with pytest.raises(CheckpointError, match=r"(?s)not known.*--weights FILE.*local-dir:FOLDER"):
         load_text_tower("vit_base_patch16_clip_224.openai")
 
 

@@ -68,7 +68,7 @@ def test_a_long_text_is_named(folder: Path) -> None:
 
 
 def test_what_cannot_be_loaded(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="(?s)could not be loaded: .*folder"):
+    with pytest.raises(CheckpointError, match=r"(?s)could not be loaded: .*folder"):
         load_text_tower(str(tmp_path), "transformers")
     with pytest.raises(ConfigError, match="for the backend open_clip"):
         load_text_tower(str(tmp_path), "transformers", state={})

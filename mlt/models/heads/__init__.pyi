@@ -14,3 +14,4 @@ from .prior import set_prior_bias as set_prior_bias
 from .query import Query2Label as Query2Label
 from .scaled_linear import ScaledLinear as ScaledLinear
 from .spatial import SpatialHead as SpatialHead
+from .text import Text as Text

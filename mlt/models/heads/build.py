@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mlt.errors import ConfigError
 from mlt.models.heads.about import AboutClasses
 from mlt.models.heads.cosine import Cosine
 from mlt.models.heads.csra import CSRA
@@ -25,13 +27,19 @@ from mlt.models.heads.settings import (
     MLDecoderHead,
     ProjectionHead,
     QueryHead,
+    TextHead,
 )
+from mlt.models.heads.text import CLIP_SCALE, SIGLIP_BIAS, SIGLIP_SCALE, Text
 
 __all__ = ["build_head"]
 
 
 def build_head(
-    config: Head, num_features: int, num_classes: int, about: AboutClasses | None = None
+    config: Head,
+    num_features: int,
+    num_classes: int,
+    about: AboutClasses | None = None,
+    projection: nn.Module | None = None,
 ) -> nn.Module:
     """Make a head.
 
@@ -45,6 +53,8 @@ def build_head(
         num_classes: C.
         about: What is known about the classes. What a head needs of it and does not get is zeros,
             for a state to be loaded.
+        projection: What brings pooled features to the space of class embeddings, for the head that
+            compares them; None: a new layer.
 
     Returns:
         A module from (N, num_features), or (N, num_features, H, W) for a spatial head, to (N, C).
@@ -78,6 +88,8 @@ def build_head(
             for used in ("graph", "threshold", "neighbors", "shrinkage"):
                 del options[used]
             return LabelGraph(num_features, num_classes, graph, embeddings, **options)
+        case TextHead():
+            return _text(config, num_features, embeddings, projection)
 
 
 def _linear(config: LinearHead, num_features: int, num_classes: int) -> nn.Sequential:
@@ -95,6 +107,27 @@ def _projection(config: ProjectionHead, num_features: int, num_classes: int) -> 
         nn.BatchNorm1d(config.width),
         nn.Dropout(config.dropout),
         _small(nn.Linear(config.width, num_classes)),
+    )
+
+
+def _text(
+    config: TextHead,
+    num_features: int,
+    embeddings: NDArray[np.float32] | None,
+    projection: nn.Module | None,
+) -> Text:
+    if embeddings is None:
+        raise ConfigError("model.head: text needs class embeddings: about=AboutClasses(...)")
+    of_form = SIGLIP_SCALE if config.form == "siglip" else CLIP_SCALE
+    return Text(
+        num_features,
+        torch.from_numpy(embeddings),
+        projection,
+        scale=config.scale or of_form,
+        bias=SIGLIP_BIAS if config.form == "siglip" else 0.0,
+        **config.model_dump(
+            include={"learn_scale", "learn_embeddings", "residual", "learn_projection"}
+        ),
     )
 
 

@@ -85,7 +85,7 @@ class Text(nn.Module):
         num_classes, width = embeddings.shape
         if projection is None:
             self.projection: nn.Module = nn.Linear(num_features, width, bias=False)
-            nn.init.normal_(self.projection.weight, std=num_features**-0.5)  # type: ignore[arg-type]
+            nn.init.normal_(self.projection.weight, std=num_features**-0.5)
         else:
             self.projection = projection.requires_grad_(learn_projection)
         vectors = embeddings.detach().float().clone()
