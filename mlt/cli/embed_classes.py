@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     texts = class_texts(names, arguments.template, described)
     from mlt.language.embed import embed_classes
-    from mlt.language.text_tower import load_text_tower
+    from mlt.language.load_text_tower import load_text_tower
     from mlt.models.weights import read_tensors
     from mlt.runtime.device import pick_device
 

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from mlt.data.labels import LabelTable
 from mlt.engine.training_state import load_training_state
-from mlt.errors import DataError, MissingFileError
+from mlt.errors import CheckpointError, ConfigError, DataError, MissingFileError
 from mlt.language import ClassEmbeddings
+from mlt.language.open_clip_tower import OpenClipTower
+from mlt.language.prompts import PromptEncoder
 from mlt.models.heads import AboutClasses
-from mlt.models.heads.settings import GCNHead, Head
+from mlt.models.heads.settings import GCNHead, Head, PromptsHead
+from mlt.models.weights import read_tensors
 
 __all__ = ["about_classes"]
 
@@ -29,7 +32,11 @@ def about_classes(head: Head, train: LabelTable, state: Path | None = None) -> A
     Raises:
         MissingFileError: If there is no such file of class embeddings.
         DataError: If it is damaged, or lacks a class.
+        ConfigError: If there is no such text tower for prompts.
+        CheckpointError: If its weights cannot be loaded.
     """
+    if isinstance(head, PromptsHead):
+        return _prompts(head, train.class_names)
     counted = isinstance(head, GCNHead) and head.graph == "cooccurrence"
     return AboutClasses(
         names=train.class_names,
@@ -37,6 +44,19 @@ def about_classes(head: Head, train: LabelTable, state: Path | None = None) -> A
         num_images=len(train),
         embeddings=_embeddings(getattr(head, "embeddings", None), train.class_names, state),
     )
+
+
+def _prompts(head: PromptsHead, class_names: tuple[str, ...]) -> AboutClasses:
+    """What embeds the prompts, and what it makes of them before they have learnt."""
+    weights = None if head.weights is None else read_tensors(head.weights)
+    try:
+        prompts = PromptEncoder(OpenClipTower.load(head.model, weights), class_names, head.context)
+    except (CheckpointError, ConfigError) as error:
+        raise type(error)(f"model.head: {error}") from error
+    begin = torch.zeros(prompts.length, prompts.width) if prompts.begin is None else prompts.begin
+    with torch.no_grad():
+        embeddings = prompts(begin).cpu().numpy()
+    return AboutClasses(class_names, embeddings=embeddings, prompts=prompts)
 
 
 def _embeddings(

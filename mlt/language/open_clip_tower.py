@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import timm
@@ -58,13 +60,16 @@ class OpenClipTower(TextTower):
                 if tags
                 else f"open_clip has no weights of {architecture}; give a file of weights"
             )
+        trained_with = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
         try:
-            built = open_clip.create_model(
-                architecture,
-                pretrained=None if state is not None else tag,
-                load_weights=state is None,
-                pretrained_text=False,
-            )
+            with _without_warnings(state is not None):  # of weights that are yet to come
+                built = open_clip.create_model(
+                    architecture,
+                    pretrained=None if state is not None else tag,
+                    load_weights=state is None,
+                    pretrained_text=False,
+                    force_quick_gelu=bool(trained_with.get("quick_gelu")),
+                )
             tokenizer = open_clip.get_tokenizer(architecture)
         except Exception as error:  # whatever hosts, files and libraries raise
             raise CheckpointError(_not_loaded(model, error)) from error
@@ -78,13 +83,31 @@ class OpenClipTower(TextTower):
             return self.model.encode_text(tokens).float().cpu()
 
     def too_long(self, texts: Sequence[str]) -> list[str]:
-        encode = getattr(self.tokenizer, "encode", None)
-        # A start and an end belong to CLIP's own tokens; others add what they need themselves.
-        more = 2
-        if encode is None:
-            encode, more = self.tokenizer.tokenizer.encode, 0
+        # CLIP's tokens stand between a start and an end, SigLIP's before an end.
+        around = 2 if self._has_own_tokenizer else 1
         limit = self.tokenizer.context_length
-        return [text for text in texts if len(encode(text)) + more > limit]
+        return [text for text in texts if len(self.tokens_of(text)) + around > limit]
+
+    def tokens_of(self, text: str) -> list[int]:
+        """The tokens of a text alone, without start and end."""
+        if self._has_own_tokenizer:
+            return self.tokenizer.encode(text)
+        return self.tokenizer.tokenizer.encode(text, add_special_tokens=False)
+
+    @property
+    def _has_own_tokenizer(self) -> bool:
+        """Whether its tokens are open_clip's; else they are transformers'."""
+        return hasattr(self.tokenizer, "encode")
+
+
+@contextmanager
+def _without_warnings(silent: bool) -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING if silent else before)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _parts(model: str) -> tuple[str, str | None]:

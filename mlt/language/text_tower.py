@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from mlt.errors import ConfigError
 
-__all__ = ["Backend", "TextTower", "load_text_tower", "missing_package"]
-
-Backend = Literal["open_clip", "transformers"]
+__all__ = ["TextTower", "missing_package"]
 
 
 class TextTower(ABC):
@@ -37,42 +34,6 @@ class TextTower(ABC):
     @abstractmethod
     def too_long(self, texts: Sequence[str]) -> list[str]:
         """The texts that lose their end."""
-
-
-def load_text_tower(
-    model: str,
-    backend: Backend = "open_clip",
-    state: Mapping[str, Tensor] | None = None,
-    device: str = "cpu",
-) -> TextTower:
-    """Load a text tower, downloading its weights unless they are given.
-
-    Args:
-        model: An image tower in timm, whose text tower is meant; a name in open_clip, `MODEL` or
-            `MODEL/WEIGHTS`; or a folder, `local-dir:FOLDER` in open_clip. With ``transformers``
-            the name of a CLIP or SigLIP model, or its folder.
-        backend: The library.
-        state: Tensors of the text tower, or of the whole model, in place of a download; for
-            open_clip.
-        device: Where to compute.
-
-    Raises:
-        ConfigError: If the library is not installed or does not know the model, or for an image
-            tower that is not known to have a text tower.
-        CheckpointError: If the weights cannot be loaded.
-    """
-    if backend == "transformers":
-        from mlt.language.transformers_tower import TransformersTower
-
-        if state is not None:
-            raise ConfigError(
-                "weights from a file are for the backend open_clip; give transformers the folder "
-                "of the model"
-            )
-        return TransformersTower.load(model, device)
-    from mlt.language.open_clip_tower import OpenClipTower
-
-    return OpenClipTower.load(model, state, device)
 
 
 def missing_package(package: str, error: ImportError) -> ConfigError:

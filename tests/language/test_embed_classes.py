@@ -37,7 +37,9 @@ def test_one_template_is_what_open_clip_itself_gives(
     name, weights = tiny_clip
     assert embed("cat", "traffic_light", "--model", name, "--weights", str(weights),
                  "--output", str(output), "--device", "cpu") == 0  # fmt: skip
-    assert "2 classes, 2 texts, width 16, from mlt-tiny" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "2 classes, 2 texts, width 16, from mlt-tiny" in said.out
+    assert "random" not in said.err
     model = open_clip.create_model(name, pretrained=str(weights)).eval()
     tokens = open_clip.get_tokenizer(name)(["a photo of a cat.", "a photo of a traffic light."])
     with torch.inference_mode():
@@ -171,6 +173,27 @@ def test_an_earlier_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_unknown_models(model: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_text_tower(model)
+
+
+@pytest.mark.parametrize(
+    ("model", "quick"), [("ViT-B-16/openai", True), ("ViT-B-16/laion400m_e32", False)]
+)
+def test_the_activation_is_that_of_the_weights(
+    model: str, quick: bool, tiny_clip: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    asked = []
+    create = open_clip.create_model
+
+    def small(name: str, **options: object) -> object:
+        asked.append((name, options["force_quick_gelu"]))
+        return create(tiny_clip[0])
+
+    monkeypatch.setattr(open_clip, "create_model", small)
+    # From a file, too, which does not say so itself.
+    load_text_tower(model, state=read_tensors(tiny_clip[1]))
+    assert asked == [("ViT-B-16", quick)]
 
 
 def test_no_connection_to_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from mlt.language.prompts import PromptEncoder
+
 __all__ = ["AboutClasses"]
 
 
@@ -21,9 +23,11 @@ class AboutClasses:
             of each class. None where nothing was counted.
         num_images: Training images that were counted.
         embeddings: (C, E) what a text tower makes of each class; None without language.
+        prompts: What embeds prompts that learn; None where they do not.
     """
 
     names: tuple[str, ...]
     cooccurrence: csr_array | None = None
     num_images: int = 0
     embeddings: NDArray[np.float32] | None = None
+    prompts: PromptEncoder | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mlt.errors import ConfigError
+from mlt.language.prompts import PromptEncoder
 from mlt.models.heads.about import AboutClasses
 from mlt.models.heads.cosine import Cosine
 from mlt.models.heads.csra import CSRA
 from mlt.models.heads.gcn import LabelGraph
 from mlt.models.heads.label_graph import conditional_shares, cosines, graph_weights
 from mlt.models.heads.ml_decoder import MLDecoder
+from mlt.models.heads.prompts import Prompts
 from mlt.models.heads.query import Query2Label
 from mlt.models.heads.scaled_linear import ScaledLinear
 from mlt.models.heads.settings import (
@@ -26,6 +29,7 @@ from mlt.models.heads.settings import (
     LinearHead,
     MLDecoderHead,
     ProjectionHead,
+    PromptsHead,
     QueryHead,
     TextHead,
 )
@@ -89,7 +93,20 @@ def build_head(
                 del options[used]
             return LabelGraph(num_features, num_classes, graph, embeddings, **options)
         case TextHead():
-            return _text(config, num_features, embeddings, projection)
+            more = config.model_dump(include={"learn_embeddings", "residual"})
+            return Text(
+                num_features, _vectors(config, about), projection, **_cosines(config), **more
+            )
+        case PromptsHead():
+            prompts = None if about is None else about.prompts
+            return Prompts(
+                num_features,
+                _vectors(config, about),
+                prompts,
+                None if prompts is None else _context(config, prompts, num_classes),
+                projection,
+                **_cosines(config),
+            )
 
 
 def _linear(config: LinearHead, num_features: int, num_classes: int) -> nn.Sequential:
@@ -110,25 +127,32 @@ def _projection(config: ProjectionHead, num_features: int, num_classes: int) -> 
     )
 
 
-def _text(
-    config: TextHead,
-    num_features: int,
-    embeddings: NDArray[np.float32] | None,
-    projection: nn.Module | None,
-) -> Text:
-    if embeddings is None:
-        raise ConfigError("model.head: text needs class embeddings: about=AboutClasses(...)")
-    of_form = SIGLIP_SCALE if config.form == "siglip" else CLIP_SCALE
-    return Text(
-        num_features,
-        torch.from_numpy(embeddings),
-        projection,
-        scale=config.scale or of_form,
-        bias=SIGLIP_BIAS if config.form == "siglip" else 0.0,
-        **config.model_dump(
-            include={"learn_scale", "learn_embeddings", "residual", "learn_projection"}
-        ),
-    )
+def _vectors(config: TextHead | PromptsHead, about: AboutClasses | None) -> torch.Tensor:
+    if about is None or about.embeddings is None:
+        raise ConfigError(
+            f"model.head: {config.name} needs class embeddings: about=AboutClasses(...)"
+        )
+    return torch.from_numpy(about.embeddings)
+
+
+def _cosines(config: TextHead | PromptsHead) -> dict[str, Any]:
+    """The options that both have."""
+    of_siglip = config.form == "siglip"
+    return {
+        "scale": config.scale or (SIGLIP_SCALE if of_siglip else CLIP_SCALE),
+        "bias": SIGLIP_BIAS if of_siglip else 0.0,
+        "learn_scale": config.learn_scale,
+        "learn_projection": config.learn_projection,
+    }
+
+
+def _context(config: PromptsHead, prompts: PromptEncoder, num_classes: int) -> torch.Tensor:
+    """Where the vectors of prompts begin: as words, or at random as the paper says."""
+    per_class = (num_classes,) if config.per_class else ()
+    shape = (*per_class, prompts.length, prompts.width)
+    if prompts.begin is None:
+        return torch.randn(shape) * 0.02
+    return prompts.begin.expand(shape)
 
 
 def _graph(config: GCNHead, about: AboutClasses) -> NDArray[np.float64] | None:
