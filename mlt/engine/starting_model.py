@@ -53,7 +53,7 @@ def starting_model(
             about=about,
         )
         if checkpoint is not None:
-            note = start_from(built, checkpoint, class_counts.names)
+            note = start_from(built, checkpoint, class_counts.names, config.transforms.size)
         model: nn.Module = built
     else:
         model = own.model

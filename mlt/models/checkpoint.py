@@ -146,13 +146,17 @@ def load_checkpoint(
     return model.eval(), info
 
 
-def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) -> str:
+def start_from(
+    model: Classifier, path: str | Path, class_names: Sequence[str], image_size: int | None = None
+) -> str:
     """Load the backbone of a checkpoint into a model, and its head if that is of the same classes.
 
     Args:
         model: Built from a configuration; changed in place.
         path: A ``.safetensors`` file of a run.
         class_names: Of the model's logits.
+        image_size: Height and width of the model's input; position embeddings of a checkpoint of
+            another size are resampled.
 
     Returns:
         A sentence that says what was taken.
@@ -170,7 +174,7 @@ def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) 
         part, _, inner = name.partition(".")
         parts[part][inner] = value
     try:
-        load_by_name(model.backbone, parts["backbone"])
+        _load_backbone(model, parts["backbone"], info.preprocessing.get("size"), image_size)
     except CheckpointError as error:
         raise CheckpointError(
             f"model.checkpoint: the backbone of {path} is {of_file.backbone}, which does not fit: "
@@ -188,6 +192,22 @@ def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) 
             f"({of_file.head.name} in the checkpoint)"
         )
     return f"{begun}: its backbone and its head"
+
+
+def _load_backbone(
+    model: Classifier, tensors: Mapping[str, Tensor], size: int | None, image_size: int | None
+) -> None:
+    """Load the tensors of a backbone for images of one size into one for images of another."""
+    backbone = model.backbone
+    try:
+        load_by_name(backbone, tensors)
+    except CheckpointError:
+        if None in (size, image_size) or not hasattr(backbone, "set_input_size"):
+            raise
+        backbone.set_input_size(img_size=size)  # type: ignore[operator]
+        load_by_name(backbone, tensors)
+        backbone.set_input_size(img_size=image_size)  # type: ignore[operator]
+        model.freeze(model.frozen)  # resampled position embeddings are new parameters
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

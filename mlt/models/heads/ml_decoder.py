@@ -81,7 +81,7 @@ class MLDecoder(SpatialHead):
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, C) of a feature map (N, D, H, W), or of tokens (N, L, D)."""
         positions = self._positions(as_map(features, self.num_features))
-        queries = self._queries(len(positions))
+        queries = self._queries(positions.shape[0])
         seen = self.layer(queries, positions, positions, queries)
         logits = (seen.unsqueeze(2) * self.weight).sum(dim=-1).flatten(1)
         return logits[:, : len(self.bias)] + self.bias
@@ -90,7 +90,7 @@ class MLDecoder(SpatialHead):
         """Where the query of each class looks, the mean over the heads, (N, C, H, W)."""
         features = as_map(features, self.num_features)
         positions = self._positions(features)
-        weights = self.layer.attend.weights(self._queries(len(positions)), positions)
+        weights = self.layer.attend.weights(self._queries(positions.shape[0]), positions)
         of_class = weights.repeat_interleave(self.classes_per_query, dim=1)[:, : len(self.bias)]
         return of_class.unflatten(-1, features.shape[2:])
 

@@ -101,7 +101,7 @@ class Query2Label(SpatialHead):
 
     def _asked(self, keys: Tensor, values: Tensor, layers: int) -> Tensor:
         """Queries (N, C, width) after the first layers."""
-        queries = self.queries.expand(len(values), -1, -1)
+        queries = self.queries.expand(values.shape[0], -1, -1)
         for k in range(layers):
             if self.among_classes:
                 queries = self.among_classes[k](queries, queries, queries, queries)
