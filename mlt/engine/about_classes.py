@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlt.data.labels import LabelTable
 from mlt.engine.training_state import load_training_state
-from mlt.errors import CheckpointError, ConfigError, DataError, MissingFileError
+from mlt.errors import DataError, MissingFileError, UserError
 from mlt.language import ClassEmbeddings
 from mlt.language.open_clip_tower import OpenClipTower
 from mlt.language.prompts import PromptEncoder
@@ -30,7 +30,7 @@ def about_classes(head: Head, train: LabelTable, state: Path | None = None) -> A
         state: Of the run that goes on; it has the class embeddings, so that their file may be gone.
 
     Raises:
-        MissingFileError: If there is no such file of class embeddings.
+        MissingFileError: If there is no such file of class embeddings, or of weights.
         DataError: If it is damaged, or lacks a class.
         ConfigError: If there is no such text tower for prompts.
         CheckpointError: If its weights cannot be loaded.
@@ -48,10 +48,10 @@ def about_classes(head: Head, train: LabelTable, state: Path | None = None) -> A
 
 def _prompts(head: PromptsHead, class_names: tuple[str, ...]) -> AboutClasses:
     """What embeds the prompts, and what it makes of them before they have learnt."""
-    weights = None if head.weights is None else read_tensors(head.weights)
     try:
+        weights = None if head.weights is None else read_tensors(head.weights)
         prompts = PromptEncoder(OpenClipTower.load(head.model, weights), class_names, head.context)
-    except (CheckpointError, ConfigError) as error:
+    except UserError as error:
         raise type(error)(f"model.head: {error}") from error
     begin = torch.zeros(prompts.length, prompts.width) if prompts.begin is None else prompts.begin
     with torch.no_grad():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,7 +13,6 @@ from mlt.class_groups import GroupLimits
 from mlt.config import Config
 from mlt.config.stages import plan_stages
 from mlt.data.dataset import Draw, ItemDataset
-from mlt.data.hidden_labels import hide_labels
 from mlt.data.loader import Loader
 from mlt.data.own_data import own_data
 from mlt.data.run_data import Data, load_data
@@ -31,10 +30,10 @@ from mlt.engine.position import Position
 from mlt.engine.prepared_stage import PreparedStage, check_stages, check_tau, prepare_stages
 from mlt.engine.stage_notes import stage_notes
 from mlt.engine.starting_model import fresh_head, in_all_processes, starting_model
+from mlt.engine.unseen_classes import hide_unseen
 from mlt.engine.view_checks import check_views
-from mlt.errors import ConfigError, UserError
+from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView
-from mlt.language.class_texts import read_names
 from mlt.losses import Loss, build_loss
 from mlt.models import Classifier
 from mlt.models.backbone import input_normalisation
@@ -139,7 +138,7 @@ def prepare(
     with processes.together(main_first=True):
         data = load_data(config.data, cache) if own.data is None else own_data(own.data)
     with processes.together():
-        data = _with_unseen(data, config.evaluation.unseen)
+        data = hide_unseen(data, config.evaluation.unseen)
         limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
         class_counts = data.train.class_counts(limits)
         losses: list[Loss | OwnLoss] = []
@@ -238,19 +237,6 @@ def prepare(
         start_note=start_note,
         processes=processes,
     )
-
-
-def _with_unseen(data: Data, unseen: str | tuple[str, ...]) -> Data:
-    """The data without what training shall not see: the labels of these classes."""
-    if not unseen:
-        return data
-    try:
-        names = read_names(unseen) if isinstance(unseen, str) else unseen
-        train = hide_labels(data.train, names)
-    except UserError as error:
-        raise type(error)(f"evaluation.unseen: {error}") from error
-    note = f"not trained (evaluation.unseen), {len(names)} classes: {', '.join(names)}"
-    return replace(data, train=train, notes=(*data.notes, note))
 
 
 def _loss(

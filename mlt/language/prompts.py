@@ -34,7 +34,8 @@ class PromptEncoder:
         begin: (M, width) embeddings of the words; None if they were not given.
 
     Raises:
-        ConfigError: If the tower does not embed tokens by a table, or a prompt is too long for it.
+        ConfigError: If the tower does not embed tokens by a table, the context has no word, or a
+            prompt is too long.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class PromptEncoder:
         self._tower = tower
         words = context if isinstance(context, str) else " ".join(["x"] * context)
         wanted = tower.tokens_of(words)
+        if not wanted:
+            raise ConfigError(f"the context {context!r} has no word that could learn")
         prompts = [f"{words} {name.replace('_', ' ')}." for name in class_names]
         if cut := tower.too_long(prompts):
             raise ConfigError(

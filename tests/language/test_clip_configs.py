@@ -16,6 +16,8 @@ from mlt.engine.train import train
 from mlt.language import ClassEmbeddings
 from mlt.language.pairing import paired_text_model
 
+pytest.importorskip("open_clip")
+
 NAMES = [f"{data}_clip_{head}" for data in ("coco_mlt", "voc_mlt") for head in ("prompts", "text")]
 IMAGE_TOWER = "vit_xsmall_patch16_clip_224.tinyclip_yfcc15m"
 

@@ -14,6 +14,8 @@ from mlt.errors import CheckpointError, ConfigError
 from mlt.language import ClassEmbeddings, TextTower, embed_classes, load_text_tower
 from mlt.models.weights import read_tensors
 
+pytest.importorskip("open_clip")
+
 
 def direction(vector: np.ndarray) -> np.ndarray:
     return vector / np.linalg.norm(vector)

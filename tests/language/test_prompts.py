@@ -22,6 +22,8 @@ from mlt.models.checkpoint import load_checkpoint
 from mlt.models.weights import read_tensors
 from mlt.predictions import Predictions
 
+pytest.importorskip("open_clip")
+
 NAMES = ["person", "traffic_light"]
 
 
@@ -75,6 +77,8 @@ def test_prompts_that_are_too_long(tower: OpenClipTower) -> None:
     PromptEncoder(tower, ["cat"], 64)
     with pytest.raises(ConfigError, match="1 of 2 prompts are longer than mlt-tiny reads"):
         PromptEncoder(tower, ["cat", "cat " * 12], 64)
+    with pytest.raises(ConfigError, match="the context ' ' has no word"):
+        PromptEncoder(tower, ["cat"], " ")
 
 
 @pytest.fixture
@@ -161,7 +165,7 @@ def test_resumed_runs_and_files_for_other_runtimes(values: dict[str, Any], tmp_p
 
 def test_what_cannot_be_had(values: dict[str, Any]) -> None:
     values["model"]["head"]["weights"] = "nowhere.pt"
-    with pytest.raises(MissingFileError, match=r"nowhere.pt"):
+    with pytest.raises(MissingFileError, match=r"model.head: .*nowhere.pt"):
         run(values, "run")
     values["model"]["head"] |= {"weights": None, "model": "ViT-B-17"}
     with pytest.raises(ConfigError, match=r"model.head: neither timm nor open_clip"):
