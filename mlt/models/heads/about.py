@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from mlt.language.prompts import PromptEncoder
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from mlt.language.prompts import PromptEncoder
 
 __all__ = ["AboutClasses"]
 
