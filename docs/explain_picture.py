@@ -2,8 +2,8 @@
 
     python docs/explain_picture.py RUN PHOTOGRAPHS... --output docs/explain.jpg
 
-It is the upper part of the page that `mlt explain RUN PHOTOGRAPHS...` writes, seen in Chromium, which
-must be installed.
+It is the upper part of the page that `mlt explain RUN PHOTOGRAPHS...` writes, seen in Chromium,
+which must be installed.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("runs").mkdir()
-        os.symlink(run, Path("runs") / run.name)
+        (Path("runs") / run.name).symlink_to(run)
         for file in files:
-            os.symlink(file, file.name)
+            Path(file.name).symlink_to(file)
         command = ["explain", f"runs/{run.name}", *(file.name for file in files)]
         method = ["--method", arguments.method] if arguments.method else []
         if code := mlt([*command, *method]):
