@@ -21,7 +21,25 @@ from mlt.models.heads import CSRA
 from mlt.models.heads.about import AboutClasses
 from mlt.models.heads.settings import Head
 from mlt.models.spatial_features import map_channels
-from mlt.settings import Settings
+
+HEADS: dict[str, dict[str, Any]] = {
+    "linear": {},
+    "projection": {},
+    "cosine": {},
+    "csra": {},
+    "query": {},
+    "ml_decoder": {},
+    "gcn": {},
+    "text": {"embeddings": "not read here"},
+}
+BESIDES = {"prompts"}
+"""Is that of `text` for the features of an image; needs a text tower."""
+
+
+def test_no_head_is_left_out() -> None:
+    kinds = get_args(get_args(Head)[0])
+    names = {get_args(kind.model_fields["name"].annotation)[0] for kind in kinds}
+    assert names == HEADS.keys() | BESIDES
 
 
 def model(head: str) -> Classifier:
@@ -62,12 +80,11 @@ def test_grad_cam_of_a_head_with_attention() -> None:
 
 
 @pytest.mark.parametrize("method", [None, "grad_cam"])
-@pytest.mark.parametrize("head", get_args(get_args(Head)[0]), ids=lambda head: head.__name__)
-def test_every_head(head: type[Settings], method: Method | None) -> None:
+@pytest.mark.parametrize("name", HEADS)
+def test_every_head(name: str, method: Method | None) -> None:
     torch.manual_seed(0)
     backbone = timm.create_model("test_resnet", num_classes=0).eval()
-    (name,) = get_args(head.model_fields["name"].annotation)
-    config: Any = TypeAdapter(Head).validate_python({"name": name})
+    config: Any = TypeAdapter(Head).validate_python({"name": name, **HEADS[name]})
     about = AboutClasses(tuple("abcde"), csr_array(np.eye(5)), 5, np.eye(5, dtype=np.float32))
     attentive = Classifier(backbone, head_for(backbone, config, 5, about))
     found = where_seen(attentive, torch.randn(3, 3, 96, 64), range(5), method)
