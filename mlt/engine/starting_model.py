@@ -21,6 +21,7 @@ from mlt.engine.sync_batch_norm import with_synced_batch_norm
 from mlt.errors import ConfigError
 from mlt.losses import ElementwiseLoss, Loss
 from mlt.models import Classifier, build_model
+from mlt.models.adapters import check_adapters_are_used
 from mlt.models.build import head_for
 from mlt.models.checkpoint import start_from
 from mlt.models.heads import prior_logits, set_prior_bias
@@ -48,6 +49,7 @@ def starting_model(
         )
         if checkpoint is not None:
             note = start_from(built, checkpoint, class_counts.names)
+        check_adapters_are_used(built.backbone, config.transforms.size)
         model: nn.Module = built
     else:
         model = own.model

@@ -21,6 +21,8 @@ from mlt.data.names import name_difference
 from mlt.errors import CheckpointError, ConfigError, MissingFileError
 from mlt.files import NOT_JSON, atomic_write, write_json_object
 from mlt.models import Classifier, build_model
+from mlt.models.adapters import is_adapter, merged_state
+from mlt.models.learn_settings import LearnLoRA
 from mlt.models.settings import ModelConfig
 from mlt.models.weights import load_by_name
 from mlt.problems import problems_of
@@ -143,6 +145,8 @@ def load_checkpoint(
 def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) -> str:
     """Load the backbone of a checkpoint into a model, and its head if that is of the same classes.
 
+    Adapters of the checkpoint are merged into its weights; those of the model begin anew.
+
     Args:
         model: Built from a configuration; changed in place.
         path: A ``.safetensors`` file of a run.
@@ -163,6 +167,11 @@ def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) 
     for name, value in state_dict.items():
         part, _, inner = name.partition(".")
         parts[part][inner] = value
+    if isinstance(of_file.learn, LearnLoRA):
+        scale = of_file.learn.alpha / of_file.learn.rank
+        parts["backbone"] = merged_state(parts["backbone"], scale)
+    own = model.backbone.state_dict()
+    parts["backbone"].update({name: own[name] for name in own if is_adapter(name)})
     try:
         load_by_name(model.backbone, parts["backbone"])
     except CheckpointError as error:
