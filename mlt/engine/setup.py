@@ -21,6 +21,7 @@ from mlt.data.transforms import Preprocessing, eval_preprocessing
 from mlt.data.view_transform import Inputs, inputs_of
 from mlt.engine.batches import Batches
 from mlt.engine.compilation import check_compiler, compile_in_place
+from mlt.engine.decay_to_start import digest_of_start, weights_to_start_from
 from mlt.engine.gradient_checkpointing import check_recomputed_batch_norm
 from mlt.engine.loop import Training
 from mlt.engine.own import Own, OwnLoss
@@ -194,8 +195,10 @@ def prepare(
     updates = [_updates(len(loaders[s]), config.training.accumulate) for s in samplers]
     with processes.together():
         check_tau(plans, data.validation is not None)
+        decays = any(plan.config.optimizer.decay_to_start for plan in plans)
+        start = weights_to_start_from(model) if decays else {}
         stages = prepare_stages(
-            plans, losses, samplers, heads, updates, model, own, processes.count
+            plans, losses, samplers, heads, updates, model, own, processes.count, start
         )
     training = Training(
         model=model,
@@ -205,6 +208,7 @@ def prepare(
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.autocast == "fp16"),
         ema=ema,
         position=Position(),
+        start=digest_of_start(start) if start else None,
     )
     return Setup(
         config=config,

@@ -17,7 +17,7 @@ from mlt.cli.describe import describe
 from mlt.config import parse_config
 from mlt.data.transforms import eval_transform
 from mlt.engine.train import train
-from mlt.errors import ConfigError
+from mlt.errors import CheckpointError, ConfigError
 from mlt.inference import Predictor
 from mlt.models import Classifier, build_model
 from mlt.models.adapters import is_adapter
@@ -181,3 +181,89 @@ def test_learning_of_a_frozen_backbone_is_refused(tiny_values: dict[str, Any]) -
     parse_config(named(tiny_values, "stages", "bias", stages=stages))
     with pytest.raises(ConfigError, match=r"model\.learn"):
         parse_config(named(tiny_values, "refused", "bias", stages=stages[:1]))
+
+
+def test_decay_to_the_start_by_hand(plain_values: dict[str, Any]) -> None:
+    plain_values["optimizer"] = {
+        "name": "sgd",
+        "lr": 0.1,
+        "momentum": 0.0,
+        "backbone_lr_scale": 0.5,
+    }
+    begun = run(plain_values, "begun", "all", epochs=0)
+    free = run(plain_values, "free", "all")
+    plain_values["optimizer"] |= {"decay_to_start": 4.0}
+    held = run(plain_values, "held", "all")
+    learned = [name for name in moved(begun, free) if name.endswith(("weight", "bias"))]
+    assert len(learned) > 10
+    for name in learned:
+        # One update; the backbone's rate is 0.05, so that 0.2 of the way is taken back.
+        kept = 0.8 if name.startswith("backbone.") else 1.0
+        expected = begun[name] + kept * (free[name] - begun[name])
+        torch.testing.assert_close(held[name], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_decay_without_end_is_a_frozen_backbone(tiny_values: dict[str, Any]) -> None:
+    tiny_values["model"] |= {"freeze_statistics": True}
+    tiny_values["schedule"] = {"name": "constant"}
+    begun = run(tiny_values, "begun", "all", epochs=0)
+    tiny_values["optimizer"] |= {"decay_to_start": 1e9}
+    held = run(tiny_values, "held", "all")
+    for name in moved(begun, held):
+        if name.startswith("backbone."):  # back to the start, but for rounding
+            torch.testing.assert_close(held[name], begun[name], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lamb"])
+def test_a_run_that_decays_to_its_start_is_resumed(
+    tiny_values: dict[str, Any], optimizer: str
+) -> None:
+    tiny_values["optimizer"] = {"name": optimizer, "lr": 0.01, "decay_to_start": 3.0}
+    tiny_values["optimizer"] |= {"layer_decay": 0.8}
+    tiny_values["training"] |= {"ema_decay": 0.9, "accumulate": 2}
+    whole = run(tiny_values, "whole", "all", stages=HEAD_FIRST)
+    config = parse_config(named(tiny_values, "part", "all", stages=HEAD_FIRST))
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, on_epoch=stop)
+    train(config, resume=True)
+    assert not moved(whole, load_file(Path(config.output) / "last.safetensors"))
+
+
+def test_a_resumed_run_does_not_decay_to_another_start(tiny_values: dict[str, Any]) -> None:
+    def model(seed: int) -> Classifier:
+        torch.manual_seed(seed)
+        return build_model(ModelConfig(backbone="test_resnet", weights="none"), 4)
+
+    tiny_values["optimizer"] |= {"decay_to_start": 1.0}
+    config = parse_config(named(tiny_values, "own", "all", epochs=2))
+
+    def stop(record: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, model=model(0), on_epoch=stop)
+    with pytest.raises(CheckpointError, match="decay_to_start decays to are others"):
+        train(config, model=model(1), resume=True)
+    train(config, model=model(0), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("learn", "freeze"), [("lora", []), ("all", "all")], ids=["adapters", "frozen"]
+)
+def test_decay_of_nothing_is_refused(tiny_values: dict[str, Any], learn: str, freeze: Any) -> None:
+    tiny_values["optimizer"] |= {"decay_to_start": 1.0}
+    tiny_values["model"] |= {"freeze": freeze}
+    with pytest.raises(ConfigError, match="nothing of the backbone's own weights learns"):
+        train(parse_config(named(tiny_values, "refused", learn)))
+
+
+def test_decay_of_a_model_without_backbone_is_refused(tiny_values: dict[str, Any]) -> None:
+    tiny_values["optimizer"] |= {"decay_to_start": 1.0}
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 4))
+    with pytest.raises(ConfigError, match=r"optimizer.decay_to_start: a model of your own"):
+        train(parse_config(named(tiny_values, "refused", "all")), model=model)
