@@ -18,7 +18,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from mlt.config import load_config
+from mlt.config import Config, load_config
 from mlt.data import LabelTable
 from mlt.data.dataset import ImageDataset
 from mlt.data.loader import build_loader
@@ -32,7 +32,7 @@ from mlt.models.over_views import OverViews
 
 
 def main() -> None:
-    """Extract features, fit one classifier a class, evaluate."""
+    """Print the results of one configuration."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config")
     parser.add_argument("--set", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE")
@@ -44,10 +44,18 @@ def main() -> None:
     arguments = parser.parse_args()
     size = [f"transforms.size={arguments.size}"] if arguments.size else []
     config = load_config(arguments.config, [*arguments.overrides, *size])
+    print(result_table(summarize(logistic_regression(config, arguments.mirror, arguments.C))))
+
+
+def logistic_regression(
+    config: Config, mirror: bool = False, C: float = 0.01, part: str = "test"
+) -> Predictions:
+    """Extract features, fit one classifier per class, and predict a part of the data."""
     data = load_data(config.data)
+    judged = getattr(data, part)
     model = build_model(config.model, data.train.num_classes)
     form = eval_preprocessing(config.transforms, model.mean, model.std)
-    inputs = inputs_of([(form, expand_views(["whole"], arguments.mirror))])
+    inputs = inputs_of([(form, expand_views(["whole"], mirror))])
 
     def features(table: LabelTable) -> np.ndarray:
         loader = build_loader(ImageDataset(table, inputs.transform), batch_size=32)
@@ -56,23 +64,22 @@ def main() -> None:
             return torch.cat([network(batch.images) for batch in loader]).numpy()
 
     scaler = StandardScaler()
-    train, test = scaler.fit_transform(features(data.train)), features(data.test)
-    test = scaler.transform(test)
+    train = scaler.fit_transform(features(data.train))
+    test = scaler.transform(features(judged))
     targets = data.train.targets(range(len(data.train))).astype(bool)
     logits = np.zeros((len(test), data.train.num_classes), np.float32)
     for c in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
-        classifier = LogisticRegression(C=arguments.C, max_iter=1000).fit(train, targets[:, c])
+        classifier = LogisticRegression(C=C, max_iter=1000).fit(train, targets[:, c])
         logits[:, c] = classifier.decision_function(test)
     counts = data.train.class_counts()
-    predictions = Predictions(
-        image_ids=np.array(data.test.image_ids.tolist()),
+    return Predictions(
+        image_ids=np.array(judged.image_ids.tolist()),
         logits=logits,
-        targets=data.test.targets(range(len(data.test))).astype(bool),
+        targets=judged.targets(range(len(judged))).astype(bool),
         class_names=counts.names,
         class_counts=counts.counts,
         num_train_images=len(data.train),
     )
-    print(result_table(summarize(predictions)))
 
 
 if __name__ == "__main__":

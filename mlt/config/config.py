@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from mlt.data.samplers.settings import SamplerConfig, ShuffleSampler
 from mlt.data.settings import DataConfig
 from mlt.data.transform_settings import TransformsConfig
 from mlt.losses.loss_config import LossConfig
+from mlt.models.heads.settings import CosineHead
 from mlt.models.settings import ModelConfig
 from mlt.settings import Settings, UserPath
 
@@ -51,6 +52,11 @@ class Config(Settings):
     """How long, in which batches, at which precision."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """When to evaluate, and which classes are head, medium and tail."""
+
+
+def _scale_of_logits(loss: Any) -> float:
+    """What a loss multiplies logits by, as LDAM does."""
+    return getattr(loss, "s", getattr(getattr(loss, "adjustment", None), "scale", 1.0))
 
 
 def combination_problems(config: Config) -> list[tuple[str, str]]:
@@ -116,6 +122,15 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
         and getattr(data, key, None) is not None
         and not data.cuts("train")
     ]
+    head, scale = config.model.head, _scale_of_logits(loss)
+    if isinstance(head, CosineHead) and head.scale != 1 and scale != 1:
+        problems.append(
+            (
+                "model.head.scale",
+                f"cosines times {head.scale:g} here and times {scale:g} in the loss are too much; "
+                "set it to 1, or take another loss",
+            )
+        )
     if schedule.min_lr > config.optimizer.lr:
         problems.append(
             (

@@ -9,7 +9,7 @@ from typing import Any
 from mlt.config.config import Config, combination_problems
 from mlt.config.training import Stage, TauNormalised, TrainingConfig
 from mlt.config.words import spelt_out
-from mlt.models.settings import SpatialHeadConfig
+from mlt.models.heads.settings import LinearHead, ProjectionHead
 
 __all__ = ["PlannedStage", "complete_stages", "plan_stages", "problems_of_sections"]
 
@@ -174,7 +174,7 @@ def problems_of_sections(config: Config) -> list[tuple[str, str]]:
         )
         for number, stage in enumerate(training.stages)
         if isinstance(stage.head, TauNormalised)
-        and isinstance(config.model.head, SpatialHeadConfig)
+        and not isinstance(config.model.head, LinearHead | ProjectionHead)
     ]
     for stage in planned:
         length = stage.config.training.model_copy(update={"epochs": stage.schedule_epochs})

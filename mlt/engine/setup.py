@@ -19,6 +19,7 @@ from mlt.data.run_data import Data, load_data
 from mlt.data.samplers import EpochSampler, RepeatedSampler, build_sampler
 from mlt.data.transforms import Preprocessing, eval_preprocessing
 from mlt.data.view_transform import Inputs, inputs_of
+from mlt.engine.about_classes import about_classes
 from mlt.engine.batches import Batches
 from mlt.engine.compilation import check_compiler, compile_in_place
 from mlt.engine.decay_to_start import digest_of_start, weights_to_start_from
@@ -142,10 +143,13 @@ def prepare(
             losses.append(
                 losses[-1] if same else _loss(plan.config, own, data, class_counts, device)
             )
-        model, start_note = starting_model(config, own, losses[0], class_counts, device)
+        about = about_classes(config.model.head, data.train)
+        model, start_note = starting_model(config, own, losses[0], class_counts, about, device)
         if processes.count > 1:
             check_recomputed_batch_norm(model, config.training, device)
-        heads = [fresh_head(plan, model, loss, class_counts) for plan, loss in zip(plans, losses)]
+        heads = [
+            fresh_head(plan, model, loss, class_counts, about) for plan, loss in zip(plans, losses)
+        ]
         mean, std = input_normalisation(model, config.model)
         batches = Batches(config, own.data or {}, mean, std, device, processes)
         share = processes.count, processes.rank

@@ -24,7 +24,7 @@ from mlt.models import Classifier, build_model
 from mlt.models.adapters import check_adapters_are_used
 from mlt.models.build import head_for
 from mlt.models.checkpoint import start_from
-from mlt.models.heads import prior_logits, set_prior_bias
+from mlt.models.heads import AboutClasses, prior_logits, set_prior_bias
 from mlt.runtime.device import seed_everything
 from mlt.runtime.processes import Processes
 
@@ -32,7 +32,12 @@ __all__ = ["fresh_head", "in_all_processes", "starting_model"]
 
 
 def starting_model(
-    config: Config, own: Own, loss: nn.Module, class_counts: ClassCounts, device: torch.device
+    config: Config,
+    own: Own,
+    loss: nn.Module,
+    class_counts: ClassCounts,
+    about: AboutClasses,
+    device: torch.device,
 ) -> tuple[nn.Module, str | None]:
     """That of the configuration, or the one that was handed over; and what it begins from."""
     seed_everything(config.seed)
@@ -46,9 +51,10 @@ def starting_model(
             class_counts.num_classes,
             prior=_starting_share(loss, class_counts.prior),
             image_size=config.transforms.size,
+            about=about,
         )
         if checkpoint is not None:
-            note = start_from(built, checkpoint, class_counts.names)
+            note = start_from(built, checkpoint, class_counts.names, config.transforms.size)
         check_adapters_are_used(built.backbone, config.transforms.size)
         model: nn.Module = built
     else:
@@ -61,7 +67,11 @@ def starting_model(
 
 
 def fresh_head(
-    plan: PlannedStage, model: nn.Module, loss: nn.Module, class_counts: ClassCounts
+    plan: PlannedStage,
+    model: nn.Module,
+    loss: nn.Module,
+    class_counts: ClassCounts,
+    about: AboutClasses,
 ) -> dict[str, Tensor] | None:
     """The state of the head that a stage begins with; None where it keeps the one there is."""
     if plan.settings.head != "reinit" or not isinstance(model, Classifier):
@@ -69,7 +79,7 @@ def fresh_head(
     section = plan.config.model
     with torch.random.fork_rng():
         torch.manual_seed(plan.config.seed << 8 | plan.number)
-        head = head_for(model.backbone, section.head, class_counts.num_classes)
+        head = head_for(model.backbone, section.head, class_counts.num_classes, about)
     if section.prior_bias:
         set_prior_bias(head, _starting_share(loss, class_counts.prior))
     return head.state_dict()

@@ -46,22 +46,30 @@ def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Mod
     cfg = timm.get_pretrained_cfg(config.backbone)
     if image_size and cfg and cfg.fixed_input_size and cfg.input_size[-1] != image_size:
         options["img_size"] = image_size
-    pretrained = config.weights == "pretrained"
+    backbone = _create(config.backbone, config.weights == "pretrained", options)
+    if isinstance(config.weights, WeightsFile):
+        try:
+            load_weights(backbone, **config.weights.model_dump())
+        except CheckpointError:
+            if "img_size" not in options or not hasattr(backbone, "set_input_size"):
+                raise
+            # The file may be for the size that the model is made for.
+            backbone = _create(config.backbone, False, options | {"img_size": None})
+            load_weights(backbone, **config.weights.model_dump())
+            backbone.set_input_size(img_size=image_size)  # type: ignore[operator]
+    return backbone
+
+
+def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    options = {key: value for key, value in options.items() if value is not None}
     try:
-        backbone = timm.create_model(
-            config.backbone, pretrained=pretrained, num_classes=0, **options
-        )
+        return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
     except TypeError as error:
-        raise ConfigError(f"The backbone {config.backbone} does not take {options}: {error}") from (
-            error
-        )
+        raise ConfigError(f"The backbone {name} does not take {options}: {error}") from error
     except Exception as error:
         if not pretrained:
             raise
-        raise CheckpointError(_no_download(config.backbone, error)) from error
-    if isinstance(config.weights, WeightsFile):
-        load_weights(backbone, **config.weights.model_dump())
-    return backbone
+        raise CheckpointError(_no_download(name, error)) from error
 
 
 def input_normalisation(

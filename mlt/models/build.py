@@ -9,10 +9,11 @@ from mlt.errors import ConfigError
 from mlt.models.adapters import add_adapters
 from mlt.models.backbone import build_backbone, input_normalisation, num_features
 from mlt.models.classifier import Classifier
-from mlt.models.heads import build_head, set_prior_bias
+from mlt.models.heads import AboutClasses, build_head, set_prior_bias
+from mlt.models.heads.settings import Head, SpatialHeadConfig
 from mlt.models.learn_settings import LearnAll, LearnLoRA
 from mlt.models.learning import names_that_learn
-from mlt.models.settings import Head, ModelConfig, SpatialHeadConfig
+from mlt.models.settings import ModelConfig
 from mlt.models.spatial_features import map_channels
 
 __all__ = ["build_model", "head_for"]
@@ -23,6 +24,7 @@ def build_model(
     num_classes: int,
     prior: np.ndarray | None = None,
     image_size: int | None = None,
+    about: AboutClasses | None = None,
 ) -> Classifier:
     """Make the classifier of a configuration.
 
@@ -35,6 +37,7 @@ def build_model(
             images (:attr:`mlt.class_counts.ClassCounts.prior`), used if ``config.prior_bias``. None
             leaves the bias 0.
         image_size: Height and width of the input, for backbones made for one size.
+        about: What is known about the classes, for the heads that use it.
 
     Returns:
         The classifier on the CPU in training mode, with what is to be frozen frozen.
@@ -54,7 +57,7 @@ def build_model(
         ((0.5, 0.5, 0.5), False)
     """
     backbone = build_backbone(config, image_size)
-    head = head_for(backbone, config.head, num_classes)
+    head = head_for(backbone, config.head, num_classes, about)
     if config.prior_bias and prior is not None:
         set_prior_bias(head, prior)
     mean, std = input_normalisation(backbone, config)
@@ -79,14 +82,17 @@ def _let_learn(model: Classifier, config: ModelConfig) -> None:
         )
 
 
-def head_for(backbone: nn.Module, config: Head, num_classes: int) -> nn.Module:
+def head_for(
+    backbone: nn.Module, config: Head, num_classes: int, about: AboutClasses | None = None
+) -> nn.Module:
     """Make a head that takes what a backbone gives: pooled features, or its feature map.
 
     Args:
         backbone: A timm model without classifier.
         config: Which head, and its options.
         num_classes: C.
+        about: What is known about the classes, for the heads that use it.
     """
     spatial = isinstance(config, SpatialHeadConfig)
     width = map_channels(backbone) if spatial else num_features(backbone)
-    return build_head(config, width, num_classes)
+    return build_head(config, width, num_classes, about)

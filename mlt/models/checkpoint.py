@@ -22,6 +22,7 @@ from mlt.errors import CheckpointError, ConfigError, MissingFileError
 from mlt.files import NOT_JSON, atomic_write, write_json_object
 from mlt.models import Classifier, build_model
 from mlt.models.adapters import is_adapter, merged_state
+from mlt.models.heads import AboutClasses
 from mlt.models.learn_settings import LearnLoRA
 from mlt.models.settings import ModelConfig
 from mlt.models.weights import load_by_name
@@ -125,7 +126,12 @@ def load_checkpoint(
         config = _model_config(path, info)
         name = f"its own model ({config.backbone})"
         size = info.preprocessing.get("size")
-        model = build_model(config, len(info.class_names), image_size=size)
+        # Of what was known about the classes, the weights have all that matters.
+        stored = state_dict.get("head.embeddings")
+        about = AboutClasses(
+            info.class_names, embeddings=None if stored is None else stored.numpy()
+        )
+        model = build_model(config, len(info.class_names), image_size=size, about=about)
     else:
         name = f"the model given, a {type(model).__name__}"
     try:
@@ -142,7 +148,9 @@ def load_checkpoint(
     return model.eval(), info
 
 
-def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) -> str:
+def start_from(
+    model: Classifier, path: str | Path, class_names: Sequence[str], image_size: int | None = None
+) -> str:
     """Load the backbone of a checkpoint into a model, and its head if that is of the same classes.
 
     Adapters of the checkpoint are merged into its weights; those of the model begin anew.
@@ -151,6 +159,8 @@ def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) 
         model: Built from a configuration; changed in place.
         path: A ``.safetensors`` file of a run.
         class_names: Of the model's logits.
+        image_size: Height and width of the model's input; position embeddings of a checkpoint of
+            another size are resampled.
 
     Returns:
         A sentence that says what was taken.
@@ -173,7 +183,7 @@ def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) 
     own = model.backbone.state_dict()
     parts["backbone"].update({name: own[name] for name in own if is_adapter(name)})
     try:
-        load_by_name(model.backbone, parts["backbone"])
+        _load_backbone(model, parts["backbone"], info.preprocessing.get("size"), image_size)
     except CheckpointError as error:
         raise CheckpointError(
             f"model.checkpoint: the backbone of {path} is {of_file.backbone}, which does not fit: "
@@ -191,6 +201,22 @@ def start_from(model: Classifier, path: str | Path, class_names: Sequence[str]) 
             f"({of_file.head.name} in the checkpoint)"
         )
     return f"{begun}: its backbone and its head"
+
+
+def _load_backbone(
+    model: Classifier, tensors: Mapping[str, Tensor], size: int | None, image_size: int | None
+) -> None:
+    """Load the tensors of a backbone for images of one size into one for images of another."""
+    backbone = model.backbone
+    try:
+        load_by_name(backbone, tensors)
+    except CheckpointError:
+        if None in (size, image_size) or not hasattr(backbone, "set_input_size"):
+            raise
+        backbone.set_input_size(img_size=size)  # type: ignore[operator]
+        load_by_name(backbone, tensors)
+        backbone.set_input_size(img_size=image_size)  # type: ignore[operator]
+        model.freeze(model.frozen)  # resampled position embeddings are new parameters
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

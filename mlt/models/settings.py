@@ -2,71 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
+from mlt.models.heads.settings import Head, LinearHead
 from mlt.models.learn_settings import Learn, LearnAll
 from mlt.settings import Settings, UserPath
 
-__all__ = [
-    "CSRAHead",
-    "Head",
-    "LinearHead",
-    "ModelConfig",
-    "ProjectionHead",
-    "SpatialHeadConfig",
-    "WeightsFile",
-]
+__all__ = ["ModelConfig", "WeightsFile"]
 
 Triple = tuple[float, float, float]
-
-
-class LinearHead(Settings):
-    """One linear layer."""
-
-    name: Literal["linear"] = "linear"
-    standardize: bool = False
-    """Bring every feature to mean 0 and deviation 1 first (batch norm without weights): for a head
-    on a frozen or slow backbone, whose features differ widely in scale."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout of the features."""
-    class_scale: bool = False
-    """A factor per class on the weights, which is 1 until a stage with `head: lws` learns it; set
-    where there is such a stage."""
-
-
-class ProjectionHead(Settings):
-    """The published head: linear to `width`, batch norm, dropout, linear."""
-
-    name: Literal["projection"]
-    width: int = Field(256, ge=1, le=1 << 16)
-    """Features after the first linear layer."""
-    dropout: float = Field(0.5, ge=0, lt=1)
-    """Dropout before the last linear layer."""
-
-
-class CSRAHead(Settings):
-    """Class-specific residual attention on the feature map (Zhu and Wu, ICCV 2021)."""
-
-    name: Literal["csra"]
-    temperatures: tuple[
-        Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["max"], ...
-    ] = Field(("max",), min_length=1, max_length=64)
-    """One for each attention head: how sharply it looks at the positions with high scores; `max`
-    looks at the highest alone. The paper has [1], [1, max], [1, 2, 4, max] and more."""
-    attention_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
-    """What the attended score is multiplied by before it is added to the mean over all positions;
-    lambda in the paper, which has 0.1 to 1."""
-    standardize: bool = False
-    """As of the linear head, over images and positions."""
-
-
-SpatialHeadConfig = CSRAHead
-"""Heads on a feature map in place of pooled features."""
-
-
-Head = Annotated[LinearHead | ProjectionHead | CSRAHead, Field(discriminator="name")]
 
 
 class WeightsFile(Settings):

@@ -12,14 +12,15 @@ import torch
 
 from mlt.config import load_config, parse_config
 from mlt.config.load import shipped_configs
+from mlt.data.run_data import load_data
 from mlt.engine.train import train
 from mlt.errors import ConfigError
 from mlt.features.compute import FrozenBackbone
 from mlt.inference import Predictor
 from mlt.inference.export import export
 from mlt.models.checkpoint import load_checkpoint
-from mlt.models.heads import CSRA
-from mlt.models.settings import CSRAHead
+from mlt.models.heads import CSRA, conditional_shares, graph_weights
+from mlt.models.heads.settings import CSRAHead
 from mlt.predictions import Predictions
 
 LOGIT_ERROR = 2e-3
@@ -120,6 +121,51 @@ def test_a_checkpoint_and_an_exported_file_remember_the_head(
     assert model.head.temperatures == (1.0, float("inf"))
     attention = model.head.attention(model.forward_features(torch.zeros(2, 3, 64, 64)))
     assert attention.shape[:2] == (2, predictions.logits.shape[1])
+    predictor = Predictor.from_checkpoint(folder / "last.safetensors", device="cpu")
+    assert export(predictor, tmp_path / "model.onnx") < 1e-5
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"name": "cosine", "learn_scale": True, "standardize": True},
+        {"name": "query", "width": 16, "self_attention": True},
+        {"name": "ml_decoder", "width": 16, "groups": 2},
+        {"name": "gcn", "node_width": 8, "hidden_width": 16, "shrinkage": 1.0},
+    ],
+    ids=lambda head: head["name"],
+)
+def test_each_head_is_resumed_cached_kept_and_exported(
+    tiny_values: dict[str, Any], head: dict[str, Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    pytest.importorskip("onnxscript", reason="the extra 'export' is not installed")
+    tiny_values["model"] |= {"backbone": "test_resnet", "head": head, "freeze": "all"}
+    tiny_values["transforms"] = {"name": "plain", "size": 64, "shift": 0, "flip": 0.0}
+    tiny_values["training"] |= {"epochs": 2, "batch_size": 16, "workers": 0}
+    tiny_values["training"] |= {"accumulate": 2, "ema_decay": 0.9}
+    folder, whole = run(tiny_values, "whole")
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    part = parse_config(tiny_values | {"output": str(tmp_path / "part")})
+    with pytest.raises(KeyboardInterrupt):
+        train(part, on_epoch=stop)
+    train(part, resume=True)
+    resumed = Predictions.load(Path(part.output) / "predictions.npz")
+    np.testing.assert_array_equal(whole.logits, resumed.logits)
+    # Dropout is drawn for features as for images.
+    _, images = run(tiny_values, "images", features="none")
+    assert np.abs(whole.logits - images.logits).max() < 0.02
+
+    model, info = load_checkpoint(folder / "last.safetensors")
+    assert info.model["head"]["name"] == head["name"]
+    if head["name"] == "gcn":
+        table = load_data(parse_config(tiny_values).data, None).train
+        shares = conditional_shares(table.cooccurrence(), len(table), 1.0)
+        np.testing.assert_allclose(model.head.graph, graph_weights(shares, 0.4, 0.2), rtol=1e-6)
     predictor = Predictor.from_checkpoint(folder / "last.safetensors", device="cpu")
     assert export(predictor, tmp_path / "model.onnx") < 1e-5
 

@@ -10,10 +10,12 @@ import pytest
 import timm
 import torch
 from pydantic import ValidationError
+from timm.layers import resample_abs_pos_embed
 
 from mlt.errors import CheckpointError, ConfigError
 from mlt.models import build_model
 from mlt.models.backbone import build_backbone, input_normalisation, num_features
+from mlt.models.checkpoint import CheckpointInfo, save_checkpoint, start_from
 from mlt.models.settings import ModelConfig
 
 
@@ -36,6 +38,55 @@ def test_features_have_the_length_that_the_head_expects(name: str) -> None:
 def test_another_size_for_a_vision_transformer() -> None:
     model = build_model(config("test_vit"), 2, image_size=96).eval()
     assert model(torch.zeros(1, 3, 96, 96)).shape == (1, 2)
+
+
+def test_position_embeddings_of_a_file_are_resampled_as_timm_does(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    own = timm.create_model("test_vit", num_classes=0)  # for 160 pixels, patches of 16
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    weights = {"file": str(tmp_path / "own.pt")}
+    found = build_backbone(config("test_vit", weights=weights), image_size=96)
+    prefix = own.num_prefix_tokens
+    expected = resample_abs_pos_embed(own.pos_embed, [6, 6], num_prefix_tokens=prefix)
+    torch.testing.assert_close(found.pos_embed, expected)
+    torch.testing.assert_close(found.norm.weight, own.norm.weight)
+    # A file that is for the new size already fits as it is.
+    torch.save(found.state_dict(), tmp_path / "found.pt")
+    weights = {"file": str(tmp_path / "found.pt")}
+    again = build_backbone(config("test_vit", weights=weights), image_size=96)
+    assert torch.equal(again.pos_embed, found.pos_embed)
+    # And one that fits neither is refused with what differs.
+    with pytest.raises(CheckpointError, match=r"pos_embed is \(1, 37, 64\) in the file"):
+        build_backbone(config("test_vit", weights=weights), image_size=64)
+
+
+@pytest.mark.parametrize(
+    "name", ["test_vit", "vit_base_patch16_siglip_224", "swin_tiny_patch4_window7_224"]
+)
+def test_a_run_may_begin_from_a_checkpoint_of_another_size(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = timm.create_model
+    tiny: dict[str, Any] = {"embed_dim": 32, "num_heads": 2, "depth": 1} if "siglip" in name else {}
+    if "swin" in name:
+        tiny = {"embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2)}
+    monkeypatch.setattr(timm, "create_model", lambda *a, **k: create(*a, **tiny, **k))
+    settings = config(name, freeze="all")
+    before = build_model(settings, 2, image_size=224)
+    info = CheckpointInfo(("a", "b"), (1, 2), 3, settings.model_dump(), {"size": 224}, 1)
+    save_checkpoint(tmp_path / "run.safetensors", before.state_dict(), info)
+    model = build_model(settings, 2, image_size=160)
+    start_from(model, tmp_path / "run.safetensors", ["a", "b"], 160)
+    assert model.eval()(torch.zeros(1, 3, 160, 160)).shape == (1, 2)
+    torch.testing.assert_close(model.head.state_dict(), before.head.state_dict())
+    assert not any(p.requires_grad for p in model.backbone.parameters())
+    if hasattr(model.backbone, "pos_embed"):
+        expected = resample_abs_pos_embed(
+            before.backbone.pos_embed,
+            [10, 10],
+            num_prefix_tokens=before.backbone.num_prefix_tokens,
+        )
+        torch.testing.assert_close(model.backbone.pos_embed.detach(), expected.detach())
 
 
 def test_any_size_for_a_convolutional_network() -> None:

@@ -12,7 +12,15 @@ from torch import nn
 
 from mlt.errors import ConfigError
 from mlt.models.heads import LARGEST_PRIOR_LOGIT, build_head, prior_logits, set_prior_bias
-from mlt.models.settings import CSRAHead, Head, LinearHead, ProjectionHead
+from mlt.models.heads.settings import (
+    CSRAHead,
+    GCNHead,
+    Head,
+    LinearHead,
+    MLDecoderHead,
+    ProjectionHead,
+    QueryHead,
+)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
@@ -35,9 +43,12 @@ def test_impossible_prior(prior: list[float]) -> None:
     ("config", "shape"),
     [
         (LinearHead(), ()),
-        (ProjectionHead(name="projection"), ()),
-        (CSRAHead(name="csra"), (7, 7)),
-        (CSRAHead(name="csra", temperatures=(1, 2, 4, "max"), standardize=True), (7, 7)),
+        (ProjectionHead(), ()),
+        (CSRAHead(), (7, 7)),
+        (CSRAHead(temperatures=(1, 2, 4, "max"), standardize=True), (7, 7)),
+        (QueryHead(), (7, 7)),
+        (MLDecoderHead(), (7, 7)),
+        (GCNHead(), (7, 7)),
     ],
 )
 def test_first_probabilities_are_nearly_the_prior(config: Head, shape: tuple[int, ...]) -> None:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import timm
 import torch
+from scipy.sparse import csr_array
 from torch import nn
 
 from mlt.errors import ConfigError
 from mlt.models import Classifier, build_model
-from mlt.models.heads import CSRA
+from mlt.models.build import head_for
+from mlt.models.heads import CSRA, AboutClasses
+from mlt.models.heads.settings import (
+    CosineHead,
+    CSRAHead,
+    GCNHead,
+    Head,
+    LinearHead,
+    MLDecoderHead,
+    ProjectionHead,
+    QueryHead,
+    SpatialHeadConfig,
+)
 from mlt.models.settings import ModelConfig
 from mlt.models.spatial_features import feature_map, map_channels, spatial_features
 
@@ -38,6 +52,11 @@ FAMILIES = {
     "siglip": ("vit_base_patch16_siglip_224", TINY_VIT, 16),
     "swin": ("swin_tiny_patch4_window7_224", TINY_SWIN, 8),
     "mambaout": ("test_mambaout", {}, 32),
+    "naflex": (
+        "naflexvit_base_patch16_gap",
+        {"embed_dim": 32, "depth": 1, "num_heads": 2},
+        16,
+    ),
 }
 
 
@@ -77,18 +96,39 @@ def test_a_position_of_the_map_lies_where_it_does_in_the_image(family: str) -> N
     assert divmod(int(cells.argmax()), 4) == (row, column)
 
 
-@torch.no_grad()
-def test_residual_attention_on_every_family(family: tuple[nn.Module, int]) -> None:
+HEADS: list[Head] = [
+    LinearHead(standardize=True),
+    ProjectionHead(width=16),
+    CosineHead(),
+    CSRAHead(temperatures=(1, "max")),
+    QueryHead(width=16),
+    MLDecoderHead(groups=2, width=16, feedforward=32),
+    GCNHead(node_width=8, hidden_width=16),
+]
+
+
+ABOUT = AboutClasses(tuple("abcde"), csr_array(np.eye(5, dtype=np.int64)), 9)
+
+
+@pytest.mark.parametrize("config", HEADS, ids=lambda head: head.name)
+def test_every_head_on_every_family(family: tuple[nn.Module, int], config: Head) -> None:
     backbone, stride = family
-    model = Classifier(backbone, CSRA(map_channels(backbone), 5)).eval()
+    model = Classifier(backbone, head_for(backbone, config, 5, ABOUT)).eval()
     images = torch.randn(2, 3, 64, 64)
-    features = model.forward_features(images)
-    logits = model(images)
+    with torch.no_grad():
+        features = model.forward_features(images)
+        logits = model(images)
+        torch.testing.assert_close(logits, model.head(features))
     assert logits.shape == (2, 5)
-    torch.testing.assert_close(logits, model.head(features))
-    attention = model.head.attention(features)
-    assert attention.shape == (2, 5, 64 // stride, 64 // stride)
-    torch.testing.assert_close(attention.sum((2, 3)), torch.ones(2, 5))
+    assert torch.isfinite(logits).all()
+    assert model.is_spatial == isinstance(config, SpatialHeadConfig)
+    if model.is_spatial:
+        attention = model.head.attention(features)
+        assert attention.shape == (2, 5, 64 // stride, 64 // stride)
+        torch.testing.assert_close(attention.sum((2, 3)), torch.ones(2, 5))
+    model.train().forward_head(features).sum().backward()
+    for name, parameter in model.head.named_parameters():
+        assert parameter.grad is not None or not parameter.requires_grad, name
 
 
 def test_the_map_of_a_backbone_may_have_other_features_than_it_pools() -> None:

@@ -1,8 +1,16 @@
+from .about import AboutClasses as AboutClasses
 from .build import build_head as build_head
+from .cosine import Cosine as Cosine
 from .csra import CSRA as CSRA
+from .gcn import LabelGraph as LabelGraph
+from .label_graph import conditional_shares as conditional_shares
+from .label_graph import cosines as cosines
+from .label_graph import graph_weights as graph_weights
+from .ml_decoder import MLDecoder as MLDecoder
 from .prior import LARGEST_PRIOR_LOGIT as LARGEST_PRIOR_LOGIT
 from .prior import last_layer as last_layer
 from .prior import prior_logits as prior_logits
 from .prior import set_prior_bias as set_prior_bias
+from .query import Query2Label as Query2Label
 from .scaled_linear import ScaledLinear as ScaledLinear
 from .spatial import SpatialHead as SpatialHead

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
+from mlt.models.heads.about import AboutClasses
+from mlt.models.heads.cosine import Cosine
 from mlt.models.heads.csra import CSRA
-from mlt.models.heads.prior import last_layer
+from mlt.models.heads.gcn import LabelGraph
+from mlt.models.heads.label_graph import conditional_shares, cosines, graph_weights
+from mlt.models.heads.ml_decoder import MLDecoder
+from mlt.models.heads.query import Query2Label
 from mlt.models.heads.scaled_linear import ScaledLinear
-from mlt.models.settings import CSRAHead, Head, LinearHead, ProjectionHead
+from mlt.models.heads.settings import (
+    CosineHead,
+    CSRAHead,
+    GCNHead,
+    Head,
+    LinearHead,
+    MLDecoderHead,
+    ProjectionHead,
+    QueryHead,
+)
 
 __all__ = ["build_head"]
 
 
-def build_head(config: Head, num_features: int, num_classes: int) -> nn.Module:
+def build_head(
+    config: Head, num_features: int, num_classes: int, about: AboutClasses | None = None
+) -> nn.Module:
     """Make a head.
 
     The weights of the last layer start small, so that the first logits are nearly its bias, whose
@@ -25,6 +43,8 @@ def build_head(config: Head, num_features: int, num_classes: int) -> nn.Module:
         num_features: Pooled features per image, or features per position of a head that is a
             :class:`~mlt.models.heads.SpatialHead`.
         num_classes: C.
+        about: What is known about the classes. What a head needs of it and does not get is zeros,
+            for a state to be loaded.
 
     Returns:
         A module from (N, num_features), or (N, num_features, H, W) for a spatial head, to (N, C).
@@ -35,24 +55,37 @@ def build_head(config: Head, num_features: int, num_classes: int) -> nn.Module:
         >>> head(torch.zeros(2, 8)).shape
         torch.Size([2, 3])
     """
-    if isinstance(config, CSRAHead):
-        return _csra(config, num_features, num_classes)
-    if isinstance(config, LinearHead):
-        head = _linear(config, num_features, num_classes)
-    else:
-        head = _projection(config, num_features, num_classes)
-    last = last_layer(head)
-    assert isinstance(last, nn.Linear)
-    nn.init.normal_(last.weight, std=0.01)
-    nn.init.zeros_(last.bias)
-    return head
+    options = config.model_dump(exclude={"name", "embeddings"})
+    embeddings = None if about is None else about.embeddings
+    match config:
+        case LinearHead():
+            return _linear(config, num_features, num_classes)
+        case ProjectionHead():
+            return _projection(config, num_features, num_classes)
+        case CosineHead():
+            standardize = options.pop("standardize")
+            cosine = Cosine(num_features, num_classes, **options)
+            return nn.Sequential(_standardized(num_features), cosine) if standardize else cosine
+        case CSRAHead():
+            options["temperatures"] = [math.inf if t == "max" else t for t in config.temperatures]
+            return CSRA(num_features, num_classes, **options)
+        case QueryHead():
+            return Query2Label(num_features, num_classes, **options)
+        case MLDecoderHead():
+            return MLDecoder(num_features, num_classes, embeddings=embeddings, **options)
+        case GCNHead():
+            graph = None if about is None else _graph(config, about)
+            for used in ("graph", "threshold", "neighbors", "shrinkage"):
+                del options[used]
+            return LabelGraph(num_features, num_classes, graph, embeddings, **options)
 
 
 def _linear(config: LinearHead, num_features: int, num_classes: int) -> nn.Sequential:
     kind = ScaledLinear if config.class_scale else nn.Linear
-    head = nn.Sequential(nn.Dropout(config.dropout), kind(num_features, num_classes))
+    last = kind(num_features, num_classes)
+    head = nn.Sequential(nn.Dropout(config.dropout), _small(last))
     if config.standardize:
-        head.insert(0, nn.BatchNorm1d(num_features, affine=False))
+        head.insert(0, _standardized(num_features))
     return head
 
 
@@ -61,15 +94,26 @@ def _projection(config: ProjectionHead, num_features: int, num_classes: int) -> 
         nn.Linear(num_features, config.width),
         nn.BatchNorm1d(config.width),
         nn.Dropout(config.dropout),
-        nn.Linear(config.width, num_classes),
+        _small(nn.Linear(config.width, num_classes)),
     )
 
 
-def _csra(config: CSRAHead, num_features: int, num_classes: int) -> CSRA:
-    return CSRA(
-        num_features,
-        num_classes,
-        temperatures=[math.inf if t == "max" else t for t in config.temperatures],
-        attention_weight=config.attention_weight,
-        standardize=config.standardize,
-    )
+def _graph(config: GCNHead, about: AboutClasses) -> NDArray[np.float64] | None:
+    """The weights of the label graph; None where there is nothing to make them of."""
+    if config.graph == "embeddings":
+        relation = None if about.embeddings is None else cosines(about.embeddings)
+    elif about.cooccurrence is None:
+        relation = None
+    else:
+        relation = conditional_shares(about.cooccurrence, about.num_images, config.shrinkage)
+    return None if relation is None else graph_weights(relation, config.threshold, config.neighbors)
+
+
+def _standardized(num_features: int) -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(num_features, affine=False)
+
+
+def _small(last: nn.Linear) -> nn.Linear:
+    nn.init.normal_(last.weight, std=0.01)
+    nn.init.zeros_(last.bias)
+    return last

@@ -1,0 +1,29 @@
+"""What a head may be told about the classes before it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+__all__ = ["AboutClasses"]
+
+
+@dataclass(frozen=True)
+class AboutClasses:
+    """What is known about the classes, for heads that use it.
+
+    Attributes:
+        names: C names in the order of the logits.
+        cooccurrence: (C, C) training images that have both of two classes; the diagonal has those
+            of each class. None where nothing was counted.
+        num_images: Training images that were counted.
+        embeddings: (C, E) what a text tower makes of each class; None without language.
+    """
+
+    names: tuple[str, ...]
+    cooccurrence: csr_array | None = None
+    num_images: int = 0
+    embeddings: NDArray[np.float32] | None = None
