@@ -238,6 +238,9 @@ class TrainingConfig(Settings):
     save_every: SaveEvery = SaveEvery(minutes=10)
     """How often to save the state within an epoch; it is saved after each epoch, too. What was
     trained since then is what a kill loses."""
+    save: Literal["full", "difference"] = "full"
+    """What checkpoints hold: all weights, or those that differ from the weights that the backbone
+    began with, which must then be there whenever the checkpoint is read."""
     early_stopping: EarlyStoppingConfig | None = None
     """End training when a metric no longer improves, and evaluate `best.safetensors`; null: train
     all epochs."""

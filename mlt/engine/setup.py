@@ -37,6 +37,7 @@ from mlt.features.dataset import EveryView
 from mlt.losses import Loss, build_loss
 from mlt.models import Classifier
 from mlt.models.backbone import input_normalisation
+from mlt.models.difference import StartingWeights, starting_weights
 from mlt.runtime.device import pick_device
 from mlt.runtime.processes import ALONE, Processes
 
@@ -63,6 +64,7 @@ class Setup:
         processes: Those that train together.
         start_note: What the model begins from, if that is a checkpoint.
         on_images: The same run on images, where this one is on cached features.
+        starting_weights: What the backbone begins with, where checkpoints hold the difference.
     """
 
     config: Config
@@ -80,6 +82,7 @@ class Setup:
     processes: Processes = ALONE
     start_note: str | None = None
     on_images: Setup | None = None
+    starting_weights: StartingWeights | None = None
 
     @property
     def loads_tensors(self) -> bool:
@@ -145,6 +148,9 @@ def prepare(
             )
         about = about_classes(config.model.head, data.train)
         model, start_note = starting_model(config, own, losses[0], class_counts, about, device)
+        begun = None
+        if config.training.save == "difference":
+            begun = starting_weights(model.state_dict())
         if processes.count > 1:
             check_recomputed_batch_norm(model, config.training, device)
         heads = [
@@ -229,6 +235,7 @@ def prepare(
         stages=stages,
         start_note=start_note,
         processes=processes,
+        starting_weights=begun,
     )
 
 

@@ -130,6 +130,11 @@ def _check_own_model(model: nn.Module, config: Config) -> None:
             f"model: {odd[0]} of its state_dict() is not a tensor, and cannot be saved in a "
             "checkpoint; keep it out of the state (get_extra_state) or make it a buffer"
         )
+    if config.training.save == "difference":
+        raise ConfigError(
+            "training.save: a model that was handed over cannot be built again to add the "
+            "difference to; set it to full"
+        )
     if isinstance(model, Classifier):
         return
     refused = {
