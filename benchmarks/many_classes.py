@@ -4,10 +4,10 @@
     python benchmarks/many_classes.py --classes 80 1000   # quick
 
 Each head learns from a batch of random feature maps of 7 x 7 positions and 1280 features, as an
-EfficientNet-Lite0 gives them
-at 224 pixels; width 256 and 4 attention heads in all. Prints Markdown: parameters,
-milliseconds per image of an update (forward, backward, SGD) and of prediction, the best of 5, and
-the peak of memory above what the process had before, each head in a process of its own.
+EfficientNet-Lite0 gives them at 224 pixels; width 256 and 4 attention heads in all. Prints
+Markdown: parameters, milliseconds per image of an update (forward, backward, SGD) and of
+prediction, the best of 5, and the peak of memory above what the process had before, each head in a
+process of its own.
 """
 
 from __future__ import annotations

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from mlt.errors import ConfigError
 
-__all__ = ["GROUPS", "GroupLimits"]
+__all__ = ["GROUPS", "SEEN", "GroupLimits", "seen_and_unseen"]
 
 GROUPS = ("head", "medium", "tail")
 """The names of the groups, from the most to the least frequent classes."""
+
+SEEN = {"seen": "1 image or more", "unseen": "no image"}
+"""Classes with and without a training image, where there are any without."""
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,24 @@ class GroupLimits:
             "medium": f"{self.tail} to {self.head - 1} images",
             "tail": f"fewer than {self.tail} images",
         }
+
+
+def seen_and_unseen(counts: ArrayLike) -> dict[str, NDArray[np.intp]]:
+    """The classes with and without a training image.
+
+    Args:
+        counts: (C,) training images of each class.
+
+    Returns:
+        Class indices of "seen" and "unseen"; empty if all classes are alike.
+
+    Example:
+        >>> {name: c.tolist() for name, c in seen_and_unseen([5, 0, 2]).items()}
+        {'seen': [0, 2], 'unseen': [1]}
+        >>> seen_and_unseen([5, 3])
+        {}
+    """
+    seen = np.asarray(counts) > 0
+    if seen.all() or not seen.any():
+        return {}
+    return {"seen": np.flatnonzero(seen), "unseen": np.flatnonzero(~seen)}

@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": "predict the labels of image files with a checkpoint",
     "average": "average the weights of checkpoints (a model soup)",
     "export": "export a checkpoint to ONNX or torch.export",
+    "embed-classes": "embed class names and descriptions with a text tower",
     "split": "cut one table into training, validation and test images, or into folds",
     "build-split": "build a long-tailed split from annotations",
     "show-sampler": "print how often a sampler will draw each class",

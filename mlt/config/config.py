@@ -111,6 +111,11 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
                 "needs evaluations before the last epoch: set evaluation.every to 1 or more",
             )
         )
+    problems += [
+        (f"training.{key}", "does not go with model.head: prompts; set it to false")
+        for key in ("compile", "fsdp")
+        if config.model.head.name == "prompts" and getattr(training, key)
+    ]
     data, loss = config.data, config.loss
     if getattr(loss, "reduction", "mean") == "none":
         problems.append(

@@ -9,7 +9,7 @@ from typing import Any
 from mlt.config.config import Config, combination_problems
 from mlt.config.training import Stage, TauNormalised, TrainingConfig
 from mlt.config.words import spelt_out
-from mlt.models.heads.settings import LinearHead, ProjectionHead
+from mlt.models.heads.settings import LinearHead, ProjectionHead, takes_own_projection
 
 __all__ = ["PlannedStage", "complete_stages", "plan_stages", "problems_of_sections"]
 
@@ -175,6 +175,15 @@ def problems_of_sections(config: Config) -> list[tuple[str, str]]:
         for number, stage in enumerate(training.stages)
         if isinstance(stage.head, TauNormalised)
         and not isinstance(config.model.head, LinearHead | ProjectionHead)
+    ]
+    problems += [
+        (
+            f"training.stages.{number}.head",
+            "reinit makes a new head, without the image tower's own projection, which model.head: "
+            "text has taken; leave it out, or set model.head.projection: new",
+        )
+        for number, stage in enumerate(training.stages)
+        if stage.head == "reinit" and takes_own_projection(config.model.head)
     ]
     for stage in planned:
         length = stage.config.training.model_copy(update={"epochs": stage.schedule_epochs})

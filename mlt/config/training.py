@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from mlt.data.samplers.settings import SamplerConfig
 from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
 from mlt.losses.loss_config import LossConfig
-from mlt.settings import Settings
+from mlt.settings import Settings, UserPath
 
 __all__ = [
     "EarlyStoppingConfig",
@@ -295,6 +295,9 @@ class EvaluationConfig(Settings):
     """Show the mirror image of each view, too."""
     average: Average = "logits"
     """What is averaged over the views."""
+    unseen: tuple[str, ...] | UserPath = ()
+    """Classes that are evaluated but not trained: their labels in the training images are hidden,
+    and the mAP of seen and unseen classes is reported apart. Names, or a file with one per line."""
 
     @property
     def shown(self) -> tuple[ViewConfig, ...]:

@@ -31,6 +31,7 @@ from mlt.engine.position import Position
 from mlt.engine.prepared_stage import PreparedStage, check_stages, check_tau, prepare_stages
 from mlt.engine.stage_notes import stage_notes
 from mlt.engine.starting_model import fresh_head, in_all_processes, starting_model
+from mlt.engine.unseen_classes import hide_unseen
 from mlt.engine.view_checks import check_views
 from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView
@@ -38,6 +39,7 @@ from mlt.losses import Loss, build_loss
 from mlt.models import Classifier
 from mlt.models.backbone import input_normalisation
 from mlt.models.difference import StartingWeights, starting_weights
+from mlt.models.heads.settings import LinearHead
 from mlt.runtime.device import pick_device
 from mlt.runtime.processes import ALONE, Processes
 
@@ -114,6 +116,7 @@ def prepare(
     cache: Path | None,
     own: Own | None = None,
     processes: Processes = ALONE,
+    state: Path | None = None,
 ) -> Setup:
     """Build everything; read-only apart from the cache and embedded data that are not there yet.
 
@@ -122,6 +125,7 @@ def prepare(
         cache: Folder for label tables, so that the next start is instant; None: no cache.
         own: What takes the place of sections of the configuration.
         processes: Those that train together; all must prepare alike.
+        state: Of the run that goes on afterwards; None: it begins.
 
     Raises:
         UserError: For whatever is wrong with the data, the loss, the weights or the device.
@@ -138,6 +142,7 @@ def prepare(
     with processes.together(main_first=True):
         data = load_data(config.data, cache) if own.data is None else own_data(own.data)
     with processes.together():
+        data = hide_unseen(data, config.evaluation.unseen)
         limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
         class_counts = data.train.class_counts(limits)
         losses: list[Loss | OwnLoss] = []
@@ -146,7 +151,8 @@ def prepare(
             losses.append(
                 losses[-1] if same else _loss(plan.config, own, data, class_counts, device)
             )
-        about = about_classes(config.model.head, data.train)
+        head = config.model.head if own.model is None else LinearHead()
+        about = about_classes(head, data.train, state)
         model, start_note = starting_model(config, own, losses[0], class_counts, about, device)
         begun = None
         if config.training.save == "difference":
@@ -171,6 +177,11 @@ def prepare(
                 sampler = RepeatedSampler(sampler, config.transforms.repeats)
             samplers.append(sampler)
         train_loader = batches.of("train", data.train, samplers[0])
+        if config.evaluation.unseen and isinstance(train_loader.dataset, ItemDataset):
+            raise ConfigError(
+                "evaluation.unseen: a data set of your own that gives tensors gives their labels, "
+                "too, which mlt cannot hide; mark them as not known there"
+            )
         test_loader = batches.of("test", data.test)
         validation_loader = None
         if data.validation is not None:

@@ -49,7 +49,7 @@ def starting_model(
         built = build_model(
             section,
             class_counts.num_classes,
-            prior=_starting_share(loss, class_counts.prior),
+            prior=_starting_share(loss, _prior(class_counts, about)),
             image_size=config.transforms.size,
             about=about,
         )
@@ -81,7 +81,7 @@ def fresh_head(
         torch.manual_seed(plan.config.seed << 8 | plan.number)
         head = head_for(model.backbone, section.head, class_counts.num_classes, about)
     if section.prior_bias:
-        set_prior_bias(head, _starting_share(loss, class_counts.prior))
+        set_prior_bias(head, _starting_share(loss, _prior(class_counts, about)))
     return head.state_dict()
 
 
@@ -147,6 +147,18 @@ def _check_own_model(model: nn.Module, config: Config) -> None:
                 f"{key}: a model of your own has no backbone and head that mlt could tell apart; "
                 "leave it out, or build the model with mlt.models.Classifier(backbone, head)"
             )
+
+
+def _prior(class_counts: ClassCounts, about: AboutClasses) -> np.ndarray:
+    """The share of the training images that each class has (C,).
+
+    Of a class about which they say nothing, but its embedding does, it is the median of the others:
+    with 0 it would stay below all of them.
+    """
+    prior, known = class_counts.prior, class_counts.known
+    if about.embeddings is None or known is None or not known.any():
+        return prior
+    return np.where(known > 0, prior, np.median(prior[known > 0]))
 
 
 def _starting_share(loss: nn.Module, prior: np.ndarray) -> np.ndarray:

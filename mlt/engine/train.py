@@ -103,7 +103,7 @@ def train(
             own = Own.of(data, model, loss, config.training.workers)
         folder = RunFolder(config.output)
         goes_on = processes.on_main(lambda: _goes_on(config, folder, own, resume, overwrite))
-        setup = prepare(config, folder.cache, own, processes)
+        setup = prepare(config, folder.cache, own, processes, folder.state if goes_on else None)
         with processes.together():
             check_early_stopping(setup)
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlt.arrays import as_array
 from mlt.class_counts import ClassCounts
-from mlt.class_groups import GROUPS, GroupLimits
+from mlt.class_groups import GROUPS, SEEN, GroupLimits, seen_and_unseen
 from mlt.errors import ConfigError, DataError
 from mlt.metrics.ap import average_precision, micro_average_precision
 from mlt.metrics.confidence.clusters import Clusters
@@ -129,15 +129,14 @@ def summarize(
         raise DataError("there is no image to evaluate: the test split is empty")
     if not details:
         return _summary(predictions, limits, None)
-    training = None if predictions.class_counts is None else predictions.training_counts(limits)
-    groups = {} if training is None else training.groups
+    groups = _groups(predictions, limits)
     return _summary(predictions, limits, _details(predictions, groups, threshold, level, beta))
 
 
 def _summary(predictions: Predictions, limits: GroupLimits, details: Details | None) -> Summary:
     p, counts = predictions, predictions.class_counts
     training = None if counts is None else p.training_counts(limits)
-    groups = {} if training is None else training.groups
+    groups = _groups(p, limits)
     ap = average_precision(p.targets, p.logits, p.known)
     undefined = (UNDEFINED,) * len(ap)
     intervals = undefined if details is None else details.intervals.per_class
@@ -146,7 +145,7 @@ def _summary(predictions: Predictions, limits: GroupLimits, details: Details | N
     n_test = p.targets.sum(axis=0)
     return Summary(
         total=_mean(ap),
-        **{group: _mean(ap[groups.get(group, [])]) for group in GROUPS},
+        **{group: _mean(ap[groups.get(group, [])]) for group in (*GROUPS, *SEEN)},
         per_class=tuple(
             ClassResult(
                 name=name,
@@ -165,6 +164,14 @@ def _summary(predictions: Predictions, limits: GroupLimits, details: Details | N
         num_groups=None if p.groups is None else Clusters.of(p.groups, len(p)).size,
         details=details,
     )
+
+
+def _groups(predictions: Predictions, limits: GroupLimits) -> dict[str, NDArray[np.intp]]:
+    """Head, medium and tail, and seen and unseen where there are both; none without counts."""
+    if predictions.class_counts is None:
+        return {}
+    unseen = seen_and_unseen(predictions.class_counts)
+    return {**predictions.training_counts(limits).groups, **unseen}
 
 
 def _details(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from mlt.class_groups import GROUPS, GroupLimits
+from mlt.class_groups import GROUPS, SEEN, GroupLimits, seen_and_unseen
 from mlt.metrics.confidence.interval import UNDEFINED, Interval
 from mlt.metrics.confidence.metric_intervals import MetricIntervals
 from mlt.metrics.f_beta import FBeta
@@ -138,6 +138,8 @@ class Summary:
         details: What else there is to report; None if only mAP was asked for.
         num_groups: Patients, videos or the like that the images belong to, and that the intervals
             are over; None if not known.
+        seen: mAP over the classes with a training image; NaN where all classes have one.
+        unseen: mAP over the classes without a training image.
     """
 
     total: float
@@ -149,6 +151,8 @@ class Summary:
     num_images: int
     details: Details | None = None
     num_groups: int | None = None
+    seen: float = math.nan
+    unseen: float = math.nan
 
     @property
     def undefined(self) -> tuple[str, ...]:
@@ -166,11 +170,19 @@ class Summary:
         groups = [c.group for c in self.per_class]
         return {} if None in groups else {group: groups.count(group) for group in GROUPS}
 
+    @property
+    def seen_sizes(self) -> dict[str, int]:
+        """Number of classes in "seen" and "unseen"; empty where all have a training image."""
+        counts = [0 if c.n_train is None else c.n_train for c in self.per_class]
+        return {name: len(classes) for name, classes in seen_and_unseen(counts).items()}
+
     def __str__(self) -> str:
         return self.table()
 
     def table(self, part: str = "test", *, auroc: bool = False) -> str:
         """Total, head, medium and tail mAP in percent, with the classes and limits they stand for.
+
+        Where classes have no training image, seen and unseen follow.
 
         Args:
             part: What the images are, to be named: test, validation.
@@ -180,9 +192,10 @@ class Summary:
         Returns:
             A few lines of text without a trailing newline.
         """
-        rule = self.limits.describe()
+        rule = {**self.limits.describe(), **SEEN}
         rows = [("total", "all", len(self.per_class), self.total)]
-        rows += [(g, rule[g], size, getattr(self, g)) for g, size in self.group_sizes.items()]
+        sizes = {**self.group_sizes, **self.seen_sizes}
+        rows += [(g, rule[g], size, getattr(self, g)) for g, size in sizes.items()]
         heading = f"{'':6}  {'training images':22}{'classes':>7}{'mAP':>8}"
         lines = [f"{n:6}  {images:22}{size:>7}{percent(m):>8}" for n, images, size, m in rows]
         note = f"mAP in percent over {self.num_images} {part} images"
@@ -223,10 +236,15 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """What ``metrics.json`` holds: plain values, null where a number is undefined."""
-        means = {"total": self.total, **{group: getattr(self, group) for group in GROUPS}}
+        groups = (*GROUPS, *self.seen_sizes)
+        means = {"total": self.total, **{group: getattr(self, group) for group in groups}}
         result: dict[str, Any] = {
             "mAP": {name: _number(value) for name, value in means.items()},
-            "num_classes": {"total": len(self.per_class), **self.group_sizes},
+            "num_classes": {
+                "total": len(self.per_class),
+                **self.group_sizes,
+                **self.seen_sizes,
+            },
             "limits": {"head": self.limits.head, "tail": self.limits.tail},
             "num_images": self.num_images,
             **({} if self.num_groups is None else {"num_groups": self.num_groups}),

@@ -17,16 +17,19 @@ from mlt.models.weights import load_weights
 __all__ = ["build_backbone", "input_normalisation", "num_features"]
 
 
-def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Module:
+def build_backbone(
+    config: ModelConfig, image_size: int | None = None, num_outputs: int = 0
+) -> nn.Module:
     """Make the backbone of a configuration and give it its weights.
 
     Args:
         config: Name, weights and stochastic depth.
         image_size: Height and width of the input; needed by backbones made for one size (vision
             transformers), whose position embedding is then resampled. None keeps the model's own.
+        num_outputs: Outputs of a last layer that its weights were trained with; 0: none.
 
     Returns:
-        A module from (N, 3, H, W) to (N, num_features).
+        A module from (N, 3, H, W) to (N, num_features), or to (N, num_outputs).
 
     Raises:
         ConfigError: If timm does not know the name, or the model has no such option.
@@ -46,7 +49,8 @@ def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Mod
     cfg = timm.get_pretrained_cfg(config.backbone)
     if image_size and cfg and cfg.fixed_input_size and cfg.input_size[-1] != image_size:
         options["img_size"] = image_size
-    backbone = _create(config.backbone, config.weights == "pretrained", options)
+    pretrained = config.weights == "pretrained"
+    backbone = _create(config.backbone, pretrained, num_outputs, options)
     if isinstance(config.weights, WeightsFile):
         try:
             load_weights(backbone, **config.weights.model_dump())
@@ -54,16 +58,17 @@ def build_backbone(config: ModelConfig, image_size: int | None = None) -> nn.Mod
             if "img_size" not in options or not hasattr(backbone, "set_input_size"):
                 raise
             # The file may be for the size that the model is made for.
-            backbone = _create(config.backbone, False, options | {"img_size": None})
+            options["img_size"] = None
+            backbone = _create(config.backbone, False, num_outputs, options)
             load_weights(backbone, **config.weights.model_dump())
             backbone.set_input_size(img_size=image_size)  # type: ignore[operator]
     return backbone
 
 
-def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+def _create(name: str, pretrained: bool, num_outputs: int, options: dict[str, Any]) -> nn.Module:
     options = {key: value for key, value in options.items() if value is not None}
     try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+        return timm.create_model(name, pretrained=pretrained, num_classes=num_outputs, **options)
     except TypeError as error:
         raise ConfigError(f"The backbone {name} does not take {options}: {error}") from error
     except Exception as error:

@@ -10,9 +10,10 @@ from mlt.models.adapters import add_adapters
 from mlt.models.backbone import build_backbone, input_normalisation, num_features
 from mlt.models.classifier import Classifier
 from mlt.models.heads import AboutClasses, build_head, set_prior_bias
-from mlt.models.heads.settings import Head, SpatialHeadConfig
+from mlt.models.heads.settings import Head, SpatialHeadConfig, takes_own_projection
 from mlt.models.learn_settings import LearnAll, LearnLoRA
 from mlt.models.learning import names_that_learn
+from mlt.models.projection import own_projection, projection_width
 from mlt.models.settings import ModelConfig
 from mlt.models.spatial_features import map_channels
 
@@ -56,7 +57,10 @@ def build_model(
         >>> model.mean, model.backbone.layer1.training
         ((0.5, 0.5, 0.5), False)
     """
-    backbone = build_backbone(config, image_size)
+    outputs = 0
+    if takes_own_projection(config.head) and about is not None and about.embeddings is not None:
+        outputs = projection_width(config.backbone, about.embeddings.shape[1])
+    backbone = build_backbone(config, image_size, outputs)
     head = head_for(backbone, config.head, num_classes, about)
     if config.prior_bias and prior is not None:
         set_prior_bias(head, prior)
@@ -88,11 +92,15 @@ def head_for(
     """Make a head that takes what a backbone gives: pooled features, or its feature map.
 
     Args:
-        backbone: A timm model without classifier.
+        backbone: A timm model without classifier; or with its projection into the space of texts,
+            which the head then takes.
         config: Which head, and its options.
         num_classes: C.
         about: What is known about the classes, for the heads that use it.
     """
+    projection = None
+    if takes_own_projection(config) and about is not None and about.embeddings is not None:
+        projection = own_projection(backbone, about.embeddings.shape[1])
     spatial = isinstance(config, SpatialHeadConfig)
     width = map_channels(backbone) if spatial else num_features(backbone)
-    return build_head(config, width, num_classes, about)
+    return build_head(config, width, num_classes, about, projection)

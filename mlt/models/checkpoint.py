@@ -17,7 +17,6 @@ from mlt.errors import CheckpointError, ConfigError, UserError
 from mlt.files import write_json_object
 from mlt.models import Classifier, build_model
 from mlt.models.adapters import is_adapter, merged_state
-from mlt.models.backbone import build_backbone
 from mlt.models.checkpoint_file import (
     FORMAT,
     CheckpointInfo,
@@ -103,15 +102,8 @@ def load_checkpoint(
         raise ConfigError(f"model is a {type(model).__name__}; expected a torch.nn.Module")
     state_dict, info = read_checkpoint(path)
     if model is None:
-        config = _model_config(path, info)
-        name = f"its own model ({config.backbone})"
-        size = info.preprocessing.get("size")
-        # Of what was known about the classes, the weights have all that matters.
-        stored = state_dict.get("head.embeddings")
-        about = AboutClasses(
-            info.class_names, embeddings=None if stored is None else stored.numpy()
-        )
-        model = build_model(config, len(info.class_names), image_size=size, about=about)
+        model = _built(path, info, state_dict)
+        name = f"its own model ({info.model['backbone']})"
     else:
         name = f"the model given, a {type(model).__name__}"
     try:
@@ -251,7 +243,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     if info.starting_weights is None:
         return state_dict, info
     try:
-        start = _starting_state(path, info)
+        start = _starting_state(path, info, state_dict)
     except UserError as error:
         raise CheckpointError(
             f"{path} holds only what differs from the weights that its backbone began with, and "
@@ -265,14 +257,32 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     return start | state_dict, info
 
 
-def _starting_state(path: Path, info: CheckpointInfo) -> dict[str, Tensor]:
+def _starting_state(
+    path: Path, info: CheckpointInfo, state_dict: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """The weights that the backbone of a checkpoint began with, named as in the classifier."""
-    size, checkpoint = info.preprocessing.get("size"), info.model.get("checkpoint")
-    config = _model_config(path, info, weights="none" if checkpoint else info.model.get("weights"))
-    model = Classifier(build_backbone(config, size), nn.Identity())
+    checkpoint = info.model.get("checkpoint")
+    weights = "none" if checkpoint else info.model.get("weights")
+    model = _built(path, info, state_dict, weights)
     if checkpoint:
-        _take_backbone(model, Path(checkpoint), size)
-    return {f"backbone.{name}": value for name, value in model.backbone.state_dict().items()}
+        _take_backbone(model, Path(checkpoint), info.preprocessing.get("size"))
+    return {
+        f"backbone.{name}": value
+        for name, value in model.backbone.state_dict().items()
+        if not is_adapter(name)
+    }
+
+
+def _built(
+    path: Path, info: CheckpointInfo, state_dict: Mapping[str, Tensor], weights: Any = "none"
+) -> Classifier:
+    """The model that a checkpoint describes, with these starting weights."""
+    config = _model_config(path, info, weights)
+    # Of what was known about the classes, the weights have all that matters.
+    stored = state_dict.get("head.embeddings")
+    about = AboutClasses(info.class_names, embeddings=None if stored is None else stored.numpy())
+    size = info.preprocessing.get("size")
+    return build_model(config, len(info.class_names), image_size=size, about=about)
 
 
 def _origin(info: CheckpointInfo) -> str:
@@ -284,7 +294,7 @@ def _origin(info: CheckpointInfo) -> str:
 
 
 def _model_config(path: Path, info: CheckpointInfo, weights: Any = "none") -> ModelConfig:
-    """The model that a checkpoint describes, with these starting weights."""
+    """The section of the model that a checkpoint describes, with these starting weights."""
     if OWN_MODEL in info.model:
         raise CheckpointError(
             f"{path} has the weights of a model of your own, {info.model[OWN_MODEL]}, which mlt "

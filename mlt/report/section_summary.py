@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from mlt.class_groups import SEEN, seen_and_unseen
 from mlt.metrics import Interval, SeedMean, Summary, aggregate_seeds, summarize
-from mlt.report.comparison import MEANS
 from mlt.report.decision_tables import rates_table
 from mlt.report.format import CORRECTED, Mean, format_value
 from mlt.report.methods import Report
@@ -118,11 +118,12 @@ def interval_bar(value: float, interval: Interval, kind: str) -> Markup:
 
 def _group_means(report: Report) -> list[GroupMean]:
     classes, ap = report.class_counts, report.baseline.ap
-    rules = {"total": "all", **classes.limits.describe()}
-    members = {"total": np.arange(classes.num_classes), **classes.groups}
+    rules = {"total": "all", **classes.limits.describe(), **SEEN}
+    groups = {**classes.groups, **seen_and_unseen(classes.counts)}
+    members = {"total": np.arange(classes.num_classes), **groups}
     runs = report.baseline.predictions
-    results = aggregate_seeds(runs, groups=classes.groups)
-    areas = aggregate_seeds(runs, groups=classes.groups, metric="AUROC")
+    results = aggregate_seeds(runs, groups=groups)
+    areas = aggregate_seeds(runs, groups=groups, metric="AUROC")
     return [
         GroupMean(
             name=name,
@@ -132,7 +133,7 @@ def _group_means(report: Report) -> list[GroupMean]:
             result=results[name],
             auroc=areas[name],
         )
-        for name in MEANS
+        for name in members
     ]
 
 

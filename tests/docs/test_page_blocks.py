@@ -57,6 +57,8 @@ NOT_RUN = {
     "mlt evaluate my.yaml": "needs a run of the recipe, which trains for minutes",
     "mlt evaluate runs/seed0": "needs runs of three seeds; tests/engine/test_views.py runs it",
     "mlt average": "needs runs of three seeds; tests/engine/test_soup.py runs it",
+    "mlt embed-classes": "downloads weights; tests/language runs it on a file of random ones",
+    "mlt train my_text.yaml": "needs the file that the line before it would write",
     "mlt export": "takes more than ten seconds; tests/inference/test_export.py exports",
     "python tools/report.py runs/bce-seed*": "needs what `mlt compare` trained",
     "mlt train known_data": "needs data sets that are not part of mlt",

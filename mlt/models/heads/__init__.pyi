@@ -11,6 +11,8 @@ from .prior import LARGEST_PRIOR_LOGIT as LARGEST_PRIOR_LOGIT
 from .prior import last_layer as last_layer
 from .prior import prior_logits as prior_logits
 from .prior import set_prior_bias as set_prior_bias
+from .prompts import Prompts as Prompts
 from .query import Query2Label as Query2Label
 from .scaled_linear import ScaledLinear as ScaledLinear
 from .spatial import SpatialHead as SpatialHead
+from .text import Text as Text

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from mlt.language.prompts import PromptEncoder
 
 __all__ = ["AboutClasses"]
 
@@ -21,9 +26,11 @@ class AboutClasses:
             of each class. None where nothing was counted.
         num_images: Training images that were counted.
         embeddings: (C, E) what a text tower makes of each class; None without language.
+        prompts: What embeds prompts that learn; None where they do not.
     """
 
     names: tuple[str, ...]
     cooccurrence: csr_array | None = None
     num_images: int = 0
     embeddings: NDArray[np.float32] | None = None
+    prompts: PromptEncoder | None = None

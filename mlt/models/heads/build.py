@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mlt.errors import ConfigError
+from mlt.language.prompts import PromptEncoder
 from mlt.models.heads.about import AboutClasses
 from mlt.models.heads.cosine import Cosine
 from mlt.models.heads.csra import CSRA
 from mlt.models.heads.gcn import LabelGraph
 from mlt.models.heads.label_graph import conditional_shares, cosines, graph_weights
 from mlt.models.heads.ml_decoder import MLDecoder
+from mlt.models.heads.prompts import Prompts
 from mlt.models.heads.query import Query2Label
 from mlt.models.heads.scaled_linear import ScaledLinear
 from mlt.models.heads.settings import (
@@ -24,14 +29,21 @@ from mlt.models.heads.settings import (
     LinearHead,
     MLDecoderHead,
     ProjectionHead,
+    PromptsHead,
     QueryHead,
+    TextHead,
 )
+from mlt.models.heads.text import CLIP_SCALE, SIGLIP_BIAS, SIGLIP_SCALE, Text
 
 __all__ = ["build_head"]
 
 
 def build_head(
-    config: Head, num_features: int, num_classes: int, about: AboutClasses | None = None
+    config: Head,
+    num_features: int,
+    num_classes: int,
+    about: AboutClasses | None = None,
+    projection: nn.Module | None = None,
 ) -> nn.Module:
     """Make a head.
 
@@ -45,6 +57,8 @@ def build_head(
         num_classes: C.
         about: What is known about the classes. What a head needs of it and does not get is zeros,
             for a state to be loaded.
+        projection: What brings pooled features to the space of class embeddings, for the head that
+            compares them; None: a new layer.
 
     Returns:
         A module from (N, num_features), or (N, num_features, H, W) for a spatial head, to (N, C).
@@ -78,6 +92,21 @@ def build_head(
             for used in ("graph", "threshold", "neighbors", "shrinkage"):
                 del options[used]
             return LabelGraph(num_features, num_classes, graph, embeddings, **options)
+        case TextHead():
+            more = config.model_dump(include={"learn_embeddings", "residual"})
+            return Text(
+                num_features, _vectors(config, about), projection, **_cosines(config), **more
+            )
+        case PromptsHead():
+            prompts = None if about is None else about.prompts
+            return Prompts(
+                num_features,
+                _vectors(config, about),
+                prompts,
+                None if prompts is None else _context(config, prompts, num_classes),
+                projection,
+                **_cosines(config),
+            )
 
 
 def _linear(config: LinearHead, num_features: int, num_classes: int) -> nn.Sequential:
@@ -96,6 +125,34 @@ def _projection(config: ProjectionHead, num_features: int, num_classes: int) -> 
         nn.Dropout(config.dropout),
         _small(nn.Linear(config.width, num_classes)),
     )
+
+
+def _vectors(config: TextHead | PromptsHead, about: AboutClasses | None) -> torch.Tensor:
+    if about is None or about.embeddings is None:
+        raise ConfigError(
+            f"model.head: {config.name} needs class embeddings: about=AboutClasses(...)"
+        )
+    return torch.from_numpy(about.embeddings)
+
+
+def _cosines(config: TextHead | PromptsHead) -> dict[str, Any]:
+    """The options that both have."""
+    of_siglip = config.form == "siglip"
+    return {
+        "scale": config.scale or (SIGLIP_SCALE if of_siglip else CLIP_SCALE),
+        "bias": SIGLIP_BIAS if of_siglip else 0.0,
+        "learn_scale": config.learn_scale,
+        "learn_projection": config.learn_projection,
+    }
+
+
+def _context(config: PromptsHead, prompts: PromptEncoder, num_classes: int) -> torch.Tensor:
+    """Where the vectors of prompts begin: as words, or at random as the paper says."""
+    per_class = (num_classes,) if config.per_class else ()
+    shape = (*per_class, prompts.length, prompts.width)
+    if prompts.begin is None:
+        return torch.randn(shape) * 0.02
+    return prompts.begin.expand(shape)
 
 
 def _graph(config: GCNHead, about: AboutClasses) -> NDArray[np.float64] | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["conditional_shares", "cosines", "graph_weights"]
 
@@ -28,6 +32,7 @@ def conditional_shares(
         without shrinkage.
 
     Example:
+        >>> from scipy.sparse import csr_array
         >>> together = csr_array([[2, 2], [2, 50]])
         >>> conditional_shares(together, 100).tolist()
         [[1.0, 1.0], [0.04, 1.0]]

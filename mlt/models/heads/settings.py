@@ -16,8 +16,11 @@ __all__ = [
     "LinearHead",
     "MLDecoderHead",
     "ProjectionHead",
+    "PromptsHead",
     "QueryHead",
     "SpatialHeadConfig",
+    "TextHead",
+    "takes_own_projection",
 ]
 
 
@@ -162,6 +165,52 @@ class GCNHead(Settings):
         return self
 
 
+class _CosinesWithTexts(Settings):
+    form: Literal["clip", "siglip"] = "clip"
+    """Where scale and bias begin: `clip`, 1 / 0.07 and 0; `siglip`, 10 and -10. With
+    `model.prior_bias` the bias begins at the class prior."""
+    scale: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """What the cosines are multiplied by at first; null: that of `form`. The trained CLIP models
+    have about 100."""
+    learn_scale: bool = True
+    """Let the scale learn."""
+    projection: Literal["auto", "new"] = "auto"
+    """From features to the width of the embeddings: `auto`, the image tower's own, which timm has
+    as the last layer of CLIP's towers and SigLIP's do without; `new`, and for towers without one, a
+    new linear layer."""
+    learn_projection: bool = True
+    """Let the image tower's own projection learn; a new one always does."""
+
+
+class TextHead(_CosinesWithTexts):
+    """Cosines of projected features with class embeddings (CLIP, Radford et al., 2021)."""
+
+    name: Literal["text"] = "text"
+    embeddings: UserPath
+    """File of class embeddings that `mlt embed-classes` made; it has all classes of the data. A
+    checkpoint holds them itself."""
+    learn_embeddings: bool = False
+    """Let the class embeddings learn."""
+    residual: bool = False
+    """Add a learnt vector per class, which is 0 at first, to its embedding."""
+
+
+class PromptsHead(_CosinesWithTexts):
+    """As `text`, with embeddings of prompts that learn (CoOp, Zhou et al., 2022)."""
+
+    name: Literal["prompts"] = "prompts"
+    model: str
+    """The text tower, as `mlt embed-classes --model` takes it: the image tower in timm, or a model
+    of open_clip. It does not learn. A checkpoint does not need it."""
+    weights: UserPath | None = None
+    """File of its weights in place of a download."""
+    context: Annotated[int, Field(ge=1, le=64)] | str = 16
+    """How many learnt vectors stand before the class name; or the words that they begin as, such as
+    `a photo of a`."""
+    per_class: bool = False
+    """Vectors of its own for each class; false: the same for all."""
+
+
 def _check_heads(width: int, attention_heads: int) -> None:
     if width % attention_heads:
         raise ValueError(
@@ -174,6 +223,19 @@ SpatialHeadConfig = CSRAHead | QueryHead | MLDecoderHead | GCNHead
 
 
 Head = Annotated[
-    LinearHead | ProjectionHead | CosineHead | CSRAHead | QueryHead | MLDecoderHead | GCNHead,
+    LinearHead
+    | ProjectionHead
+    | CosineHead
+    | CSRAHead
+    | QueryHead
+    | MLDecoderHead
+    | GCNHead
+    | TextHead
+    | PromptsHead,
     Field(discriminator="name"),
 ]
+
+
+def takes_own_projection(head: Head) -> bool:
+    """Whether a head takes the image tower's projection, where that has one."""
+    return isinstance(head, TextHead | PromptsHead) and head.projection == "auto"

@@ -1,0 +1,5 @@
+"""Classes in words: names and descriptions, and the vectors that text towers make of them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
