@@ -6,16 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from mlt.data.images import load_image
-from mlt.data.transforms import eval_transform
 from mlt.errors import ConfigError, UserError
-from mlt.heatmaps.overlay import overlay
-from mlt.heatmaps.placement import Box, spread, visible_box
-from mlt.heatmaps.where_seen import Method, where_seen
+from mlt.heatmaps import PhotographMaps, seen_on
+from mlt.heatmaps.where_seen import Method
 from mlt.inference.prediction import NoPrediction, Prediction
 from mlt.inference.predictor import Predictor
 from mlt.problems import did_you_mean
@@ -31,26 +27,23 @@ class Explanation:
         prediction: What it says.
         photograph: The image, RGB.
         columns: K columns of the classes that are explained.
-        maps: (K, h, w), see :func:`mlt.heatmaps.where_seen`.
-        box: The part of the photograph that the maps are of.
+        seen: Where each of them was seen.
     """
 
     prediction: Prediction
     photograph: Image.Image
     columns: list[int]
-    maps: NDArray[np.float32]
-    box: Box
+    seen: PhotographMaps
 
-    def overlay(self, place: int, side: int | None = None) -> Image.Image:
+    def overlay(self, k: int, side: int | None = None) -> Image.Image:
         """A map over the photograph.
 
         Args:
-            place: Of the map among the K.
+            k: Of the map.
             side: The longest side of the picture in pixels, which is never larger than the
                 photograph; None: as large.
         """
-        picture = self.shrunk(side)
-        return overlay(picture, spread(self.maps[place], self.box, *picture.size))
+        return self.seen.overlay(k, self.shrunk(side))
 
     def shrunk(self, side: int | None) -> Image.Image:
         """The photograph with sides of so many pixels or fewer."""
@@ -97,7 +90,6 @@ def explain(
     if top is not None and (top < 1 or classes is not None):
         raise ConfigError(f"top: at least 1, and not beside classes, got {top}")
     chosen = None if classes is None else class_columns(predictor.class_names, classes)
-    transform = eval_transform(predictor.preprocessing)
     answers = predictor.predict_each(
         paths, batch_size=batch_size, workers=workers, progress=progress
     )
@@ -111,10 +103,8 @@ def explain(
             yield NoPrediction(answer.path, str(error))
             continue
         columns = chosen if chosen is not None else _columns(answer, top)
-        images = transform(photograph)[None].to(predictor.device)
-        maps = where_seen(predictor.model, images, columns, method)[0].cpu().numpy()
-        box = visible_box(predictor.preprocessing, *photograph.size)
-        yield Explanation(answer, photograph, columns, maps, box)
+        seen = seen_on(predictor.model, photograph, predictor.preprocessing, columns, method)
+        yield Explanation(answer, photograph, columns, seen)
 
 
 def class_columns(names: Sequence[str], chosen: Sequence[str]) -> list[int]:

@@ -90,20 +90,20 @@ def _write_pictures(
     one: Explanation, folder: Path, stem: str, suffix: str, class_names: Sequence[str]
 ) -> None:
     digits = len(str(len(class_names) - 1))
-    for place, c in enumerate(one.columns):
+    for k, c in enumerate(one.columns):
         name = f"{stem}-{c:0{digits}}-{_plain(class_names[c])}.{suffix}"
         with atomic_write(folder / name) as temporary:
-            one.overlay(place, SIDE).save(temporary, quality=90)
+            one.overlay(k, SIDE).save(temporary, quality=90)
 
 
 def _write_maps(one: Explanation, path: Path, class_names: Sequence[str]) -> None:
     with atomic_write(path) as temporary:
         np.savez_compressed(
             temporary,
-            maps=one.maps,
+            maps=one.seen.maps,
             classes=np.array([class_names[c] for c in one.columns]),
             probabilities=one.prediction.probabilities[one.columns],
-            box=np.array(one.box),
+            box=np.array(one.seen.box),
             size=np.array(one.photograph.size),
             path=np.array(str(one.prediction.path)),
         )

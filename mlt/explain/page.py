@@ -44,11 +44,11 @@ class PageImages:
         pictures = [{"data": as_base64(one.shrunk(SIDE)), "name": "", "notes": ["the photograph"]}]
         pictures += [
             {
-                "data": as_base64(one.overlay(place, SIDE)),
+                "data": as_base64(one.overlay(k, SIDE)),
                 "name": self.class_names[c],
-                "notes": self._notes(one, place, c),
+                "notes": self._notes(one, k, c),
             }
-            for place, c in enumerate(one.columns)
+            for k, c in enumerate(one.columns)
         ]
         self._room -= sum(len(str(picture["data"])) for picture in pictures)
         self._shown.append({"title": str(one.prediction.path), "pictures": pictures})
@@ -78,10 +78,10 @@ class PageImages:
             date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         )
 
-    def _notes(self, one: Explanation, place: int, c: int) -> list[str]:
+    def _notes(self, one: Explanation, k: int, c: int) -> list[str]:
         notes = [f"{100 * one.prediction.probabilities[c]:.1f} %"]
         if not one.prediction.given[c]:
             notes.append("below its threshold")
-        if not one.maps[place].any():
+        if not one.seen.maps[k].any():
             notes.append("nothing speaks for it")
         return notes

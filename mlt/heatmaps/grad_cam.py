@@ -73,11 +73,13 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Sequence[int]) -> Tensor
 
 
 def check_classes(classes: Sequence[int], num_classes: int) -> None:
-    """Refuse columns that there are not.
+    """Refuse columns that there are not, and none at all.
 
     Raises:
         ConfigError: Naming the first.
     """
+    if not len(classes):
+        raise ConfigError("classes: give one or more columns")
     for c in classes:
         if not 0 <= c < num_classes:
             raise ConfigError(f"classes: the model has columns 0 to {num_classes - 1}, got {c}")
@@ -100,8 +102,14 @@ def _features_and_logits(
 ) -> tuple[Tensor, Tensor]:
     """A in the layout of the backbone, and logits (N, C) whose graph begins there."""
     spatial = isinstance(model, Classifier) and model.is_spatial
-    if not spatial and _pools_class_token(backbone):
-        return _from_last_attention(model, backbone, images)
+    if not spatial:
+        if not callable(getattr(backbone, "forward_head", None)):
+            raise ConfigError(
+                f"{type(backbone).__name__} does not have the methods forward_features and "
+                "forward_head of the models of timm, between which the feature map is"
+            )
+        if _pools_class_token(backbone):
+            return _from_last_attention(model, backbone, images)
     features = unpooled_features(backbone, images).detach().requires_grad_()
     with torch.enable_grad():
         if not isinstance(model, Classifier):
@@ -113,12 +121,9 @@ def _features_and_logits(
 
 
 def _pools_class_token(backbone: nn.Module) -> bool:
-    pool = getattr(backbone, "global_pool", None)  # a module in convolutional networks
-    return isinstance(pool, str) and pool == "token" and _attention_pool(backbone) is None
-
-
-def _attention_pool(backbone: nn.Module) -> object:
-    return getattr(backbone, "attn_pool", None)
+    # Convolutional networks have a module of the name global_pool.
+    token = getattr(backbone, "global_pool", None) == "token"
+    return token and getattr(backbone, "attn_pool", None) is None
 
 
 def _from_last_attention(

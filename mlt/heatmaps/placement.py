@@ -66,7 +66,7 @@ def spread(values: NDArray[Any], box: Box, width: int, height: int) -> NDArray[n
         height: Likewise.
 
     Returns:
-        (..., height, width): between values of the map; 0 where the network was shown nothing.
+        (..., H, W), between values of the map; 0 where the network was shown nothing.
 
     Example:
         >>> spread(np.array([[0.0, 1.0]]), Box(0.0, 0.0, 0.5, 1.0), 4, 1)

@@ -9,10 +9,10 @@ from PIL import Image
 from scipy.special import expit
 from torch import nn
 
-from mlt.data.transforms import Preprocessing, eval_transform
+from mlt.data.transforms import Preprocessing
 from mlt.errors import UserError
-from mlt.heatmaps import overlay, spread, visible_box
-from mlt.heatmaps.where_seen import method_of, where_seen
+from mlt.heatmaps import seen_on
+from mlt.heatmaps.where_seen import method_of
 from mlt.predictions import Predictions
 from mlt.report.images import Images, as_base64
 from mlt.report.methods import Report
@@ -85,26 +85,22 @@ def _pictures(
     p: Predictions, chosen: list[Mistake], images: Images, model: nn.Module, form: Preprocessing
 ) -> list[Shown]:
     """The pictures of each mistake whose image can be read."""
-    device = pick_device("auto")
-    model.to(device)
-    transform = eval_transform(form)
+    model.to(pick_device("auto"))
     shown = []
     for mistake in chosen:
         photograph = images.read(mistake.row)
         if photograph is None:
             continue
         columns = [mistake.column, *mistake.others]
-        inputs = transform(photograph)[None].to(device)
-        maps = where_seen(model, inputs, columns)[0].cpu().numpy()
-        box = visible_box(form, *photograph.size)
+        seen = seen_on(model, photograph, form, columns)
         photograph.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         pictures = [{"data": as_base64(photograph), "name": "", "notes": _about(p, mistake.row)}]
-        for c, values in zip(columns, maps, strict=True):
-            over = overlay(photograph, spread(values, box, *photograph.size))
+        for k, c in enumerate(columns):
             notes = [*_said(p, mistake, c), f"{100 * expit(float(p.logits[mistake.row, c])):.1f} %"]
-            if not values.any():
+            if not seen.maps[k].any():
                 notes.append("nothing speaks for it")
-            pictures.append({"data": as_base64(over), "name": p.class_names[c], "notes": notes})
+            data = as_base64(seen.overlay(k, photograph))
+            pictures.append({"data": data, "name": p.class_names[c], "notes": notes})
         shown.append((mistake, pictures))
     return shown
 

@@ -190,6 +190,6 @@ def test_a_page_of_many_images_stays_small(
 def test_a_map_of_nothing_is_said(tiny_run: Path, images: Path, tmp_path: Path) -> None:
     predictor = Predictor.from_checkpoint(tiny_run / "last.safetensors", device="cpu")
     (one,) = explain(predictor, find_images([images])[:1], classes=["yeti"])
-    empty = replace(one, maps=np.zeros_like(one.maps))
+    empty = replace(one, seen=replace(one.seen, maps=np.zeros_like(one.seen.maps)))
     write_explanations([empty], tmp_path / "looked", predictor.class_names)
     assert "nothing speaks for it" in (tmp_path / "looked" / "index.html").read_text("utf-8")

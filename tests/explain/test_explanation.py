@@ -156,5 +156,5 @@ def test_what_cannot_be_explained(tmp_path: Path) -> None:
         asked.preprocessing,
         device="cpu",
     )
-    with pytest.raises(ConfigError, match="Sequential has no method forward_features"):
+    with pytest.raises(ConfigError, match="Sequential does not have the methods"):
         list(explain(foreign, [file]))

@@ -244,8 +244,9 @@ Broken = Callable[[], nn.Module]
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: nn.Linear(3, 2), "Linear has no method forward_features"),
-        (lambda: Classifier(nn.Flatten(), nn.Linear(3, 2)), "Flatten has no method"),
+        (lambda: nn.Linear(3, 2), "Linear does not have the methods forward_features and"),
+        (lambda: Classifier(nn.Flatten(), nn.Linear(3, 2)), "Flatten does not have the methods"),
+        (lambda: Classifier(nn.Flatten(), CSRA(3, 2)), "Flatten has no method forward_features"),
     ],
 )
 def test_models_without_a_map(make: Broken, said: str) -> None:
@@ -259,6 +260,22 @@ def test_a_class_token_without_known_blocks() -> None:
 
     with pytest.raises(ConfigError, match="Foreign pools a class token and has no blocks"):
         grad_cam(Classifier(Foreign(3), nn.Linear(3, 2)), torch.zeros(1, 3, 8, 8), [0])
+
+
+def test_no_class_at_all() -> None:
+    with pytest.raises(ConfigError, match="one or more columns"):
+        grad_cam(Classifier(Pixels(2), linear([[1.0, 0.0]])), A, [])
+
+
+def test_gradient_checkpointing_changes_nothing() -> None:
+    for name in ("resnet", "no_class_token", *CLASS_TOKEN):
+        architecture, options = (POOLED | CLASS_TOKEN)[name]
+        torch.manual_seed(0)
+        model = timm.create_model(architecture, num_classes=3, **options)
+        images = torch.randn(2, 3, 64, 64)
+        expected = grad_cam(model, images, [0, 2])
+        model.set_grad_checkpointing(True)
+        torch.testing.assert_close(grad_cam(model, images, [0, 2]), expected)
 
 
 @pytest.mark.parametrize("c", [-1, 2])
