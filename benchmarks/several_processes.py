@@ -47,8 +47,8 @@ class Case:
     Attributes:
         name: For the table, and of its folder.
         settings: What differs from the plain configuration.
-        model: ``plain``, ``batch norm``, ``classifier``, or ``adapters``: a classifier with adapters
-            that learn in place of its backbone.
+        model: ``plain``, ``batch norm``, ``classifier``, or ``adapters``: a classifier whose
+            adapters learn in place of its backbone.
         partly_known: Whether a third of the labels is not known.
         stop_after: Updates after which it is stopped, to go on in the other number of processes.
     """
