@@ -39,14 +39,14 @@ def main() -> None:
     print(f"written to {arguments.output} ({Path(arguments.output).stat().st_size / 1e3:.0f} kB)")
 
 
-def photograph(page: Path, height: int, output: Path) -> None:
-    """Write the upper part of an HTML file as PNG."""
+def photograph(page: Path, height: int, output: Path, width: int = WIDTH) -> None:
+    """Write the upper part of an HTML file as PNG or JPEG, as the output's name says."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         sys.exit("needs Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": WIDTH, "height": height}, color_scheme="light")
+        view = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
         view.goto(page.resolve().as_uri())
         view.screenshot(path=output)
         browser.close()

@@ -33,6 +33,7 @@ COMMANDS = {
     "report": "write runs, or a comparison of runs, as one HTML file",
     "tune": "tune thresholds and calibration on validation images",
     "predict": "predict the labels of image files with a checkpoint",
+    "explain": "show where the labels of image files were seen",
     "average": "average the weights of checkpoints (a model soup)",
     "export": "export a checkpoint to ONNX or torch.export",
     "embed-classes": "embed class names and descriptions with a text tower",

@@ -21,6 +21,7 @@ DESCRIPTION = """\
 Write one self-contained HTML file about a run, or a comparison of several runs.
 
   mlt report runs/digits_mlt_bce
+  mlt report runs/digits_mlt_bce --where-seen
   mlt report runs/bce-seed0 runs/bce-seed1 runs/focal-seed0 runs/focal-seed1 --output bce-focal.html
 
 Runs whose configurations differ only in their seed are one method. The first one given is what the
@@ -42,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tables", metavar="DIR", help="also write the tables as Markdown, CSV and LaTeX"
     )
     parser.add_argument("--no-images", action="store_true", help="embed no thumbnails")
+    parser.add_argument(
+        "--where-seen",
+        action="store_true",
+        help="show where labels were seen on the worst mistakes of tail classes (one method only)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier report")
     add_table_arguments(parser)
 
@@ -66,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         baseline=arguments.baseline,
         tables=tables,
         thumbnails=not arguments.no_images,
+        where_seen=arguments.where_seen,
     )
     return 0
 
@@ -99,6 +106,7 @@ def report_runs(
     baseline: str | None = None,
     tables: Path | None = None,
     thumbnails: bool = True,
+    where_seen: bool = False,
     printed: Sequence[str] = (),
 ) -> None:
     """Write the report of some runs, and print its first table and where the file is.
@@ -109,13 +117,15 @@ def report_runs(
         baseline: What the other methods are compared with.
         tables: A folder for the tables.
         thumbnails: Whether to embed images.
+        where_seen: Whether to show where labels were seen.
         printed: Names of further tables to print.
     """
     from mlt.files import write_text_atomic
     from mlt.report.methods import load_report
     from mlt.report.page import make_page, write_tables
 
-    page = make_page(load_report(runs, baseline), thumbnails=thumbnails)
+    report = load_report(runs, baseline)
+    page = make_page(report, thumbnails=thumbnails, where_seen=where_seen)
     # All files first: what cannot be printed must not cost a file.
     write_text_atomic(output, page.html)
     written = [] if tables is None else write_tables(page.tables, tables)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mlt.errors import ConfigError
 
-__all__ = ["feature_map", "map_channels", "spatial_features"]
+__all__ = ["feature_map", "map_channels", "spatial_features", "to_map", "unpooled_features"]
 
 
 def map_channels(backbone: nn.Module) -> int:
@@ -36,7 +36,7 @@ def feature_map(backbone: nn.Module, images: Tensor) -> Tensor:
         >>> feature_map(timm.create_model("test_vit", num_classes=0), images).shape
         torch.Size([2, 64, 10, 10])
     """
-    return _as_map(backbone, _unpooled(backbone, images), images)
+    return to_map(backbone, unpooled_features(backbone, images), images)
 
 
 def spatial_features(backbone: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,21 +52,44 @@ def spatial_features(backbone: nn.Module, images: Tensor) -> tuple[Tensor, Tenso
     Raises:
         ConfigError: If the model gives something that is not a map.
     """
-    features = _unpooled(backbone, images)
+    features = unpooled_features(backbone, images)
     pooled = backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
-    return _as_map(backbone, features, images), pooled
+    return to_map(backbone, features, images), pooled
 
 
-def _unpooled(backbone: nn.Module, images: Tensor) -> Tensor:
+def unpooled_features(backbone: nn.Module, images: Tensor) -> Tensor:
+    """What a timm model gives before it pools, in its own layout; :func:`to_map` takes it.
+
+    Args:
+        backbone: As for :func:`feature_map`.
+        images: (N, 3, H, W), normalised.
+
+    Raises:
+        ConfigError: If it is not a timm model.
+    """
     if not callable(getattr(backbone, "forward_features", None)):
         raise ConfigError(
             f"{_name(backbone)} has no method forward_features, as the models of timm have, which "
-            "a head that looks at a feature map needs; take model.head: linear"
+            "all that looks at a feature map needs; model.head: linear does without"
         )
     return backbone.forward_features(images)  # type: ignore[operator]
 
 
-def _as_map(backbone: nn.Module, features: Tensor, images: Tensor) -> Tensor:
+def to_map(backbone: nn.Module, features: Tensor, images: Tensor) -> Tensor:
+    """Features before pooling, in the layout of the model that gave them, as a map.
+
+    Args:
+        backbone: The model.
+        features: (N, D, h, w), (N, h, w, D), or tokens (N, L, D) after those of the class and the
+            registers.
+        images: (N, 3, H, W) that they are of.
+
+    Returns:
+        (N, D, h, w).
+
+    Raises:
+        ConfigError: If they are not a map of the positions of the images.
+    """
     channels = map_channels(backbone)
     if isinstance(features, Tensor) and features.ndim == 4:
         if getattr(backbone, "output_fmt", "NCHW") == "NHWC" and features.shape[3] == channels:
@@ -85,7 +108,8 @@ def _as_map(backbone: nn.Module, features: Tensor, images: Tensor) -> Tensor:
     given = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
     raise ConfigError(
         f"{_name(backbone)} gives features of shape {given} for images of {tuple(images.shape)}, "
-        "which are not a map of its positions; take model.head: linear, or another backbone"
+        "which are not a map of its positions; model.head: linear does without, or take another "
+        "backbone"
     )
 
 

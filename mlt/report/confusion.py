@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlt.predictions import Predictions
 from mlt.report.tables import Column, Table
 
-__all__ = ["Confusion", "confusion", "mistakes", "pair_table"]
+__all__ = ["Confusion", "confusion", "given_labels", "mistakes", "pair_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +90,16 @@ def mistakes(predictions: Predictions, column: int) -> Mistakes:
     ranks[order] = np.arange(1, len(order) + 1)
     top, rest = order[:count], order[count:]
     return Mistakes(rest[truth[rest]][::-1], top[~truth[top]], ranks)
+
+
+def given_labels(predictions: Predictions) -> NDArray[np.bool_]:
+    """(N, C) whether an image is among as many of a class's highest as there are images with it."""
+    known = predictions.known
+    truth = predictions.targets if known is None else predictions.targets & known
+    ranks = np.stack(
+        [mistakes(predictions, c).ranks for c in range(truth.shape[1])], axis=1
+    )  # 0 where it is not known
+    return (ranks >= 1) & (ranks <= truth.sum(axis=0))
 
 
 def confusion(predictions: Predictions) -> Confusion:

@@ -15,7 +15,7 @@ from mlt.data.row_images import row_image
 from mlt.errors import UserError
 from mlt.report.runs import HANDED_OVER, Run
 
-__all__ = ["Images", "find_images", "thumbnail"]
+__all__ = ["Images", "as_base64", "find_images", "thumbnail"]
 
 SIDE = 112
 """Longest side of a thumbnail, in pixels."""
@@ -37,18 +37,36 @@ class Images:
 
     def thumbnail(self, row: int) -> str | None:
         """A small JPEG of the image in base64; None if it cannot be read."""
+        image = self.read(row)
+        return None if image is None else _small(image)
+
+    def read(self, row: int) -> Image.Image | None:
+        """The image, RGB; None if it cannot be read."""
         if self.table is None or row not in self.rows:
             return None
-        return thumbnail(self.table, self.rows[row])
+        return _read(self.table, self.rows[row])
 
 
 def thumbnail(table: LabelTable, row: int) -> str | None:
     """A small JPEG of the image of a row in base64; None if it cannot be read."""
+    image = _read(table, row)
+    return None if image is None else _small(image)
+
+
+def _read(table: LabelTable, row: int) -> Image.Image | None:
     try:
-        image = row_image(table, row)
+        return row_image(table, row)
     except UserError:
         return None
+
+
+def _small(image: Image.Image) -> str:
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return as_base64(image)
+
+
+def as_base64(image: Image.Image) -> str:
+    """An image as JPEG in base64."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=70, optimize=True)
     return base64.b64encode(file.getvalue()).decode("ascii")

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from mlt import __version__
-from mlt.errors import OutputExistsError
+from mlt.errors import ConfigError, OutputExistsError
 from mlt.files import write_text_atomic
 from mlt.report.comparison import compare_methods
 from mlt.report.images import Images, find_images
@@ -23,6 +23,7 @@ from mlt.report.section_runs import runs_section
 from mlt.report.section_summary import summary_section
 from mlt.report.section_thresholds import thresholds_section
 from mlt.report.section_training import training_section
+from mlt.report.section_where_seen import where_seen_section
 from mlt.report.tables import Table
 
 __all__ = ["Page", "check_output", "make_page", "write_report", "write_tables"]
@@ -49,6 +50,7 @@ def write_report(
     *,
     baseline: str | None = None,
     thumbnails: bool = True,
+    where_seen: bool = False,
 ) -> Path:
     """Write one self-contained HTML file about one run, or a comparison of several.
 
@@ -61,6 +63,8 @@ def write_report(
         baseline: What the other methods are compared with: a method's name or a run's folder. By
             default the method of the first run.
         thumbnails: Whether to embed the most wrong images, where the image files are available.
+        where_seen: Whether to show where labels were seen on the worst mistakes of tail classes,
+            which takes a checkpoint, the images and a forward pass for each; of one method only.
 
     Returns:
         The file that was written.
@@ -68,20 +72,28 @@ def write_report(
     Raises:
         MissingFileError: If a folder has no predictions.
         DataError: If the runs are of different images, classes or targets.
-        ConfigError: If the baseline is not one of the runs, or a run is given twice.
+        ConfigError: If the baseline is not one of the runs, a run is given twice, or
+            ``where_seen`` is asked of several methods.
     """
-    page = make_page(load_report(runs, baseline), thumbnails=thumbnails)
+    report = load_report(runs, baseline)
+    page = make_page(report, thumbnails=thumbnails, where_seen=where_seen)
     write_text_atomic(output, page.html)
     return Path(output)
 
 
-def make_page(report: Report, *, thumbnails: bool = True) -> Page:
+def make_page(report: Report, *, thumbnails: bool = True, where_seen: bool = False) -> Page:
     """Compute and lay out everything.
 
     Args:
         report: What it is about.
         thumbnails: Whether to embed the most wrong images.
+        where_seen: Whether to show where labels were seen, see :func:`write_report`.
     """
+    if where_seen and not report.single:
+        raise ConfigError(
+            f"where labels were seen is shown of one method, and there are {len(report.methods)}: "
+            "make a report of one of them"
+        )
     if thumbnails:
         images = find_images(report.baseline.first)
     else:
@@ -89,6 +101,8 @@ def make_page(report: Report, *, thumbnails: bool = True) -> Page:
     one_class = one_class_section(report, page_data(report, images))
     make = _method_sections if report.single else _comparison_sections
     sections = make(report, one_class)
+    if where_seen:
+        sections.insert(sections.index(one_class) + 1, where_seen_section(report, images))
     html = render_page(
         sections,
         title=_title(report),
