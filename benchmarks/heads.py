@@ -98,13 +98,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--only", default="", help="heads whose row contains this")
     parser.add_argument("--test", action="store_true", help="judge on the test images")
+    parser.add_argument("--output", help="keep the runs, and features for another call, there")
     arguments = parser.parse_args()
     logging.getLogger("mlt").setLevel(logging.WARNING)
     part = "test" if arguments.test else "validation"
     cut = [] if arguments.test else ["data.validation={fraction: 0.2}"]
     found: dict[str, list[Predictions]] = {}
     times: dict[str, tuple[float, float]] = {}
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as temporary:
+        folder = Path(arguments.output or temporary)
         for number, row in enumerate(ROWS):
             if arguments.only not in row.name or (arguments.test and not row.chosen):
                 continue
@@ -118,7 +120,7 @@ def main() -> None:
                         f"training.epochs={arguments.epochs}",
                         "evaluation.every=0",
                         f"seed={seed}",
-                        f"output={folder}/{number}-{seed}",
+                        f"output={folder}/{part}-{number}-{seed}",
                         *arguments.overrides,
                     ],
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from mlt.cli.split_tables import class_bars
 from mlt.config import Config, dump_config
@@ -12,6 +12,7 @@ from mlt.engine.cached_features import uses_features
 from mlt.engine.cached_images import images_to_keep
 from mlt.engine.prepared_stage import PreparedStage
 from mlt.engine.setup import Setup, prepare
+from mlt.engine.what_learns import what_learns
 from mlt.inspection import inspect_data, short_text
 from mlt.run_folder import RunFolder
 
@@ -51,8 +52,8 @@ def describe(config: Config) -> str:
         f"test images    {len(setup.data.test)}",
         *_kept_images(setup),
         f"device         {setup.device}",
-        f"parameters     {total:,} in all, {learning:,} learn",
-        *_steps(setup.stages),
+        f"parameters     {total:,} in all, {learning:,} learn ({100 * learning / total:.3g} %)",
+        *_steps(setup),
         f"output         {config.output}{_earlier_run(config)}",
         "dry run: nothing was trained",
     ]
@@ -85,14 +86,16 @@ def _kept_images(setup: Setup) -> Iterator[str]:
         )
 
 
-def _steps(stages: Sequence[PreparedStage]) -> Iterator[str]:
+def _steps(setup: Setup) -> Iterator[str]:
     """What learns at which rate for how long, in each stage."""
+    stages = setup.stages
     for stage in stages:
         plan, updates = stage.plan, stage.updates_per_epoch
         if len(stages) > 1:
             yield f"stage {plan.number + 1:<9}{_in_words(stage)}"
         epochs = plan.end - plan.start
         if plan.begins_anew and epochs:
+            yield from (f"  {line}" for line in what_learns(setup.training.model, stage))
             for group in stage.optimizer.param_groups:
                 yield (
                     f"  {group['name']:30} {sum(p.numel() for p in group['params']):>12,}  "

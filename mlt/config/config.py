@@ -92,6 +92,17 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
                 "only a frozen backbone has them: set model.freeze to all, or none",
             )
         )
+    if training.save == "difference" and (config.model.weights, config.model.checkpoint) == (
+        "none",
+        None,
+    ):
+        problems.append(
+            (
+                "training.save",
+                "difference needs weights that can be had again, and those of model.weights: none "
+                "are random: name others, or a model.checkpoint, or set it to full",
+            )
+        )
     evaluation = config.evaluation
     if training.early_stopping and not (evaluation.every_updates or evaluation.every_epochs):
         problems.append(

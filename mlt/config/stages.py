@@ -147,9 +147,20 @@ def problems_of_sections(config: Config) -> list[tuple[str, str]]:
         (dotted path, sentence) pairs.
     """
     training = config.training
+    planned = plan_stages(config)
+    problems = []
+    learn = config.model.learn.name
+    if learn != "all" and all(stage.config.model.freeze == "all" for stage in planned):
+        problems.append(
+            (
+                "model.learn",
+                f"{learn} says what of the backbone learns, and all of it is frozen: leave it out, "
+                "or set model.freeze to []",
+            )
+        )
     if not training.stages:
-        return combination_problems(config)
-    problems = _problems_of_stages(training)
+        return problems + combination_problems(config)
+    problems += _problems_of_stages(training)
     problems += [
         (f"training.stages.{number}.head", "lws is for model.head: {name: linear}")
         for number, stage in enumerate(training.stages)
@@ -174,7 +185,6 @@ def problems_of_sections(config: Config) -> list[tuple[str, str]]:
         for number, stage in enumerate(training.stages)
         if stage.head == "reinit" and takes_own_projection(config.model.head)
     ]
-    planned = plan_stages(config)
     for stage in planned:
         length = stage.config.training.model_copy(update={"epochs": stage.schedule_epochs})
         checked = stage.config.model_copy(update={"training": length})

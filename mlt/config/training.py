@@ -48,6 +48,9 @@ class OptimizerConfig(Settings):
     """The backbone's rate as a multiple of `lr`; to train the head alone, see `model.freeze`."""
     layer_decay: float | None = Field(None, gt=0, le=1)
     """Factor by which the rate falls from each group of layers to the one below; null: none."""
+    decay_to_start: float = Field(0.0, ge=0)
+    """After each update the backbone's weights move this times their rate towards the values that
+    the run began with (L2-SP: Li et al., ICML 2018), whatever the optimizer; 0: not."""
 
 
 class ScheduleConfig(Settings):
@@ -235,6 +238,9 @@ class TrainingConfig(Settings):
     save_every: SaveEvery = SaveEvery(minutes=10)
     """How often to save the state within an epoch; it is saved after each epoch, too. What was
     trained since then is what a kill loses."""
+    save: Literal["full", "difference"] = "full"
+    """What checkpoints hold: all weights, or those that differ from the weights that the backbone
+    began with, which must then be there whenever the checkpoint is read."""
     early_stopping: EarlyStoppingConfig | None = None
     """End training when a metric no longer improves, and evaluate `best.safetensors`; null: train
     all epochs."""

@@ -14,6 +14,7 @@ _WORDS = {
     "optimizer": "name",
     "schedule": "name",
     "model.head": "name",
+    "model.learn": "name",
 }
 
 

@@ -17,6 +17,7 @@ from mlt.engine.time_left import TimeLeft
 from mlt.engine.training_state import save_training_state
 from mlt.engine.watch import OnEpoch, Watch
 from mlt.engine.watched_metrics import predict_part, predict_watched
+from mlt.engine.what_learns import what_learns
 from mlt.metrics import Summary, summarize
 from mlt.run_folder import RunFolder
 from mlt.runtime.interrupt import GracefulStop
@@ -102,6 +103,9 @@ def _log_beginning(setup: Setup) -> None:
         setup.config.training.epochs,
         setup.updates_per_epoch,
     )
+    training = setup.training
+    for line in what_learns(training.model, setup.stages[training.position.stage]):
+        logger.info(line)
 
 
 def _finish(setup: Setup, folder: RunFolder, watch: Watch) -> Summary:

@@ -49,6 +49,7 @@ class Training:
         ema: The moving average of the weights, or None.
         position: How far it is.
         pending: What was measured since, and is not in the position yet.
+        start: Digest of the weights that the optimizer decays to; None: it does not.
     """
 
     model: nn.Module
@@ -59,6 +60,7 @@ class Training:
     ema: ModelEmaV3 | None
     position: Position
     pending: Pending = field(default_factory=Pending)
+    start: str | None = None
 
     @property
     def evaluated_model(self) -> nn.Module:
@@ -92,12 +94,19 @@ class Training:
             "scaler": self.scaler.state_dict(),
             "ema": None if self.ema is None else full(self.ema.module.state_dict()),
             "position": asdict(self.position),
+            "start": self.start,
             **generators[0],
             "other_processes": generators[1:],
         }
 
     def load_state_dict(self, state: dict[str, Any], processes: Processes = ALONE) -> None:
-        """Go back to where :meth:`state_dict` was taken, by however many processes."""
+        """Go back to where :meth:`state_dict` was taken, by however many processes.
+
+        Raises:
+            ValueError: If the run decays to other weights than it did.
+        """
+        if state.get("start") != self.start:
+            raise ValueError("the weights that optimizer.decay_to_start decays to are others")
         load_full(self.model, state["model"])
         self.loss.load_state_dict(state["loss"])
         self._load_optimizer(state["optimizer"])

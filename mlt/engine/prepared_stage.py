@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from mlt.config import Config
 from mlt.config.stages import PlannedStage
 from mlt.config.training import TrainingConfig
 from mlt.data.samplers import EpochSampler
+from mlt.engine.decay_to_start import decay_to_start
 from mlt.engine.optim import build_optimizer, build_scheduler
 from mlt.engine.own import Own, OwnLoss
 from mlt.errors import ConfigError
@@ -51,10 +52,14 @@ class PreparedStage:
     learns_scale: bool
 
     @property
+    def learning(self) -> list[nn.Parameter]:
+        """What learns, of the model and of the loss."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    @property
     def num_parameters(self) -> int:
         """How many numbers learn."""
-        groups = self.optimizer.param_groups
-        return sum(parameter.numel() for group in groups for parameter in group["params"])
+        return sum(parameter.numel() for parameter in self.learning)
 
 
 def check_stages(config: Config, own: Own, num_processes: int) -> None:
@@ -123,6 +128,7 @@ def prepare_stages(
     model: nn.Module,
     own: Own,
     num_processes: int,
+    start: Mapping[nn.Parameter, Tensor],
 ) -> tuple[PreparedStage, ...]:
     """Build the optimizers and schedules of all stages; the model is left as the first needs it.
 
@@ -135,10 +141,12 @@ def prepare_stages(
         model: In all processes, with what the run freezes frozen.
         own: What was handed over.
         num_processes: How many train together.
+        start: Weights that ``optimizer.decay_to_start`` decays to.
 
     Raises:
         ConfigError: If there is no such optimizer, nothing learns in a stage, batch norm would
-            learn from single images, or a schedule goes on over epochs of another length.
+            learn from single images, a schedule goes on over epochs of another length, or there
+            is nothing that would decay to the start.
     """
     handed = model.frozen if own.model is not None and isinstance(model, Classifier) else None
     if all(plan.settings.freeze is None for plan in plans):
@@ -153,6 +161,8 @@ def prepare_stages(
             set_learning(model, freeze, learns_scale)
             _check_batch_norm(model, plan.config.training, num_processes)
             optimizer = build_optimizer(plan.config.optimizer, model, loss)
+            if plan.config.optimizer.decay_to_start:
+                decay_to_start(optimizer, plan.config.optimizer.decay_to_start, start)
             scheduler = build_scheduler(
                 plan.config.schedule,
                 optimizer,
@@ -172,6 +182,11 @@ def prepare_stages(
             )
         )
     set_learning(model, prepared[0].freeze, prepared[0].learns_scale)
+    if start and not any(parameter in start for stage in prepared for parameter in stage.learning):
+        raise ConfigError(
+            "optimizer.decay_to_start: nothing of the backbone's own weights learns, so that "
+            "nothing could decay; leave it out"
+        )
     return tuple(prepared)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from mlt.engine.parallel import full, load_full
 from mlt.engine.setup import Setup
 from mlt.models.checkpoint import OWN_MODEL, CheckpointInfo, read_weights, save_checkpoint
+from mlt.models.difference import difference
 
 __all__ = ["load_weights", "save_weights"]
 
 
 def save_weights(setup: Setup, path: Path) -> None:
-    """Save the weights that are evaluated, as a checkpoint that works alone; all must call it.
+    """Save the weights that are evaluated, as ``training.save`` says; all must call it.
 
     Raises:
         TrainingError: If a loss was not finite on the way to them.
@@ -26,8 +27,11 @@ def save_weights(setup: Setup, path: Path) -> None:
         model=_model_of(setup),
         preprocessing={} if setup.loads_tensors else setup.preprocessing.to_dict(),
         epoch=setup.training.position.epoch,
+        starting_weights=None if setup.starting_weights is None else setup.starting_weights.digest,
     )
     state = full(setup.training.evaluated_model.state_dict())
+    if setup.starting_weights is not None:
+        state = difference(state, setup.starting_weights)
     setup.processes.on_main(lambda: save_checkpoint(path, state, info))
 
 

@@ -22,6 +22,7 @@ from mlt.data.view_transform import Inputs, inputs_of
 from mlt.engine.about_classes import about_classes
 from mlt.engine.batches import Batches
 from mlt.engine.compilation import check_compiler, compile_in_place
+from mlt.engine.decay_to_start import digest_of_start, weights_to_start_from
 from mlt.engine.gradient_checkpointing import check_recomputed_batch_norm
 from mlt.engine.loop import Training
 from mlt.engine.own import Own, OwnLoss
@@ -37,6 +38,7 @@ from mlt.features.dataset import EveryView
 from mlt.losses import Loss, build_loss
 from mlt.models import Classifier
 from mlt.models.backbone import input_normalisation
+from mlt.models.difference import StartingWeights, starting_weights
 from mlt.models.heads.settings import LinearHead
 from mlt.runtime.device import pick_device
 from mlt.runtime.processes import ALONE, Processes
@@ -64,6 +66,7 @@ class Setup:
         processes: Those that train together.
         start_note: What the model begins from, if that is a checkpoint.
         on_images: The same run on images, where this one is on cached features.
+        starting_weights: What the backbone begins with, where checkpoints hold the difference.
     """
 
     config: Config
@@ -81,6 +84,7 @@ class Setup:
     processes: Processes = ALONE
     start_note: str | None = None
     on_images: Setup | None = None
+    starting_weights: StartingWeights | None = None
 
     @property
     def loads_tensors(self) -> bool:
@@ -150,6 +154,9 @@ def prepare(
         head = config.model.head if own.model is None else LinearHead()
         about = about_classes(head, data.train, state)
         model, start_note = starting_model(config, own, losses[0], class_counts, about, device)
+        begun = None
+        if config.training.save == "difference":
+            begun = starting_weights(model.state_dict())
         if processes.count > 1:
             check_recomputed_batch_norm(model, config.training, device)
         heads = [
@@ -209,8 +216,10 @@ def prepare(
     updates = [_updates(len(loaders[s]), config.training.accumulate) for s in samplers]
     with processes.together():
         check_tau(plans, data.validation is not None)
+        decays = any(plan.config.optimizer.decay_to_start for plan in plans)
+        start = weights_to_start_from(model) if decays else {}
         stages = prepare_stages(
-            plans, losses, samplers, heads, updates, model, own, processes.count
+            plans, losses, samplers, heads, updates, model, own, processes.count, start
         )
     training = Training(
         model=model,
@@ -220,6 +229,7 @@ def prepare(
         scaler=torch.amp.GradScaler(device.type, enabled=config.training.autocast == "fp16"),
         ema=ema,
         position=Position(),
+        start=digest_of_start(start) if start else None,
     )
     return Setup(
         config=config,
@@ -236,6 +246,7 @@ def prepare(
         stages=stages,
         start_note=start_note,
         processes=processes,
+        starting_weights=begun,
     )
 
 

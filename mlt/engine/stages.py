@@ -15,6 +15,7 @@ from mlt.engine.prepared_stage import set_learning
 from mlt.engine.setup import Setup
 from mlt.engine.tau import choose_tau, tau_factors
 from mlt.engine.watched_metrics import predict_watched
+from mlt.engine.what_learns import what_learns
 from mlt.features.head_model import HeadModel
 
 __all__ = ["at_stage", "begin_due_stages", "begin_first_stage"]
@@ -94,6 +95,9 @@ def _begin(setup: Setup, number: int, cache: Path) -> Setup:
     )
     if not stage.plan.begins_anew:
         return with_cached_inputs(setup, cache)
+    if stage.plan.settings.epochs:
+        for line in what_learns(training.model, stage):
+            logger.info(line)
     training.position.schedule_start = training.position.updates
     if training.ema is not None:
         training.model.load_state_dict(training.ema.module.state_dict())

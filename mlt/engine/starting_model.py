@@ -21,6 +21,7 @@ from mlt.engine.sync_batch_norm import with_synced_batch_norm
 from mlt.errors import ConfigError
 from mlt.losses import ElementwiseLoss, Loss
 from mlt.models import Classifier, build_model
+from mlt.models.adapters import check_adapters_are_used
 from mlt.models.build import head_for
 from mlt.models.checkpoint import start_from
 from mlt.models.heads import AboutClasses, prior_logits, set_prior_bias
@@ -54,6 +55,7 @@ def starting_model(
         )
         if checkpoint is not None:
             note = start_from(built, checkpoint, class_counts.names, config.transforms.size)
+        check_adapters_are_used(built.backbone, config.transforms.size)
         model: nn.Module = built
     else:
         model = own.model
@@ -127,6 +129,11 @@ def _check_own_model(model: nn.Module, config: Config) -> None:
         raise ConfigError(
             f"model: {odd[0]} of its state_dict() is not a tensor, and cannot be saved in a "
             "checkpoint; keep it out of the state (get_extra_state) or make it a buffer"
+        )
+    if config.training.save == "difference":
+        raise ConfigError(
+            "training.save: a model that was handed over cannot be built again to add the "
+            "difference to; set it to full"
         )
     if isinstance(model, Classifier):
         return

@@ -36,6 +36,7 @@ class HeadModel(Classifier):
             torch.Size([5, 2])
         """
         made = cls(model.backbone, model.head, model.mean, model.std, model.freeze_statistics)
+        made.learn_only(model.can_learn)
         made.freeze(model.frozen)
         made.train(model.training)
         made.average = average
@@ -44,6 +45,7 @@ class HeadModel(Classifier):
     def on_images(self) -> Classifier:
         """The same backbone and head, to be called on images again."""
         made = Classifier(self.backbone, self.head, self.mean, self.std, self.freeze_statistics)
+        made.learn_only(self.can_learn)
         made.freeze(self.frozen)
         return made.train(self.training)
 

@@ -23,6 +23,7 @@ from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.inference.image_file_dataset import ImageFiles
 from mlt.inference.prediction import NoPrediction, Prediction
 from mlt.metrics.decision import Decision
+from mlt.models.adapters import merge_adapters
 from mlt.models.checkpoint import CheckpointInfo, check_class_names, load_checkpoint
 from mlt.models.over_views import InOrder, OverViews
 from mlt.runtime.device import pick_device
@@ -172,7 +173,7 @@ class Predictor:
                 "how to make them from image files; make a Predictor(model, class_names, "
                 "preprocessing), with mlt.data.transforms.Preprocessing"
             )
-        return model, info
+        return merge_adapters(model), info
 
     def logits(self, images: Sequence[Image.Image], mirror: bool = False) -> NDArray[np.float32]:
         """Logits of images that are in memory.

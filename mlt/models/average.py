@@ -66,7 +66,7 @@ def average_weights(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor], Che
         )
     means = {name: (value / len(paths)).to(first[name].dtype) for name, value in sums.items()}
     assert about is not None  # there is a path
-    return first | means, replace(about, decision=None)
+    return first | means, replace(about, decision=None, starting_weights=None)
 
 
 def _check_same(

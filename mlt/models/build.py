@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
+from mlt.errors import ConfigError
+from mlt.models.adapters import add_adapters
 from mlt.models.backbone import build_backbone, input_normalisation, num_features
 from mlt.models.classifier import Classifier
 from mlt.models.heads import AboutClasses, build_head, set_prior_bias
 from mlt.models.heads.settings import Head, SpatialHeadConfig, takes_own_projection
+from mlt.models.learn_settings import LearnAll, LearnLoRA
+from mlt.models.learning import names_that_learn
 from mlt.models.projection import own_projection, projection_width
 from mlt.models.settings import ModelConfig
 from mlt.models.spatial_features import map_channels
@@ -62,8 +66,24 @@ def build_model(
         set_prior_bias(head, prior)
     mean, std = input_normalisation(backbone, config)
     model = Classifier(backbone, head, mean, std, config.freeze_statistics)
-    model.freeze(config.freeze)
+    _let_learn(model, config)
     return model
+
+
+def _let_learn(model: Classifier, config: ModelConfig) -> None:
+    """Say what of the backbone learns, after adding what is to learn beside it."""
+    learn = config.learn
+    if isinstance(learn, LearnLoRA):
+        add_adapters(model.backbone, **learn.model_dump(exclude={"name"}))
+    model.learn_only(names_that_learn(model.backbone, learn))
+    model.freeze(config.freeze)
+    if isinstance(learn, LearnAll) or config.freeze == "all":
+        return
+    if not any(parameter.requires_grad for parameter in model.backbone.parameters()):
+        raise ConfigError(
+            f"model.learn: all that {learn.name} names is frozen by model.freeze: "
+            f"{', '.join(config.freeze)}"
+        )
 
 
 def head_for(

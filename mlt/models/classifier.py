@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from mlt.errors import ConfigError
 from mlt.models.heads.spatial import SpatialHead
+from mlt.models.names import within
 from mlt.models.spatial_features import feature_map
 
 __all__ = ["Classifier"]
@@ -56,6 +56,7 @@ class Classifier(nn.Module):
         self.std = tuple(std)
         self.freeze_statistics = freeze_statistics
         self._frozen: tuple[str, ...] | Literal["all"] = ()
+        self._can_learn: frozenset[str] | None = None
         self._backbone_learns = True
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -99,13 +100,30 @@ class Classifier(nn.Module):
             names = [name for name, _ in self.backbone.named_modules()]
             names += [name for name, _ in self.backbone.named_parameters()]
             for part in parts:
-                if not any(_within(name, part) for name in names):
+                if not any(within(name, part) for name in names):
                     top = ", ".join(name for name, _ in self.backbone.named_children())
                     raise ConfigError(
                         f"The backbone has no part named {part!r} to freeze. Its parts: {top}; "
                         "parts of parts are written with a dot."
                     )
         self._frozen = parts
+        self._apply_freeze()
+
+    @property
+    def can_learn(self) -> frozenset[str] | None:
+        """What :meth:`learn_only` was called with last."""
+        return self._can_learn
+
+    def learn_only(self, names: Collection[str] | None) -> None:
+        """Let only these parameters of the backbone learn, unless they are frozen.
+
+        A module that has parameters, none of which learns, stays in evaluation mode, as a frozen
+        part does.
+
+        Args:
+            names: Of parameters of the backbone; None: all.
+        """
+        self._can_learn = None if names is None else frozenset(names)
         self._apply_freeze()
 
     def train_backbone(self, learn: bool) -> None:
@@ -127,20 +145,24 @@ class Classifier(nn.Module):
 
     def _apply_freeze(self) -> None:
         for name, parameter in self.backbone.named_parameters():
-            parameter.requires_grad_(not self._is_frozen(name))
+            able = self._can_learn is None or name in self._can_learn
+            parameter.requires_grad_(able and not self._is_frozen(name))
         self.train(self.training)
 
     def _modules_at_rest(self) -> Iterator[nn.Module]:
         for name, module in self.backbone.named_modules():
             statistics = self.freeze_statistics and isinstance(module, _NormBase)
-            if statistics or self._is_frozen(name):
+            if statistics or self._is_frozen(name) or self._learns_nothing(module):
                 yield module
 
     def _is_frozen(self, name: str) -> bool:
         if self._frozen == "all" or not self._backbone_learns:
             return True
-        return any(_within(name, part) for part in self._frozen)
+        return any(within(name, part) for part in self._frozen)
 
-
-def _within(name: str, part: str) -> bool:
-    return fnmatchcase(name, part) or fnmatchcase(name, f"{part}.*")
+    def _learns_nothing(self, module: nn.Module) -> bool:
+        """Whether :meth:`learn_only` left out all parameters of a module that has some."""
+        if self._can_learn is None:
+            return False
+        learns = [parameter.requires_grad for parameter in module.parameters()]
+        return bool(learns) and not any(learns)

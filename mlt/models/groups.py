@@ -1,4 +1,4 @@
-"""Parameter groups: other learning rates for other layers, no weight decay where it harms."""
+"""Parameter groups: learning rates by layer, no weight decay where it harms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from mlt.models.classifier import Classifier
 
-__all__ = ["parameter_groups"]
+__all__ = ["layer_depths", "parameter_groups"]
 
 
 def parameter_groups(
@@ -53,7 +53,7 @@ def parameter_groups(
     """
     backbone = model.backbone if isinstance(model, Classifier) else model
     exempt = _exempt_names(backbone)
-    depths = _depths(backbone) if layer_decay is not None else {}
+    depths = layer_depths(backbone) if layer_decay is not None else {}
     deepest = max(depths.values(), default=0)
     groups: dict[str, dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
@@ -83,10 +83,21 @@ def _exempt_names(backbone: nn.Module) -> set[str]:
     return set(listed()) if callable(listed) else set()
 
 
-def _depths(backbone: nn.Module) -> dict[str, int]:
-    """Depth of every parameter of a backbone, counted from the input."""
+def layer_depths(backbone: nn.Module) -> dict[str, int]:
+    """Depth of every parameter of a backbone, counted from the input.
+
+    Args:
+        backbone: Of timm, which knows its layers; of any other, every direct child is one.
+
+    Returns:
+        From the name of each parameter to the number of its layer, from 0.
+
+    Example:
+        >>> layer_depths(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2, bias=False)))
+        {'0.weight': 0, '0.bias': 0, '2.weight': 2}
+    """
     matcher = getattr(backbone, "group_matcher", None)
-    if matcher is None:  # Not of timm: every direct child is a layer.
+    if matcher is None:
         children = list(dict(backbone.named_children()))
         tops = {name: name.partition(".")[0] for name, _ in backbone.named_parameters()}
         return {n: children.index(top) if top in children else 0 for n, top in tops.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import timm
@@ -23,6 +25,7 @@ from mlt.models.heads.settings import (
     ProjectionHead,
     QueryHead,
     SpatialHeadConfig,
+    TextHead,
 )
 from mlt.models.settings import ModelConfig
 from mlt.models.spatial_features import feature_map, map_channels, spatial_features
@@ -104,16 +107,21 @@ HEADS: list[Head] = [
     QueryHead(width=16),
     MLDecoderHead(groups=2, width=16, feedforward=32),
     GCNHead(node_width=8, hidden_width=16),
+    TextHead(embeddings="classes.safetensors", residual=True),
 ]
 
 
 ABOUT = AboutClasses(tuple("abcde"), csr_array(np.eye(5, dtype=np.int64)), 9)
 
 
+EMBEDDINGS = np.random.default_rng(0).normal(size=(5, 24)).astype(np.float32)
+
+
 @pytest.mark.parametrize("config", HEADS, ids=lambda head: head.name)
 def test_every_head_on_every_family(family: tuple[nn.Module, int], config: Head) -> None:
     backbone, stride = family
-    model = Classifier(backbone, head_for(backbone, config, 5, ABOUT)).eval()
+    about = replace(ABOUT, embeddings=EMBEDDINGS) if isinstance(config, TextHead) else ABOUT
+    model = Classifier(backbone, head_for(backbone, config, 5, about)).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         features = model.forward_features(images)

@@ -7,6 +7,8 @@ from .label_graph import conditional_shares as conditional_shares
 from .label_graph import cosines as cosines
 from .label_graph import graph_weights as graph_weights
 from .ml_decoder import MLDecoder as MLDecoder
+from .power import PowerNormalization as PowerNormalization
+from .power import signed_power as signed_power
 from .prior import LARGEST_PRIOR_LOGIT as LARGEST_PRIOR_LOGIT
 from .prior import last_layer as last_layer
 from .prior import prior_logits as prior_logits

@@ -18,6 +18,7 @@ from mlt.models.heads.csra import CSRA
 from mlt.models.heads.gcn import LabelGraph
 from mlt.models.heads.label_graph import conditional_shares, cosines, graph_weights
 from mlt.models.heads.ml_decoder import MLDecoder
+from mlt.models.heads.power import PowerNormalization
 from mlt.models.heads.prompts import Prompts
 from mlt.models.heads.query import Query2Label
 from mlt.models.heads.scaled_linear import ScaledLinear
@@ -115,6 +116,8 @@ def _linear(config: LinearHead, num_features: int, num_classes: int) -> nn.Seque
     head = nn.Sequential(nn.Dropout(config.dropout), _small(last))
     if config.standardize:
         head.insert(0, _standardized(num_features))
+    if config.power != 1:
+        head.insert(0, PowerNormalization(config.power))
     return head
 
 

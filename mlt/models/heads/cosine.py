@@ -33,7 +33,8 @@ class Cosine(nn.Module):
         self, num_features: int, num_classes: int, scale: float = 30.0, learn_scale: bool = False
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_classes, num_features))
+        # Short vectors turn quickly, so that one learning rate does for all heads.
+        self.weight = nn.Parameter(F.normalize(torch.randn(num_classes, num_features)))
         self.bias = nn.Parameter(torch.zeros(num_classes))
         self.log_scale = nn.Parameter(torch.tensor(scale).log(), requires_grad=learn_scale)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mlt.errors import ConfigError
+from mlt.models.heads.power import PowerNormalization
 from mlt.models.heads.spatial import SpatialHead, as_map
 
 __all__ = ["CSRA"]
@@ -40,6 +41,8 @@ class CSRA(SpatialHead):
         attention_weight: Lambda, 0 or more; 0 is average pooling and a linear layer.
         standardize: Bring every feature to mean 0 and deviation 1 first, over images and positions
             (batch norm without weights).
+        power: Raise every feature to this power before that, see
+            :class:`~mlt.models.heads.PowerNormalization`.
 
     Raises:
         ConfigError: If there is no temperature, or a number is out of range.
@@ -57,6 +60,7 @@ class CSRA(SpatialHead):
         temperatures: Sequence[float] = (math.inf,),
         attention_weight: float = 1.0,
         standardize: bool = False,
+        power: float = 1.0,
     ) -> None:
         super().__init__()
         if not temperatures or not all(t > 0 for t in temperatures):
@@ -65,6 +69,7 @@ class CSRA(SpatialHead):
             raise ConfigError(f"attention_weight: 0 or more, got {attention_weight}")
         self.temperatures = tuple(map(float, temperatures))
         self.attention_weight = attention_weight
+        self.power = PowerNormalization(power)
         self.standardize = nn.BatchNorm2d(num_features, affine=False) if standardize else None
         self.weight = nn.Parameter(torch.empty(len(temperatures), num_classes, num_features))
         self.bias = nn.Parameter(torch.zeros(num_classes))
@@ -96,7 +101,7 @@ class CSRA(SpatialHead):
         return torch.stack(maps).mean(dim=0).unflatten(-1, features.shape[2:])
 
     def _map(self, features: Tensor) -> Tensor:
-        features = as_map(features, self.weight.shape[-1])
+        features = self.power(as_map(features, self.weight.shape[-1]))
         return features if self.standardize is None else self.standardize(features)
 
     def _scores(self, features: Tensor) -> Tensor:

@@ -31,6 +31,9 @@ class LinearHead(Settings):
     standardize: bool = False
     """Bring every feature to mean 0 and deviation 1 first (batch norm without weights): for a head
     on a frozen or slow backbone, whose features differ widely in scale."""
+    power: float = Field(1.0, gt=0, le=1)
+    """Raise every feature to this power before that, keeping its sign; 0.5 is the signed square
+    root."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout of the features."""
     class_scale: bool = False
@@ -62,6 +65,8 @@ class CSRAHead(Settings):
     lambda in the paper, which has 0.1 to 1."""
     standardize: bool = False
     """As of the linear head, over images and positions."""
+    power: float = Field(1.0, gt=0, le=1)
+    """As of the linear head, at every position."""
 
 
 class CosineHead(Settings):
