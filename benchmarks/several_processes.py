@@ -32,6 +32,8 @@ from torch.utils.data import Dataset
 
 import mlt
 from mlt.engine.training_state import load_training_state
+from mlt.models import Classifier
+from mlt.models.adapters import add_adapters, is_adapter
 from mlt.predictions import Predictions
 
 CLASSES, TRAIN, TEST = 6, 81, 33
@@ -45,7 +47,8 @@ class Case:
     Attributes:
         name: For the table, and of its folder.
         settings: What differs from the plain configuration.
-        model: ``plain`` or ``batch norm``.
+        model: ``plain``, ``batch norm``, ``classifier``, or ``adapters``: a classifier whose
+            adapters learn in place of its backbone.
         partly_known: Whether a third of the labels is not known.
         stop_after: Updates after which it is stopped, to go on in the other number of processes.
     """
@@ -78,6 +81,17 @@ def cases() -> Iterator[Case]:
     yield Case("FSDP2", (fsdp,))
     yield Case("FSDP2, moving average", (fsdp, "training.ema_decay=0.9"))
     yield Case("FSDP2, adamw", (fsdp, "optimizer={name: adamw, lr: 0.001}"))
+    pulled = "optimizer={name: adamw, lr: 0.001, decay_to_start: 50}"
+    yield Case("decay to start", (pulled,), model="classifier")
+    yield Case("FSDP2, decay to start", (fsdp, pulled), model="classifier")
+    yield Case(
+        "FSDP2, decay to start, stopped in the middle",
+        (fsdp, pulled),
+        model="classifier",
+        stop_after=13,
+    )
+    yield Case("adapters", model="adapters")
+    yield Case("FSDP2, adapters", (fsdp,), model="adapters")
     for name, settings in {
         "eqlv2": ("loss={preset: eqlv2}",),
         "moving average": ("training.ema_decay=0.9", "training.accumulate=2"),
@@ -115,8 +129,7 @@ class Stopped(Exception):  # noqa: N818 - not an error
 def train(case: Case, folder: Path, resume: bool) -> None:
     """Train a case; every process calls it."""
     torch.manual_seed(3)  # the weights are handed over: the same in each process
-    norm = nn.BatchNorm2d(8) if case.model == "batch norm" else nn.Identity()
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(32, CLASSES))
+    model = _model(case.model)
     config = mlt.load_config(
         "digits_mlt_bce",
         [
@@ -153,6 +166,19 @@ def train(case: Case, folder: Path, resume: bool) -> None:
     finally:
         if hook is not None:
             hook.remove()
+
+
+def _model(kind: str) -> nn.Module:
+    norm = nn.BatchNorm2d(8) if kind == "batch norm" else nn.Identity()
+    backbone = nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.Flatten())
+    if kind not in ("classifier", "adapters"):
+        return backbone.append(nn.Linear(32, CLASSES))
+    backbone.append(nn.Linear(32, 16))
+    model = Classifier(backbone, nn.Linear(16, CLASSES))
+    if kind == "adapters":
+        add_adapters(backbone, rank=2)
+        model.learn_only([n for n, _ in backbone.named_parameters() if is_adapter(n)])
+    return model
 
 
 Job = tuple[Case, Path, bool]
