@@ -97,7 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     made.save(output)
     print(
         f"{output}: {len(made.names)} classes, {len(every)} texts, width {made.width}, "
-        f"from {made.model}, which multiplies cosines by {tower.scale:.4g}"
+        f"from {made.model}"
+        + ("" if tower.scale is None else f", which multiplies cosines by {tower.scale:.4g}")
         + ("" if tower.bias is None else f" and adds {tower.bias:.4g}")
     )
     return 0

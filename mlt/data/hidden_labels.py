@@ -36,7 +36,8 @@ def hide_labels(table: LabelTable, class_names: Sequence[str]) -> LabelTable:
             raise ConfigError(
                 f"the data has no class {name!r}{did_you_mean(name, table.class_names)}"
             )
-    shown = np.array([name not in set(class_names) for name in table.class_names])
+    hidden = set(class_names)
+    shown = np.array([name not in hidden for name in table.class_names])
     if not shown.any():
         raise ConfigError("all classes of the data are named, which leaves none to train")
     return replace(

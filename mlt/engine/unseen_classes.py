@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlt.data.hidden_labels import hide_labels
 from mlt.data.run_data import Data
-from mlt.errors import UserError
+from mlt.errors import MissingFileError, UserError
 from mlt.language.class_texts import read_names
 
 __all__ = ["hide_unseen"]
@@ -30,6 +30,9 @@ def hide_unseen(data: Data, unseen: str | Sequence[str]) -> Data:
         names = read_names(unseen) if isinstance(unseen, str) else unseen
         train = hide_labels(data.train, names)
     except UserError as error:
-        raise type(error)(f"evaluation.unseen: {error}") from error
+        hint = (
+            f" (class names are a list: [{unseen}])" if isinstance(error, MissingFileError) else ""
+        )
+        raise type(error)(f"evaluation.unseen: {error}{hint}") from error
     note = f"not trained (evaluation.unseen), {len(names)} classes: {', '.join(names)}"
     return replace(data, train=train, notes=(*data.notes, note))

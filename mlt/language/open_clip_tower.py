@@ -37,7 +37,7 @@ class OpenClipTower(TextTower):
         self.model = model.eval().requires_grad_(False).to(device)
         self.tokenizer = tokenizer
         self.device = device
-        self.scale = float(model.logit_scale.exp())
+        self.scale: float | None = float(model.logit_scale.exp())
         self.bias = None if model.logit_bias is None else float(model.logit_bias)
         self.width = self.embed([""]).shape[1]
 
@@ -73,9 +73,11 @@ class OpenClipTower(TextTower):
             tokenizer = open_clip.get_tokenizer(architecture)
         except Exception as error:  # whatever hosts, files and libraries raise
             raise CheckpointError(_not_loaded(model, error)) from error
-        if state is not None:
-            _load_text(built, state)
-        return cls(model, built, tokenizer, device)
+        says_scale = state is None or _load_text(built, state)
+        tower = cls(model, built, tokenizer, device)
+        if not says_scale:
+            tower.scale = tower.bias = None
+        return tower
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         with torch.inference_mode():
@@ -134,8 +136,8 @@ def _parts(model: str) -> tuple[str, str | None]:
     return architecture, tag or None
 
 
-def _load_text(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load the text side of a state, whatever else it has."""
+def _load_text(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Load the text side of a state, whatever else it has; whether it has the scale, too."""
     own = {name for name in model.state_dict() if not name.startswith("visual.")}
     given = {
         name.removeprefix("module."): value
@@ -159,6 +161,7 @@ def _load_text(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"the weights do not fit the text tower: {reason}") from error
+    return "logit_scale" in given
 
 
 _LOGITS = {"logit_scale", "logit_bias"}

@@ -18,13 +18,13 @@ class TextTower(ABC):
     Attributes:
         name: The model, and its weights.
         width: E, the length of its vectors.
-        scale: What the model multiplies cosines by.
+        scale: What the model multiplies cosines by; None if its weights do not say.
         bias: What it adds to them; None for models that add nothing.
     """
 
     name: str
     width: int
-    scale: float
+    scale: float | None
     bias: float | None = None
 
     @abstractmethod

@@ -16,6 +16,7 @@ import mlt
 from mlt.config import parse_config
 from mlt.data.hidden_labels import hide_labels
 from mlt.data.labels import LabelTable
+from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.engine.setup import prepare
 from mlt.engine.train import train
 from mlt.errors import ConfigError, MissingFileError
@@ -120,12 +121,35 @@ def test_zero_shot_on_all_classes(values: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"name": "ml_decoder", "width": 16, "attention_heads": 2, "feedforward": 16},
+        {"name": "gcn", "graph": "embeddings", "hidden_width": 16},
+    ],
+)
+def test_heads_that_are_made_of_embeddings(values: dict[str, Any], head: dict[str, Any]) -> None:
+    """They score classes that were never trained, by what their embeddings share with others."""
+    values["model"]["head"] = head | {"embeddings": values["model"]["head"]["embeddings"]}
+    summary = train(parse_config(values))
+    assert summary.unseen > 0
+    folder = Path(values["output"])
+    found = Predictions.load(folder / "predictions.npz")
+    # The file of embeddings may go: the checkpoint has what it needs.
+    Path(values["model"]["head"]["embeddings"]).unlink()
+    again = evaluate_checkpoint(parse_config(values), folder / "last.safetensors")
+    np.testing.assert_allclose(again.logits, found.logits, atol=1e-4)
+    assert np.ptp(found.logits[:, 1]) > 0
+
+
 def test_names_from_a_file(values: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "unseen.txt").write_text("dog\ncat\n")
     values["evaluation"] |= {"unseen": str(tmp_path / "unseen.txt")}
     assert prepare(parse_config(values), None).class_counts.counts[1:3].tolist() == [0, 0]
     values["evaluation"] |= {"unseen": str(tmp_path / "nowhere.txt")}
-    with pytest.raises(MissingFileError, match=r"evaluation.unseen: there is no file .*nowhere"):
+    with pytest.raises(
+        MissingFileError, match=r"evaluation.unseen: there is no file .*nowhere.*list"
+    ):
         prepare(parse_config(values), None)
 
 
