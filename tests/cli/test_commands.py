@@ -278,7 +278,7 @@ def test_a_full_disk_is_one_message(
     def full(path: Path) -> Iterator[Path]:
         yield Path("/dev/full")
 
-    monkeypatch.setattr("mlt.models.checkpoint.atomic_write", full)
+    monkeypatch.setattr("mlt.models.checkpoint_file.atomic_write", full)
     assert main(["train", str(config), "--set", "training.epochs=1"]) == 2
     assert "no space left on the disk" in capsys.readouterr().err
 
