@@ -55,8 +55,8 @@ def write_explanations(
     ``0003-cat-07-dog.jpg`` and ``0003-cat-07-dog.png``, the map over the photograph, and
     ``0003-cat.npz``: ``maps`` (K, h, w) float32, ``classes`` (K,) names, ``probabilities`` (K,),
     ``box`` (left, top, right, bottom) of the maps as shares of the sides of the photograph,
-    ``size`` (width, height) of the photograph in pixels, and ``path``. Characters of names that a
-    file system may not take are underscores.
+    ``size`` (width, height) of the photograph in pixels, ``method`` and ``path``. Characters of
+    names that a file system may not take are underscores.
 
     Args:
         explanations: Of any number of images.
@@ -105,6 +105,7 @@ def _write_maps(one: Explanation, path: Path, class_names: Sequence[str]) -> Non
             probabilities=one.prediction.probabilities[one.columns],
             box=np.array(one.seen.box),
             size=np.array(one.photograph.size),
+            method=np.array(one.seen.method),
             path=np.array(str(one.prediction.path)),
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlt import __version__
 from mlt.explain.explanation import Explanation
+from mlt.heatmaps.where_seen import Method
 from mlt.report.images import as_base64
 from mlt.report.render import Section, render_page
 
@@ -33,12 +34,14 @@ class PageImages:
     def __init__(self, class_names: Sequence[str]) -> None:
         self.class_names = class_names
         self._shown: list[dict[str, Any]] = []
+        self._methods: set[Method] = set()
         self._images = 0
         self._room = ROOM
 
     def add(self, one: Explanation) -> None:
         """Show one more image, if there is room."""
         self._images += 1
+        self._methods.add(one.seen.method)
         if self._room <= 0:
             return
         pictures = [{"data": as_base64(one.shrunk(SIDE)), "name": "", "notes": ["the photograph"]}]
@@ -69,7 +72,10 @@ class PageImages:
             "problems": {str(path): error for path, error in problems.items()},
         }
         return render_page(
-            [Section("photographs", photographs), Section("reading_the_maps", {})],
+            [
+                Section("photographs", photographs),
+                Section("reading_the_maps", {"methods": self._methods}),
+            ],
             templates=TEMPLATES,
             scripts=(),
             title=title,

@@ -14,7 +14,7 @@ from torch import nn
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.heatmaps.overlay import overlay
 from mlt.heatmaps.placement import Box, spread, visible_box
-from mlt.heatmaps.where_seen import Method, where_seen
+from mlt.heatmaps.where_seen import Method, method_of, where_seen
 
 __all__ = ["PhotographMaps", "seen_on"]
 
@@ -26,10 +26,12 @@ class PhotographMaps:
     Attributes:
         maps: (K, h, w), see :func:`mlt.heatmaps.where_seen`.
         box: The part of the photograph that the maps are of.
+        method: What they are.
     """
 
     maps: NDArray[np.float32]
     box: Box
+    method: Method
 
     def overlay(self, k: int, photograph: Image.Image) -> Image.Image:
         """A map over the photograph.
@@ -68,5 +70,6 @@ def seen_on(
     """
     device = next(model.parameters(), torch.empty(0)).device
     images = eval_transform(form)(photograph)[None].to(device)
+    method = method or method_of(model)
     maps = where_seen(model, images, classes, method)[0].cpu().numpy()
-    return PhotographMaps(maps, visible_box(form, *photograph.size))
+    return PhotographMaps(maps, visible_box(form, *photograph.size), method)

@@ -167,12 +167,13 @@ def check_adapters_are_used(backbone: nn.Module, image_size: int) -> None:
     Raises:
         ConfigError: Naming the layers, whose adapters would never learn.
     """
-    unused = dict(_adapted(backbone))
-    if not unused:
+    adapted = dict(_adapted(backbone))
+    if not adapted:
         return
+    called: set[nn.Module] = set()
     hooks = [
-        module.register_forward_hook(lambda *_, name=name: unused.pop(name, None) and None)
-        for name, module in list(unused.items())
+        module.register_forward_hook(lambda module, *_: called.add(module))
+        for module in adapted.values()
     ]
     was_training = backbone.training
     with torch.no_grad():
@@ -180,11 +181,12 @@ def check_adapters_are_used(backbone: nn.Module, image_size: int) -> None:
     backbone.train(was_training)
     for hook in hooks:
         hook.remove()
+    unused = [name for name, module in adapted.items() if module not in called]
     if unused:
         raise ConfigError(
             f"model.learn: lora: the backbone takes the weights of {len(unused)} layers without "
             f"calling them, so that their updates would not be seen: "
-            f"{', '.join(list(unused)[:4])}. Name others in model.learn.targets"
+            f"{', '.join(unused[:4])}. Name others in model.learn.targets"
         )
 
 

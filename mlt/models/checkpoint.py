@@ -26,7 +26,7 @@ from mlt.models.checkpoint_file import (
     weights_digest,
     write_file,
 )
-from mlt.models.heads import AboutClasses
+from mlt.models.heads import AboutClasses, Text
 from mlt.models.learn_settings import LearnLoRA
 from mlt.models.settings import ModelConfig
 from mlt.models.weights import load_by_name
@@ -146,15 +146,34 @@ def start_from(
     begun = f"the model begins from {path}, epoch {info.epoch}"
     other = name_difference(info.class_names, tuple(class_names), "the checkpoint", "the data")
     if other:
-        return f"{begun}: its backbone, and a fresh head, because the classes differ: {other}"
+        fresh = _fresh_head(model.head, head)
+        return f"{begun}: its backbone, and {fresh}, because the classes differ: {other}"
     try:
         load_by_name(model.head, head)
     except CheckpointError:
+        fresh = _fresh_head(model.head, head)
         return (
-            f"{begun}: its backbone, and a fresh head, because model.head is another one "
+            f"{begun}: its backbone, and {fresh}, because model.head is another one "
             f"({_model_config(path, info).head.name} in the checkpoint)"
         )
     return f"{begun}: its backbone and its head"
+
+
+def _fresh_head(head: nn.Module, stored: Mapping[str, Tensor]) -> str:
+    """What is taken of another head, in words: the projection to the space of texts, if any."""
+    if not isinstance(head, Text):
+        return "a fresh head"
+    beginning = "projection."
+    projection = {
+        name.removeprefix(beginning): value
+        for name, value in stored.items()
+        if name.startswith(beginning)
+    }
+    try:
+        load_by_name(head.projection, projection)
+    except CheckpointError:
+        return "a fresh head with a random projection"
+    return "a fresh head with its projection"
 
 
 def _take_backbone(

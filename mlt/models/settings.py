@@ -47,8 +47,8 @@ class ModelConfig(Settings):
     """Parts of the backbone that stay as they are, by name, such as `layer1`, or by a pattern, such
     as `blocks.[0-3]`; each stands for all below it. `all`: all of it."""
     learn: Learn = LearnAll()
-    """Which part of the backbone learns, but for what `freeze` names: `all`, `bias`, `norm`, or a
-    section with one of these names and options; the head learns in any case."""
+    """Which part of the backbone learns, but for what `freeze` names: a name, or a section with a
+    name and options; the head learns in any case."""
     freeze_statistics: bool = False
     """Keep the backbone's batch norm statistics as they are while its weights learn."""
     drop_path: float = Field(0.0, ge=0, lt=1)

@@ -47,12 +47,13 @@ def where_seen_section(report: Report, images: Images) -> Section:
     tail = [c for c in report.order[::-1].tolist() if classes.group_of(c) == "tail"]
     chosen = worst_mistakes(run.predictions, tail, IMAGES)
     shown: list[Shown] = []
-    method, note = "", images.note
+    method, note, unreadable = "", images.note, 0
     if not note and chosen:
         try:
             model, form = model_of(run)
             method = method_of(model)
             shown = _pictures(run.predictions, chosen, images, model, form)
+            unreadable = len(chosen) - len(shown)
         except UserError as error:
             note = f"Where labels were seen cannot be shown: {str(error).splitlines()[0]}"
     elif not chosen:
@@ -63,7 +64,7 @@ def where_seen_section(report: Report, images: Images) -> Section:
             "method": method,
             "run": run.name if len(report.baseline.runs) > 1 else "",
             "note": note,
-            "unreadable": len(chosen) - len(shown) if method else 0,
+            "unreadable": unreadable,
             "classes": [
                 {
                     "name": classes.names[c],

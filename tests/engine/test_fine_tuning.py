@@ -64,6 +64,7 @@ def test_what_does_not_learn_stays(tiny_values: dict[str, Any], learn: Any) -> N
 def test_the_head_first_and_then_a_part_resumed(tiny_values: dict[str, Any], learn: Any) -> None:
     tiny_values["optimizer"] |= {"backbone_lr_scale": 0.5, "layer_decay": 0.8}
     tiny_values["training"] |= {"ema_decay": 0.9, "accumulate": 2, "autocast": "bf16"}
+    begun = run(tiny_values, "begun", learn, epochs=0)
     whole = run(tiny_values, "whole", learn, stages=HEAD_FIRST)
     config = parse_config(named(tiny_values, "part", learn, stages=HEAD_FIRST))
 
@@ -74,7 +75,11 @@ def test_the_head_first_and_then_a_part_resumed(tiny_values: dict[str, Any], lea
     with pytest.raises(KeyboardInterrupt):
         train(config, on_epoch=stop)
     train(config, resume=True)
-    assert not moved(whole, load_file(Path(config.output) / "last.safetensors"))
+    path = Path(config.output) / "last.safetensors"
+    assert not moved(whole, load_file(path))
+    parameters = dict(load_checkpoint(path)[0].named_parameters())
+    changed = {parameters[name] for name in moved(begun, whole) if name in parameters}
+    assert all(parameter.requires_grad for parameter in changed)
 
 
 def test_adapters_change_nothing_of_the_head_on_cached_features(

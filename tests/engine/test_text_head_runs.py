@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 from torch import nn
@@ -20,9 +21,10 @@ from mlt.errors import ConfigError, DataError, MissingFileError
 from mlt.inference import Predictor
 from mlt.inference.export import export
 from mlt.language import ClassEmbeddings
-from mlt.models import Classifier
-from mlt.models.checkpoint import load_checkpoint
-from mlt.models.heads import Text
+from mlt.models import Classifier, build_model
+from mlt.models.checkpoint import load_checkpoint, start_from
+from mlt.models.checkpoint_file import read_file
+from mlt.models.heads import AboutClasses, Text
 from mlt.predictions import Predictions
 
 
@@ -139,6 +141,28 @@ def test_a_checkpoint_needs_no_other_file(values: dict[str, Any], tmp_path: Path
     assert export(predictor, tmp_path / "model.onnx") < 1e-5
 
 
+def test_a_checkpoint_of_the_difference(values: dict[str, Any], tmp_path: Path) -> None:
+    """With the image tower's own projection, which lies in the same file as its other weights."""
+    tower = "vit_xsmall_patch16_clip_224.tinyclip_yfcc15m"
+    torch.save(timm.create_model(tower, num_classes=512).state_dict(), tmp_path / "tower.pt")
+    names = ClassEmbeddings.read(values["model"]["head"]["embeddings"]).names
+    vectors = np.random.default_rng(0).normal(size=(len(names), 512)).astype(np.float32)
+    ClassEmbeddings(names, vectors).save(tmp_path / "wide.safetensors")
+    values["model"] |= {
+        "backbone": tower,
+        "weights": {"file": str(tmp_path / "tower.pt")},
+        "freeze": "all",
+        "head": {"name": "text", "embeddings": str(tmp_path / "wide.safetensors")},
+    }
+    folder, found = run(values, "run", epochs=1, save="difference")
+    stored = {name.partition(".")[0] for name in read_file(folder / "last.safetensors")[0]}
+    assert stored == {"head"}
+    (tmp_path / "wide.safetensors").unlink()
+    again = evaluate_checkpoint(parse_config(values), folder / "last.safetensors")
+    # The run was evaluated on cached features, which are rounded.
+    np.testing.assert_allclose(again.logits, found.logits, atol=5e-2)
+
+
 def test_resumed_runs_end_where_others_do(values: dict[str, Any]) -> None:
     _, whole = run(values, "whole", epochs=2)
 
@@ -155,6 +179,27 @@ def test_resumed_runs_end_where_others_do(values: dict[str, Any]) -> None:
     train(config, resume=True)
     resumed = Predictions.load(folder / "predictions.npz")
     np.testing.assert_array_equal(resumed.logits, whole.logits)
+
+
+def test_a_run_on_other_classes_begins_with_the_projection(values: dict[str, Any]) -> None:
+    """It belongs to the towers, and a random one would lose what they know of each other."""
+    folder, _ = run(values, "first", epochs=0)
+    trained = load_checkpoint(folder / "last.safetensors")[0].head
+    section = parse_config(values).model
+    vectors = np.random.default_rng(1).normal(size=(3, 6)).astype(np.float32)
+    about = AboutClasses(("a", "b", "c"), embeddings=vectors)
+    model = build_model(section, 3, about=about)
+    note = start_from(model, folder / "last.safetensors", about.names)
+    assert "its backbone, and a fresh head with its projection, because the classes differ" in note
+    assert torch.equal(model.head.projection.weight, trained.projection.weight)
+    np.testing.assert_array_equal(model.head.embeddings, vectors)
+    linear, _ = run(values | {"model": values["model"] | {"head": "linear"}}, "linear", epochs=0)
+    note = start_from(model, linear / "last.safetensors", trained_names(folder))
+    assert "a fresh head with a random projection, because model.head is another one" in note
+
+
+def trained_names(folder: Path) -> tuple[str, ...]:
+    return load_checkpoint(folder / "last.safetensors")[1].class_names
 
 
 def test_a_class_without_embedding(values: dict[str, Any], tiny_names: list[str]) -> None:

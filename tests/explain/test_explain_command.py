@@ -55,6 +55,7 @@ def test_pictures_maps_and_a_page(
             np.testing.assert_allclose(stored["probabilities"], one.probabilities[one.highest(2)])
             assert stored["box"].tolist() == [0, 0, 1, 1]
             assert stored["size"].tolist() == [32, 32]
+            assert str(stored["method"]) == "grad_cam"
             assert str(stored["path"]) == str(path)
         for file in files:
             with Image.open(output / file) as picture:
@@ -62,6 +63,8 @@ def test_pictures_maps_and_a_page(
     assert {path.name for path in output.iterdir()} == {*expected, "index.html"}
     html = (output / "index.html").read_text(encoding="utf-8")
     assert len(pictures_of(html)) == 3 * (1 + 2)
+    assert "The maps are Grad-CAM" in html
+    assert "attention of the head" not in html
 
 
 def test_nothing_is_overwritten_silently(

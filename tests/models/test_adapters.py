@@ -173,3 +173,10 @@ def test_activations_may_be_computed_again() -> None:
     for one, other in zip(*gradients, strict=True):
         assert other is not None
         torch.testing.assert_close(one, other)
+
+
+def test_it_is_compiled_in_one_piece() -> None:
+    backbone, x = adapted("test_efficientnet", learnt=True), images(64)
+    compiled = torch.compile(backbone, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        assert torch.equal(compiled(x), backbone(x))

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from mlt.errors import ConfigError
+from mlt.features.head_model import HeadModel
 from mlt.models import Classifier, build_model, parameter_groups
 from mlt.models.learn_settings import LearnBias, LearnLastBlocks, LearnNorm
 from mlt.models.learning import names_that_learn
@@ -134,6 +135,14 @@ def test_it_learns_again_after_a_while_with_the_head_alone() -> None:
     assert not any(p.requires_grad for p in model.backbone.parameters())
     model.train_backbone(True)
     assert {n for n, p in model.named_parameters() if p.requires_grad} == learning
+
+
+def test_what_can_learn_is_kept_while_the_head_learns_from_features() -> None:
+    model = make("test_resnet", {"name": "norm"})
+    again = HeadModel.of(model).on_images()
+    assert again.can_learn == model.can_learn
+    learning = [{n for n, p in m.named_parameters() if p.requires_grad} for m in (model, again)]
+    assert learning[0] == learning[1]
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,16 @@ def test_what_is_absent_is_said(run: Path) -> None:
     assert "No class of the tail has a mistake" in note()
 
 
+def test_a_model_without_a_map_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ConfigError("Foreign does not have the methods")
+
+    monkeypatch.setattr("mlt.report.section_where_seen.seen_on", refuse)
+    text = section(make_page(load_report([run]), where_seen=True).html)
+    assert "cannot be shown: Foreign does not have the methods" in text
+    assert "could not be read" not in text
+
+
 def test_several_methods_are_refused(make_run: Any) -> None:
     report = load_report([make_run("a"), make_run("b", config={"loss": {}})])
     with pytest.raises(ConfigError, match="of one method, and there are 2"):
