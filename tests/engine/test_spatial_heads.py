@@ -26,7 +26,12 @@ from mlt.predictions import Predictions
 LOGIT_ERROR = 2e-3
 """What float16 maps change in a logit, at most."""
 
-CSRA_OPTIONS = {"name": "csra", "temperatures": [1, "max"], "standardize": True}
+CSRA_OPTIONS = {
+    "name": "csra",
+    "temperatures": [1, "max"],
+    "standardize": True,
+    "power": 0.5,
+}
 
 
 @pytest.fixture(params=["test_resnet", "test_vit"])

@@ -1,4 +1,4 @@
-"""Power normalisation: values by hand, gradients at zero, and the heads that have it."""
+"""Power normalisation: values by hand, gradients near zero, and the heads that have it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ def test_the_power_1_leaves_features_as_they_are() -> None:
     assert PowerNormalization(1.0)(x) is x
 
 
-def test_gradients_are_finite_at_the_zeros_of_a_relu() -> None:
+def test_gradients_are_bounded_near_zero() -> None:
     x = torch.tensor([-1.0, 0.0, 1e-30, 2.0], requires_grad=True)
-    signed_power(x.relu(), 0.5).sum().backward()
+    signed_power(x, 0.5).sum().backward()
     assert x.grad is not None
-    assert x.grad.isfinite().all()
+    # The largest slope is 0.5 / sqrt(e) = 50; without e it is 5e14 at 1e-30 and NaN at 0.
+    assert x.grad.abs().max() <= 0.5 / math.sqrt(1e-4) + 1e-3
     assert x.grad[3] == pytest.approx(0.5 / math.sqrt(2), rel=1e-3)
 
 
