@@ -44,7 +44,8 @@ class Row:
         name: In the table.
         head: Settings of the head, without ``standardize``, which all have.
         optimizer: Overrides.
-        chosen: Whether it was the best of its head on validation images.
+        chosen: Whether it was the best of its head on validation images; or the configuration's
+            own, which the others are compared with.
     """
 
     name: str
@@ -68,7 +69,7 @@ NARROW = "name: ml_decoder, width: 256, feedforward: 512"
 SOFT = "name: csra, temperatures: [1, 2, 4, max], attention_weight: 0.3"
 
 ROWS = (
-    Row("linear, decay 0.004", "name: linear", sgd(0.004)),
+    Row("linear, decay 0.004", "name: linear", sgd(0.004), True),
     Row("linear, decay 0.015", "name: linear", sgd(0.015), True),
     Row("cosine, scale 30", "name: cosine", adamw(3e-3, 0.0), True),
     Row("cosine, scale 10", "name: cosine, scale: 10", adamw(3e-3, 0.0)),
