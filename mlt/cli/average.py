@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from mlt.cli.arguments import add_overrides
+from mlt.cli.arguments import add_overrides, new_safetensors
 
 DESCRIPTION = """\
 Average the weights of checkpoints of one architecture (a model soup), for example of several seeds
@@ -38,13 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from mlt.errors import ConfigError, OutputExistsError
+    from mlt.errors import ConfigError
 
-    output = Path(arguments.output)
-    if output.suffix != ".safetensors":
-        raise ConfigError(f"--output must end in .safetensors; got {arguments.output!r}")
-    if output.exists() and not arguments.overwrite:
-        raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
+    output = new_safetensors(arguments.output, arguments.overwrite)
     if arguments.overrides and arguments.greedy is None:
         raise ConfigError("--set changes the configuration of --greedy, which is not given")
     from mlt.models.average import average_weights

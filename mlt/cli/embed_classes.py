@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mlt.cli.arguments import add_overrides
+from mlt.cli.arguments import add_overrides, new_safetensors
 
 DESCRIPTION = """\
 Embed class names with the text tower of a vision-language model, for model.head: text.
@@ -62,15 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from pathlib import Path
-
-    from mlt.errors import ConfigError, OutputExistsError
-
-    output = Path(arguments.output)
-    if output.suffix != ".safetensors":
-        raise ConfigError(f"--output must end in .safetensors; got {arguments.output!r}")
-    if output.exists() and not arguments.overwrite:
-        raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
+    output = new_safetensors(arguments.output, arguments.overwrite)
     names = _class_names(arguments)
     from mlt.language.class_texts import class_texts, read_descriptions
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mlt.cli.arguments import add_path_table
 from mlt.cli.process import import_timm
 
 DESCRIPTION = """\
@@ -55,14 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="default: 32")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that load images")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
-    parser.add_argument(
-        "--path-column", default="path", metavar="NAME", help="of a table (default: path)"
-    )
-    parser.add_argument(
-        "--images",
-        metavar="FOLDER",
-        help="where the paths of a table start (default: the table's own folder)",
-    )
+    add_path_table(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlt.cli.arguments import add_ensemble
+from mlt.cli.arguments import add_ensemble, add_path_table
 from mlt.cli.process import import_timm
 
 if TYPE_CHECKING:
@@ -70,14 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is averaged over views (default: %(default)s)",
     )
     add_ensemble(parser)
-    parser.add_argument(
-        "--path-column", default="path", metavar="NAME", help="of a table (default: path)"
-    )
-    parser.add_argument(
-        "--images",
-        metavar="FOLDER",
-        help="where the paths of a table start (default: the table's own folder)",
-    )
+    add_path_table(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

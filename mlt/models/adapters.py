@@ -54,13 +54,14 @@ class AdaptedLinear(nn.Linear):
         (True, torch.Size([2, 8]), torch.Size([4, 2]))
     """
 
+    lora_down: nn.Parameter
+    lora_up: nn.Parameter
+    lora_dropout: nn.Dropout
+    scale: float
+
     def __init__(self, layer: nn.Linear, rank: int, alpha: float, dropout: float = 0.0) -> None:
         super().__init__(layer.in_features, layer.out_features, device="meta")
-        self.weight, self.bias = layer.weight, layer.bias
-        self.lora_down, self.lora_up = _update_of(layer.weight, rank)
-        self.lora_dropout = nn.Dropout(dropout)
-        self.scale = alpha / rank
-        self.train(layer.training)
+        _adapt(self, layer, rank, alpha, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output (..., out) for inputs (..., in)."""
@@ -78,6 +79,11 @@ class AdaptedConv2d(nn.Conv2d):
         dropout: Of the input of the update.
     """
 
+    lora_down: nn.Parameter
+    lora_up: nn.Parameter
+    lora_dropout: nn.Dropout
+    scale: float
+
     def __init__(self, layer: nn.Conv2d, rank: int, alpha: float, dropout: float = 0.0) -> None:
         super().__init__(
             layer.in_channels,
@@ -87,11 +93,7 @@ class AdaptedConv2d(nn.Conv2d):
             padding=layer.padding,  # type: ignore[arg-type]
             device="meta",
         )
-        self.weight, self.bias = layer.weight, layer.bias
-        self.lora_down, self.lora_up = _update_of(layer.weight, rank)
-        self.lora_dropout = nn.Dropout(dropout)
-        self.scale = alpha / rank
-        self.train(layer.training)
+        _adapt(self, layer, rank, alpha, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output (N, out, h, w) for inputs (N, in, H, W)."""
@@ -100,11 +102,16 @@ class AdaptedConv2d(nn.Conv2d):
         return super().forward(x) + self.scale * update
 
 
-def _update_of(weight: Tensor, rank: int) -> tuple[nn.Parameter, nn.Parameter]:
-    """The two factors of an update of 0 for a weight (out, in) or (out, in, 1, 1)."""
-    down = nn.Parameter(weight.new_empty(rank, weight.shape[1]))
-    nn.init.kaiming_uniform_(down, a=math.sqrt(5))
-    return down, nn.Parameter(weight.new_zeros(weight.shape[0], rank))
+def _adapt(adapted: Any, layer: Any, rank: int, alpha: float, dropout: float) -> None:
+    """Give an adapted layer the parameters of its layer, and an update of 0."""
+    weight = layer.weight  # (out, in) or (out, in, 1, 1)
+    adapted.weight, adapted.bias = weight, layer.bias
+    adapted.lora_down = nn.Parameter(weight.new_empty(rank, weight.shape[1]))
+    nn.init.kaiming_uniform_(adapted.lora_down, a=math.sqrt(5))
+    adapted.lora_up = nn.Parameter(weight.new_zeros(weight.shape[0], rank))
+    adapted.lora_dropout = nn.Dropout(dropout)
+    adapted.scale = alpha / rank
+    adapted.train(layer.training)
 
 
 def add_adapters(

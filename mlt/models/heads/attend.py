@@ -25,21 +25,25 @@ class Attend(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, where: Tensor) -> Tensor:
+    def forward(
+        self, queries: Tensor, keys: Tensor, values: Tensor, placed: Tensor | None = None
+    ) -> Tensor:
         """Queries (N, Q, W) after they looked at keys and values (N, L, W).
 
         Args:
             queries: What is added to.
             keys: What is looked at.
             values: What is seen there.
-            where: Queries with their positions, which only the attention is told.
+            placed: Queries with their positions, which the attention alone sees; None: they have
+                none.
         """
-        seen, _ = self.attention(where, keys, values, need_weights=False)
+        asking = queries if placed is None else placed
+        seen, _ = self.attention(asking, keys, values, need_weights=False)
         return self.norm(queries + self.dropout(seen))
 
-    def weights(self, where: Tensor, keys: Tensor) -> Tensor:
+    def weights(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Where each query looks, (N, Q, L), the mean over the heads; sums to 1 over L."""
-        return self.attention(where, keys, keys, need_weights=True)[1]
+        return self.attention(queries, keys, keys, need_weights=True)[1]
 
 
 class FeedForward(nn.Module):
@@ -82,9 +86,11 @@ class Layer(nn.Module):
         self.attend = Attend(width, heads, dropout)
         self.feed_forward = FeedForward(width, hidden, dropout)
 
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, where: Tensor) -> Tensor:
+    def forward(
+        self, queries: Tensor, keys: Tensor, values: Tensor, placed: Tensor | None = None
+    ) -> Tensor:
         """As :meth:`Attend.forward`."""
-        return self.feed_forward(self.attend(queries, keys, values, where))
+        return self.feed_forward(self.attend(queries, keys, values, placed))
 
 
 def sine_positions(height: int, width: int, features: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from mlt.errors import ConfigError
 from mlt.models.heads.power import PowerNormalization
-from mlt.models.heads.spatial import SpatialHead, as_map
+from mlt.models.heads.spatial import SpatialHead, as_map, standardizer
 
 __all__ = ["CSRA"]
 
@@ -70,7 +70,7 @@ class CSRA(SpatialHead):
         self.temperatures = tuple(map(float, temperatures))
         self.attention_weight = attention_weight
         self.power = PowerNormalization(power)
-        self.standardize = nn.BatchNorm2d(num_features, affine=False) if standardize else None
+        self.standardize = standardizer(num_features, standardize)
         self.weight = nn.Parameter(torch.empty(len(temperatures), num_classes, num_features))
         self.bias = nn.Parameter(torch.zeros(num_classes))
         # Ten times smaller than that of a linear head, because the highest of many scores is added.
@@ -101,8 +101,7 @@ class CSRA(SpatialHead):
         return torch.stack(maps).mean(dim=0).unflatten(-1, features.shape[2:])
 
     def _map(self, features: Tensor) -> Tensor:
-        features = self.power(as_map(features, self.weight.shape[-1]))
-        return features if self.standardize is None else self.standardize(features)
+        return self.standardize(self.power(as_map(features, self.weight.shape[-1])))
 
     def _scores(self, features: Tensor) -> Tensor:
         """Of each head, class and position, (N, heads, C, L)."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlt.models.heads.spatial import SpatialHead, as_map
+from mlt.models.heads.spatial import SpatialHead, as_map, standardizer
 
 __all__ = ["LabelGraph"]
 
@@ -64,7 +64,7 @@ class LabelGraph(SpatialHead):
         super().__init__()
         self.num_features = num_features
         self.pooling = pooling
-        self.standardize = nn.BatchNorm2d(num_features, affine=False) if standardize else None
+        self.standardize = standardizer(num_features, standardize)
         shape = (num_classes, num_classes)
         weights = np.zeros(shape) if graph is None else graph
         self.register_buffer("graph", torch.tensor(weights, dtype=torch.float32))
@@ -111,5 +111,4 @@ class LabelGraph(SpatialHead):
         return self.graph @ self.second(hidden)
 
     def _map(self, features: Tensor) -> Tensor:
-        features = as_map(features, self.num_features)
-        return features if self.standardize is None else self.standardize(features)
+        return self.standardize(as_map(features, self.num_features))

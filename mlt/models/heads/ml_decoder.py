@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mlt.models.heads.attend import Layer
-from mlt.models.heads.spatial import SpatialHead, as_map
+from mlt.models.heads.spatial import SpatialHead, as_map, standardizer
 
 __all__ = ["MLDecoder"]
 
@@ -60,7 +60,7 @@ class MLDecoder(SpatialHead):
     ) -> None:
         super().__init__()
         self.num_features = num_features
-        self.standardize = nn.BatchNorm2d(num_features, affine=False) if standardize else None
+        self.standardize = standardizer(num_features, standardize)
         self.project = nn.Linear(num_features, width)
         groups = min(groups, num_classes)
         self.classes_per_query = -(-num_classes // groups)
@@ -82,7 +82,7 @@ class MLDecoder(SpatialHead):
         """Logits (N, C) of a feature map (N, D, H, W), or of tokens (N, L, D)."""
         positions = self._positions(as_map(features, self.num_features))
         queries = self._queries(positions.shape[0])
-        seen = self.layer(queries, positions, positions, queries)
+        seen = self.layer(queries, positions, positions)
         logits = (seen.unsqueeze(2) * self.weight).sum(dim=-1).flatten(1)
         return logits[:, : len(self.bias)] + self.bias
 
@@ -95,9 +95,7 @@ class MLDecoder(SpatialHead):
         return of_class.unflatten(-1, features.shape[2:])
 
     def _positions(self, features: Tensor) -> Tensor:
-        if self.standardize is not None:
-            features = self.standardize(features)
-        return self.project(features.flatten(2).transpose(1, 2)).relu()
+        return self.project(self.standardize(features).flatten(2).transpose(1, 2)).relu()
 
     def _queries(self, count: int) -> Tensor:
         queries = self.queries if self.embeddings is None else self.from_embeddings(self.embeddings)

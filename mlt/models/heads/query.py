@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mlt.models.heads.attend import Attend, Layer, sine_positions
-from mlt.models.heads.spatial import SpatialHead, as_map
+from mlt.models.heads.spatial import SpatialHead, as_map, standardizer
 
 __all__ = ["Query2Label"]
 
@@ -53,7 +53,7 @@ class Query2Label(SpatialHead):
     ) -> None:
         super().__init__()
         self.num_features = num_features
-        self.standardize = nn.BatchNorm2d(num_features, affine=False) if standardize else None
+        self.standardize = standardizer(num_features, standardize)
         self.project = nn.Identity() if width == num_features else nn.Linear(num_features, width)
 
         def layer() -> Layer:
@@ -83,27 +83,25 @@ class Query2Label(SpatialHead):
         *before, last = self.decoder
         queries = self._asked(keys, values, len(before))
         if self.among_classes:
-            queries = self.among_classes[-1](queries, queries, queries, queries)
+            queries = self.among_classes[-1](queries, queries, queries)
         assert isinstance(last, Layer)
         return last.attend.weights(queries, keys).unflatten(-1, features.shape[2:])
 
     def _encoded(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Positions (N, L, width), with and without where they are."""
-        if self.standardize is not None:
-            features = self.standardize(features)
         height, width = features.shape[2:]
-        values = self.project(features.flatten(2).transpose(1, 2))
-        where = sine_positions(height, width, values.shape[-1]).to(values)
+        values = self.project(self.standardize(features).flatten(2).transpose(1, 2))
+        positions = sine_positions(height, width, values.shape[-1]).to(values)
         for layer in self.encoder:
-            told = values + where
-            values = layer(values, told, values, told)
-        return values + where, values
+            placed = values + positions
+            values = layer(values, placed, values, placed)
+        return values + positions, values
 
     def _asked(self, keys: Tensor, values: Tensor, layers: int) -> Tensor:
         """Queries (N, C, width) after the first layers."""
         queries = self.queries.expand(values.shape[0], -1, -1)
         for k in range(layers):
             if self.among_classes:
-                queries = self.among_classes[k](queries, queries, queries, queries)
-            queries = self.decoder[k](queries, keys, values, queries)
+                queries = self.among_classes[k](queries, queries, queries)
+            queries = self.decoder[k](queries, keys, values)
         return queries

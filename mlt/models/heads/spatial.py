@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mlt.errors import ConfigError
 
-__all__ = ["SpatialHead", "as_map"]
+__all__ = ["SpatialHead", "as_map", "standardizer"]
 
 
 class SpatialHead(nn.Module, ABC):
@@ -55,3 +55,13 @@ def as_map(features: Tensor, num_features: int) -> Tensor:
             f"(N, L, {num_features}); got features of shape {tuple(features.shape)}"
         )
     return features.transpose(1, 2).unsqueeze(-1) if tokens else features
+
+
+def standardizer(num_features: int, standardize: bool) -> nn.Module:
+    """What brings every feature of a map to mean 0 and deviation 1, over images and positions.
+
+    Args:
+        num_features: D.
+        standardize: False leaves the features as they are.
+    """
+    return nn.BatchNorm2d(num_features, affine=False) if standardize else nn.Identity()
