@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from ctypes import c_bool
 from multiprocessing import resource_tracker
 from multiprocessing.sharedctypes import RawValue
-from typing import TypeVar
+from typing import Any
 
 from torch.utils.data import DataLoader
 
 __all__ = ["WorkerSignals", "iterate"]
-
-T = TypeVar("T")
 
 _HELD = {signal.SIGINT, signal.SIGTERM}
 
@@ -60,7 +58,7 @@ class WorkerSignals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)  # those that waited come now
 
 
-def iterate(loader: DataLoader[T]) -> Iterator[T]:
+def iterate(loader: DataLoader[Any]) -> Iterator[Any]:
     """Return ``iter(loader)``; signals that come while it starts workers wait for all of them.
 
     A worker that was not prepared yet would die of them.
