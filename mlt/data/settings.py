@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mlt.data.sources.chexpert import ChexpertData
+from mlt.data.sources.cifar_lt import Cifar10LtData, Cifar100LtData
 from mlt.data.sources.coco import CocoData
 from mlt.data.sources.coco_mlt import CocoMltData
 from mlt.data.sources.csv import CsvData
@@ -41,6 +42,8 @@ DataConfig = Annotated[
     | MimicCxrLtData
     | OpenImagesData
     | LvisData
-    | PlanetData,
+    | PlanetData
+    | Cifar10LtData
+    | Cifar100LtData,
     Field(discriminator="name"),
 ]
