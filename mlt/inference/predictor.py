@@ -17,7 +17,7 @@ from mlt.data.loader import default_workers
 from mlt.data.transforms import Preprocessing
 from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
 from mlt.data.view_transform import Inputs, inputs_of
-from mlt.data.worker_signals import WorkerSignals
+from mlt.data.worker_signals import WorkerSignals, iterate
 from mlt.engine.view_checks import check_views
 from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.inference.image_file_dataset import ImageFiles
@@ -268,7 +268,7 @@ class Predictor:
         )
         shown = progress and self.processes.is_main
         with Progress("prediction", len(loader), shown=shown) as bar:
-            for batch in loader:
+            for batch in iterate(loader):
                 with self.processes.together():
                     own = self._answers_of(files, batch, mirror)
                 answers = {
