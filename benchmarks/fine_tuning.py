@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 import mlt
+from mlt.cli.process import tune_process
 from mlt.config import load_config
 from mlt.data import LabelTable
 from mlt.data.run_data import load_data
@@ -74,6 +75,7 @@ def main() -> None:
     if arguments.quick:
         arguments.seeds, arguments.images = [0], [60]
         arguments.head_epochs, arguments.epochs = 2, 1
+    tune_process()
     logging.getLogger("mlt").setLevel(logging.WARNING)
     wanted = {
         name: recipe

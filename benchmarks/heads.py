@@ -27,6 +27,7 @@ import torch
 from frozen_features import logistic_regression
 
 import mlt
+from mlt.cli.process import tune_process
 from mlt.config import Config, load_config
 from mlt.metrics import aggregate_seeds, compare_seeds, holm
 from mlt.models.checkpoint import load_checkpoint
@@ -78,6 +79,12 @@ ROWS = (
     Row("csra max, 1", "name: csra", sgd(0.004)),
     Row("csra max, 1, decay 0.015", "name: csra", sgd(0.015)),
     Row("csra 1 2 4 max, 0.3", SOFT, sgd(0.015)),
+    Row("linear root", "name: linear, power: 0.5", sgd(0.004)),
+    Row("linear root, decay 0.015", "name: linear, power: 0.5", sgd(0.015)),
+    Row("csra root, 0.3", "name: csra, attention_weight: 0.3, power: 0.5", sgd(0.004)),
+    Row("csra root, 0.3, decay 0.015", "name: csra, attention_weight: 0.3, power: 0.5", sgd(0.015)),
+    Row("csra root, 1", "name: csra, power: 0.5", sgd(0.004)),
+    Row("csra root, 1, decay 0.015", "name: csra, power: 0.5", sgd(0.015)),
     Row("query, 1 + 2 layers", "name: query", adamw(3e-4, 0.05)),
     Row("query, 0 + 1 layers", SHALLOW, adamw(3e-4, 0.05)),
     Row("query, 0 + 1 layers, rate 1e-3", SHALLOW, adamw(1e-3, 0.05)),
@@ -101,6 +108,7 @@ def main() -> None:
     parser.add_argument("--test", action="store_true", help="judge on the test images")
     parser.add_argument("--output", help="keep the runs, and features for another call, there")
     arguments = parser.parse_args()
+    tune_process()
     logging.getLogger("mlt").setLevel(logging.WARNING)
     part = "test" if arguments.test else "validation"
     cut = [] if arguments.test else ["data.validation={fraction: 0.2}"]

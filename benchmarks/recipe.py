@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlt
+from mlt.cli.process import tune_process
 from mlt.config import load_config
 from mlt.metrics import aggregate_seeds
 from mlt.metrics.ensemble import mean_predictions
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("--test", action="store_true", help="judge on the test images")
     parser.add_argument("--output", help="keep the runs, and features for another call, there")
     arguments = parser.parse_args()
+    tune_process()
     logging.getLogger("mlt").setLevel(logging.WARNING)
     print("| row | mAP | head | medium | tail | CPU, s |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlt.activation import Activation, log_odds
 from mlt.arrays import (
     as_array,
     as_counts,
@@ -49,6 +51,8 @@ class Predictions:
         groups: (N,) strings or integers: the patient, video or the like that each image belongs to
             (an empty string: to none), whose images count together in intervals and tests; None if
             not known.
+        activation: How logits become probabilities: "sigmoid", each class by itself, or "softmax",
+            one class per image.
 
     Raises:
         DataError: If shapes differ, an id is there twice, an id or name holds a NUL character, a
@@ -64,6 +68,7 @@ class Predictions:
     known: NDArray[np.bool_] | None = None
     model: str = ""
     groups: NDArray[np.generic] | None = None
+    activation: Activation = "sigmoid"
 
     def __post_init__(self) -> None:
         ids, logits = as_image_ids(self.image_ids), as_logits(self.logits)
@@ -109,6 +114,13 @@ class Predictions:
 
     def _check_values(self) -> None:
         check_no_nul(self.class_names, "class name")
+        if self.activation not in get_args(Activation):
+            raise DataError(
+                f"activation is {self.activation!r}; expected one of "
+                f"{', '.join(get_args(Activation))}"
+            )
+        if self.activation == "softmax" and len(self.class_names) < 2:
+            raise DataError("a softmax chooses between classes, and these predictions have one")
         ids, places = np.unique(self.image_ids, return_index=True)
         if len(ids) < len(self):
             twice = self.image_ids[np.setdiff1d(np.arange(len(self)), places)[0]]
@@ -137,6 +149,7 @@ class Predictions:
         image_ids: ArrayLike | None = None,
         known: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        activation: Activation = "sigmoid",
     ) -> Predictions:
         """Predictions of a training loop of one's own: logits and targets are enough.
 
@@ -151,6 +164,7 @@ class Predictions:
             known: (N, C) booleans. None: all are known.
             groups: (N,) the patient, video or the like that each image belongs to; None if images
                 are independent.
+            activation: How logits become probabilities.
 
         Raises:
             DataError: As for :class:`Predictions`.
@@ -174,7 +188,28 @@ class Predictions:
             num_train_images=num_train_images,
             known=None if known is None else as_array(known),
             groups=None if groups is None else as_image_ids(groups, "groups"),
+            activation=activation,
         )
+
+    @cached_property
+    def log_odds(self) -> NDArray[np.float32]:
+        """(N, C) log odds of each class, log(p / (1 - p)): what thresholds and rankings are on.
+
+        Of a sigmoid they are the logits; of a softmax they order the images as its probabilities
+        do, which its logits do not.
+
+        Example:
+            >>> two = [[2.0, 1.0]], [[1, 0]]
+            >>> Predictions.from_arrays(*two, activation="softmax").log_odds.tolist()
+            [[1.0, -1.0]]
+        """
+        return log_odds(self.logits, self.activation)
+
+    @property
+    def one_label(self) -> bool:
+        """Whether every image has exactly one label, and all labels are known."""
+        known = self.known is None or bool(self.known.all())
+        return known and len(self) > 0 and bool((self.targets.sum(axis=1) == 1).all())
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -239,6 +274,8 @@ class Predictions:
             arrays["known"] = self.known
         if self.groups is not None:
             arrays["groups"] = self.groups
+        if self.activation != "sigmoid":
+            arrays["activation"] = np.str_(self.activation)
         # To an open file: numpy would add .npz to a name without it, beside the temporary one.
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
@@ -273,11 +310,17 @@ class Predictions:
                 known=arrays["known"].astype(bool) if "known" in arrays else None,
                 model=str(arrays["model"]) if "model" in arrays else "",
                 groups=arrays.get("groups"),
+                activation=_activation(arrays),
             )
         except (TypeError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{path} is not a predictions file: {error}") from error
+
+
+def _activation(arrays: Mapping[str, Any]) -> Activation:
+    """That of a file; those of sigmoids, and of earlier versions of mlt, do not say."""
+    return cast(Activation, str(arrays.get("activation", "sigmoid")))  # checked as all values are
 
 
 def align(first: Predictions, second: Predictions) -> Predictions:

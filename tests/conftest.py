@@ -230,3 +230,32 @@ def tiny_run(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     values["training"] = values["training"] | {"epochs": 15}  # enough to be better than chance
     train(parse_config(values))
     return Path(values["output"])
+
+
+TINY_CLIP = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
+    "text_cfg": {
+        "context_length": 77,
+        "vocab_size": 49408,
+        "width": 32,
+        "heads": 2,
+        "layers": 2,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The name of a tiny model that open_clip knows, and a file of random weights of it."""
+    open_clip = pytest.importorskip("open_clip")
+    folder = tmp_path_factory.mktemp("open_clip")
+    (folder / "mlt-tiny.json").write_text(json.dumps(TINY_CLIP))
+    open_clip.add_model_config(folder)
+    import torch
+
+    torch.manual_seed(3)
+    model = open_clip.create_model("mlt-tiny", pretrained=None)
+    file = folder / "tiny.pt"
+    torch.save(model.state_dict(), file)
+    return "mlt-tiny", file

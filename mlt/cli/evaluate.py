@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         part: Literal["test", "validation"] = "validation" if validating else "test"
         if any(map(is_table, saved)):
             predictions, limits = _of_tables(arguments, part)
-            thresholds: float | tuple[float, ...] = 0.0
+            thresholds: tuple[float, ...] | None = None
         else:
             predictions, limits, thresholds = _of_models(arguments, part, processes)
         if not processes.is_main:
@@ -175,7 +175,7 @@ def _of_tables(
 
 def _of_models(
     arguments: argparse.Namespace, part: Literal["test", "validation"], processes: Processes
-) -> tuple[Predictions, GroupLimits, float | tuple[float, ...]]:
+) -> tuple[Predictions, GroupLimits, tuple[float, ...] | None]:
     """What was saved or checkpoints predict, where head and tail begin, and the thresholds."""
     from mlt.errors import ConfigError
 
@@ -187,7 +187,7 @@ def _of_models(
         from mlt.predictions import Predictions
 
         each = [Predictions.load(file) for file in files]
-        return mean_predictions(each, arguments.ensemble), _limits(arguments, None), 0.0
+        return mean_predictions(each, arguments.ensemble), _limits(arguments, None), None
     if files or arguments.config is None or not checkpoints:
         raise ConfigError(
             "give either CONFIG and --checkpoint FILE, or --predictions FILE.npz alone, or "

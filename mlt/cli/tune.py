@@ -57,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration",
         choices=["none", "temperature", "platt", "platt_per_label"],
-        default="platt_per_label",
-        help="default: %(default)s",
+        help="default: platt_per_label; temperature for a model with a softmax, which has no "
+        "thresholds",
     )
     parser.add_argument(
         "--classes",

@@ -16,6 +16,7 @@ from mlt.data.samplers.settings import SamplerConfig, ShuffleSampler
 from mlt.data.settings import DataConfig
 from mlt.data.transform_settings import TransformsConfig
 from mlt.losses.loss_config import LossConfig
+from mlt.losses.settings import SoftmaxLoss
 from mlt.models.heads.settings import CosineHead
 from mlt.models.settings import ModelConfig
 from mlt.settings import Settings, UserPath
@@ -129,6 +130,14 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
                 f"mixed labels lie between 0 and 1, which the loss {getattr(loss, 'name', '')!r} "
                 "rounds; choose labels: union, or a loss of each label by itself, such as bce or "
                 "asl",
+            )
+        )
+    if mix is not None and mix.labels == "union" and isinstance(loss, SoftmaxLoss):
+        problems.append(
+            (
+                "transforms.mix.labels",
+                f"union gives mixed images two labels, and {loss.name!r} is a softmax loss, for "
+                "exactly one; choose labels: mix",
             )
         )
     problems += [

@@ -22,7 +22,7 @@ from mlt.data.decoded.stores import FolderStore, MemoryStore, Store
 from mlt.data.image_transform import ImageTransform
 from mlt.data.labels import LabelTable
 from mlt.data.row_images import image_digests
-from mlt.data.worker_signals import WorkerSignals
+from mlt.data.worker_signals import WorkerSignals, iterate
 from mlt.errors import ConfigError, UserError
 from mlt.keyed_files import KEY
 
@@ -220,7 +220,7 @@ def _decoded(
         worker_init_fn=WorkerSignals(),
         generator=torch.Generator().manual_seed(0),
     )
-    for row, pixels in zip(rows, loader):
+    for row, pixels in zip(rows, iterate(loader)):
         step()
         if pixels is not None:
             # What a worker sent is a file of its own as long as it is in use.

@@ -16,7 +16,7 @@ from mlt.data.image_transform import Normalise
 from mlt.data.mixing import load_mixed
 from mlt.data.samplers.base import EpochSampler, SequentialSampler
 from mlt.data.transform_settings import Mix
-from mlt.data.worker_signals import WorkerSignals
+from mlt.data.worker_signals import WorkerSignals, iterate
 from mlt.errors import ConfigError, DataError, UserError
 
 __all__ = [
@@ -120,7 +120,7 @@ class Loader:
 
     def _checked(self) -> Iterator[Batch]:
         """The batches, or the error that a worker sent or that an image is taken for."""
-        for answer in self._loader:
+        for answer in iterate(self._loader):
             if isinstance(answer, UserError):
                 raise answer
             batch, problems = answer

@@ -23,7 +23,7 @@ from mlt.data.picture_items import with_pictures
 from mlt.data.run_data import Data, fit_together
 from mlt.data.splits.build import full_split
 from mlt.data.transforms import Transform
-from mlt.data.worker_signals import WorkerSignals
+from mlt.data.worker_signals import WorkerSignals, iterate
 from mlt.errors import ConfigError, DataError, UserError
 
 __all__ = ["Given", "OwnPart", "check_mapping", "own_data", "own_parts"]
@@ -303,7 +303,7 @@ def _read_labels(
     )
     targets = np.empty((len(dataset), len(names)), np.float32)
     known = np.ones(targets.shape, bool)
-    for row, answer in enumerate(reader):
+    for row, answer in enumerate(iterate(reader)):
         if isinstance(answer, DataError):
             raise answer
         targets[row] = answer[0]

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 import signal
 import weakref
+from collections.abc import Iterator
 from ctypes import c_bool
+from multiprocessing import resource_tracker
 from multiprocessing.sharedctypes import RawValue
+from typing import Any
 
-__all__ = ["WorkerSignals"]
+from torch.utils.data import DataLoader
+
+__all__ = ["WorkerSignals", "iterate"]
+
+_HELD = {signal.SIGINT, signal.SIGTERM}
 
 _EVERY, _LONGEST = 0.5, 120.0
 """Seconds between two looks at whether a worker is needed still, and until it ends anyway."""
@@ -47,6 +55,26 @@ class WorkerSignals:
 
         signal.signal(signal.SIGTERM, look)
         signal.signal(signal.SIGALRM, look)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)  # those that waited come now
+
+
+def iterate(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Return ``iter(loader)``; signals that come while it starts workers wait for all of them.
+
+    A worker that was not prepared yet would die of them.
+
+    Args:
+        loader: Its ``worker_init_fn`` is a :class:`WorkerSignals`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        return iter(loader)
+    if loader.num_workers and multiprocessing.get_start_method() != "fork":
+        resource_tracker.ensure_running()  # which lets all signals through when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    try:
+        return iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _no_longer(needed: c_bool, main: int) -> None:

@@ -12,6 +12,7 @@ from mlt.config.training import FeaturesConfig
 from mlt.data.labels import LabelTable
 from mlt.data.loader import Loader, build_loader
 from mlt.data.samplers import EpochSampler
+from mlt.engine.one_label import activation_of
 from mlt.engine.setup import Setup
 from mlt.errors import ConfigError
 from mlt.features.compute import FrozenBackbone, features_of
@@ -118,10 +119,10 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
     validation_loader = None
     if setup.validation_loader is not None and data.validation is not None:
         validation_loader = over_features(setup.validation_loader, data.validation, of_evaluation)
-    average = config.evaluation.average
-    training.model = HeadModel.of(model, average)
+    averaged = config.evaluation.average, activation_of(training.loss)
+    training.model = HeadModel.of(model, *averaged)
     if training.ema is not None:
-        training.ema.module = HeadModel.of(training.ema.module, average)
+        training.ema.module = HeadModel.of(training.ema.module, *averaged)
     return replace(
         setup,
         train_loader=train_loader,

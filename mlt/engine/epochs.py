@@ -103,6 +103,8 @@ def _log_beginning(setup: Setup) -> None:
         setup.config.training.epochs,
         setup.updates_per_epoch,
     )
+    if setup.config.training.epochs == 0:
+        return
     training = setup.training
     for line in what_learns(training.model, setup.stages[training.position.stage]):
         logger.info(line)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlt.activation import Activation
 from mlt.class_groups import GroupLimits
 from mlt.config import Config, load_config
 from mlt.data.dataset import ItemDataset
@@ -91,10 +92,15 @@ def evaluate(
     return summarize(predictions, limits=limits, threshold=tuned_thresholds(*files))
 
 
-def tuned_thresholds(*checkpoints: str | Path) -> float | tuple[float, ...]:
-    """The logits from which a checkpoint gives each label; 0 if it was not tuned, or of several."""
-    decision = read_info(checkpoints[0]).decision if len(checkpoints) == 1 else None
-    return 0.0 if decision is None else Decision.from_json(decision).limits
+def tuned_thresholds(*checkpoints: str | Path) -> tuple[float, ...] | None:
+    """The logits from which a checkpoint gives each label; None if it was not tuned, or of several.
+
+    A softmax has none: it gives the most probable class.
+    """
+    info = read_info(checkpoints[0]) if len(checkpoints) == 1 else None
+    if info is None or info.decision is None or info.activation == "softmax":
+        return None
+    return Decision.from_json(info.decision).limits
 
 
 def evaluate_ensemble(
@@ -227,6 +233,7 @@ def evaluate_checkpoint(
         inputs,
         config.evaluation.average,
         processes,
+        info.activation,
     )
 
 
@@ -274,6 +281,7 @@ def predict(
     inputs: Inputs | None = None,
     average: Average = "logits",
     processes: Processes = ALONE,
+    activation: Activation = "sigmoid",
 ) -> Predictions:
     """Predict all images of a loader and put the answers beside their targets.
 
@@ -287,12 +295,15 @@ def predict(
             takes what the loader has.
         average: What is averaged over views.
         processes: Those that share the loader's images; all get the answer.
+        activation: How the logits become probabilities.
 
     Returns:
         Predictions in the order of the loader's table; images that could not be read are left out.
     """
     share_state(model, processes)
-    network = model if inputs is None else OverViews([model], inputs, average)
+    network = (
+        model if inputs is None else OverViews([model], inputs, average, activation=activation)
+    )
     rows, logits = predict_logits(network, loader, device, processes)
     order = np.argsort(rows)
     rows, logits = rows[order], logits[order]
@@ -308,6 +319,7 @@ def predict(
         known=None if table.known is None else table.known_mask(rows),
         model=weights_digest(full(model.state_dict())),
         groups=None if table.groups is None else np.array(table.groups[rows]),
+        activation=activation,
     )
 
 

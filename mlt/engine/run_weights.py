@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mlt.engine.one_label import activation_of
 from mlt.engine.parallel import full, load_full
 from mlt.engine.setup import Setup
 from mlt.models.checkpoint import OWN_MODEL, CheckpointInfo, read_weights, save_checkpoint
@@ -28,6 +29,7 @@ def save_weights(setup: Setup, path: Path) -> None:
         preprocessing={} if setup.loads_tensors else setup.preprocessing.to_dict(),
         epoch=setup.training.position.epoch,
         starting_weights=None if setup.starting_weights is None else setup.starting_weights.digest,
+        activation=activation_of(setup.training.loss),
     )
     state = full(setup.training.evaluated_model.state_dict())
     if setup.starting_weights is not None:

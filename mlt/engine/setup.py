@@ -25,6 +25,7 @@ from mlt.engine.compilation import check_compiler, compile_in_place
 from mlt.engine.decay_to_start import digest_of_start, weights_to_start_from
 from mlt.engine.gradient_checkpointing import check_recomputed_batch_norm
 from mlt.engine.loop import Training
+from mlt.engine.one_label import check_one_label
 from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
 from mlt.engine.position import Position
@@ -152,6 +153,8 @@ def prepare(
             losses.append(
                 losses[-1] if same else _loss(plan.config, own, data, class_counts, device)
             )
+            if not same:
+                check_one_label(losses[-1], {"training": data.train, "validation": data.validation})
         head = config.model.head if own.model is None else LinearHead()
         about = about_classes(head, data.train, state)
         model, start_note = starting_model(config, own, losses[0], class_counts, about, device)

@@ -15,6 +15,7 @@ from mlt.class_counts import ClassCounts
 from mlt.config import Config
 from mlt.config.stages import PlannedStage
 from mlt.engine.gradient_checkpointing import checkpoint_gradients
+from mlt.engine.one_label import activation_of
 from mlt.engine.own import Own
 from mlt.engine.parallel import shard, share_state
 from mlt.engine.sync_batch_norm import with_synced_batch_norm
@@ -49,7 +50,7 @@ def starting_model(
         built = build_model(
             section,
             class_counts.num_classes,
-            prior=_starting_share(loss, _prior(class_counts, about)),
+            prior=_starting_share(loss, class_counts, about),
             image_size=config.transforms.size,
             about=about,
         )
@@ -80,8 +81,9 @@ def fresh_head(
     with torch.random.fork_rng():
         torch.manual_seed(plan.config.seed << 8 | plan.number)
         head = head_for(model.backbone, section.head, class_counts.num_classes, about)
-    if section.prior_bias:
-        set_prior_bias(head, _starting_share(loss, _prior(class_counts, about)))
+    share = _starting_share(loss, class_counts, about)
+    if section.prior_bias and share is not None:
+        set_prior_bias(head, share)
     return head.state_dict()
 
 
@@ -161,8 +163,16 @@ def _prior(class_counts: ClassCounts, about: AboutClasses) -> np.ndarray:
     return np.where(known > 0, prior, np.median(prior[known > 0]))
 
 
-def _starting_share(loss: nn.Module, prior: np.ndarray) -> np.ndarray:
-    """The shares at which sigmoids start, so that the loss sees each class at its prior (C,)."""
+def _starting_share(
+    loss: nn.Module, class_counts: ClassCounts, about: AboutClasses
+) -> np.ndarray | None:
+    """The shares at which sigmoids start, so that the loss sees each class at its prior (C,).
+
+    None for a softmax, which has no many negatives to start against.
+    """
+    if activation_of(loss) == "softmax":
+        return None
+    prior = _prior(class_counts, about)
     if not isinstance(loss, ElementwiseLoss):
         return prior
     # On a copy: the loss is on its device, which may not have float64.

@@ -11,6 +11,7 @@ import torch
 
 from mlt.data.loader import Loader
 from mlt.engine.evaluate import predict
+from mlt.engine.one_label import activation_of
 from mlt.engine.setup import Setup
 from mlt.errors import TrainingError
 from mlt.metrics import auroc, summarize
@@ -36,6 +37,7 @@ def predict_part(setup: Setup, loader: Loader) -> Predictions:
         setup.inputs,
         setup.config.evaluation.average,
         setup.processes,
+        activation_of(setup.training.loss),
     )
 
 
@@ -86,7 +88,7 @@ def in_words(measured: dict[str, Any], part: str) -> list[str]:
 
 def _mean_auroc(predictions: Predictions) -> float | None:
     """The mean over the classes that have an AUROC; None where none has."""
-    areas = auroc(predictions.targets, predictions.logits, predictions.known)
+    areas = auroc(predictions.targets, predictions.log_odds, predictions.known)
     return None if np.isnan(areas).all() else float(np.nanmean(areas))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from mlt.activation import Activation
 from mlt.data.view_settings import Average
 from mlt.models import Classifier
 from mlt.models.over_views import mean_logits
@@ -20,13 +21,19 @@ class HeadModel(Classifier):
     average: Average = "logits"
     """What is averaged over the views of an image."""
 
+    activation: Activation = "sigmoid"
+    """How the logits become probabilities."""
+
     @classmethod
-    def of(cls, model: Classifier, average: Average = "logits") -> HeadModel:
+    def of(
+        cls, model: Classifier, average: Average = "logits", activation: Activation = "sigmoid"
+    ) -> HeadModel:
         """The same backbone and head, parameter by parameter, to be called on features.
 
         Args:
             model: A classifier whose backbone is frozen.
             average: What is averaged over the views of an image.
+            activation: How the logits become probabilities.
 
         Example:
             >>> from torch import nn
@@ -39,7 +46,7 @@ class HeadModel(Classifier):
         made.learn_only(model.can_learn)
         made.freeze(model.frozen)
         made.train(model.training)
-        made.average = average
+        made.average, made.activation = average, activation
         return made
 
     def on_images(self) -> Classifier:
@@ -63,4 +70,5 @@ class HeadModel(Classifier):
         if features.ndim == (4 if self.is_spatial else 2):
             return self.forward_head(features)
         logits = self.forward_head(features.flatten(0, 1))
-        return mean_logits(logits.unflatten(0, features.shape[:2]), 1, self.average)
+        logits = logits.unflatten(0, features.shape[:2])
+        return mean_logits(logits, 1, self.average, self.activation)

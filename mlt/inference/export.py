@@ -37,7 +37,8 @@ class ExportedModel(nn.Module):
     Args:
         predictor: The model with its preprocessing and calibration.
         normalise: Take images on the scale 0 to 1 and normalise them inside.
-        sigmoid: Return probabilities, calibrated if there is a calibration, and not logits.
+        sigmoid: Return probabilities, calibrated if there is a calibration, and not logits: by the
+            sigmoid or the softmax that the model was trained with.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ExportedModel(nn.Module):
         self.normalise = normalise
         self.sigmoid = sigmoid
         form, line = predictor.preprocessing, predictor.decision.calibration
+        self.softmax = line.activation == "softmax"
         self.mean: torch.Tensor
         self.std: torch.Tensor
         self.slopes: torch.Tensor
@@ -62,9 +64,10 @@ class ExportedModel(nn.Module):
         if self.normalise:
             images = (images - self.mean) / self.std
         logits = self.model(images)
-        if self.sigmoid:
-            return torch.sigmoid(logits * self.slopes + self.intercepts)
-        return logits
+        if not self.sigmoid:
+            return logits
+        scaled = logits * self.slopes + self.intercepts
+        return scaled.softmax(-1) if self.softmax else scaled.sigmoid()
 
 
 def export(
@@ -135,10 +138,14 @@ def _describe(predictor: Predictor, normalise: bool, sigmoid: bool) -> dict[str,
         "class_names": list(predictor.class_names),
         "input": f"float32 (batch, red green blue, height, width), {scale}",
         "output": "probabilities" if sigmoid else "logits",
+        # Each class by itself, or "softmax": then the class with the highest output is given.
+        "activation": decision.calibration.activation,
         # On the scale of the output; null where a label is never given;
         # a label that is always given has the least output there is.
-        "thresholds": [value if np.isfinite(value) else None for value in limits.tolist()],
-        # A probability is the sigmoid of slope * logit + intercept.
+        "thresholds": None
+        if decision.gives_one_label
+        else [value if np.isfinite(value) else None for value in limits.tolist()],
+        # A probability is the sigmoid (or softmax) of slope * logit + intercept.
         "calibration": {
             "slopes": list(decision.calibration.slopes),
             "intercepts": list(decision.calibration.intercepts),

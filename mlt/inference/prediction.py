@@ -19,7 +19,8 @@ class Prediction:
         path: The file.
         logits: (C,) float32, as the model gave them.
         probabilities: (C,) in [0, 1], calibrated if the checkpoint has a calibration.
-        given: (C,) booleans, the labels whose logits reach their thresholds.
+        given: (C,) booleans, the labels whose logits reach their thresholds; of a softmax the most
+            probable class.
     """
 
     path: Path

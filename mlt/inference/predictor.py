@@ -17,7 +17,7 @@ from mlt.data.loader import default_workers
 from mlt.data.transforms import Preprocessing
 from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
 from mlt.data.view_transform import Inputs, inputs_of
-from mlt.data.worker_signals import WorkerSignals
+from mlt.data.worker_signals import WorkerSignals, iterate
 from mlt.engine.view_checks import check_views
 from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.inference.image_file_dataset import ImageFiles
@@ -40,7 +40,8 @@ class Predictor:
         model: Gives logits; several models are an ensemble, whose answers are averaged.
         class_names: C names in column order, the same for all models.
         preprocessing: How an image becomes the model's input; one for each of several models.
-        decision: Calibration and thresholds.
+        decision: Calibration and thresholds; of a model with a softmax
+            ``Decision.plain(class_names, "softmax")`` at least.
         device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         processes: Those that share the images of :meth:`predict_each`.
         views: Views of each image whose answers are averaged: ``"whole"``, ``"mirror"``,
@@ -107,7 +108,9 @@ class Predictor:
         """What is made of each image, and what answers for it."""
         views = expand_views(self.views, mirror)
         inputs = inputs_of([(form, views) for form in self.preprocessings])
-        return inputs, OverViews(self.models, inputs, *self._averages).eval()
+        activation = self.decision.calibration.activation
+        network = OverViews(self.models, inputs, *self._averages, activation=activation)
+        return inputs, network.eval()
 
     @classmethod
     def from_checkpoint(
@@ -139,7 +142,8 @@ class Predictor:
         Raises:
             MissingFileError: If there is no such file.
             CheckpointError: If it is not a checkpoint of mlt, is damaged, or was trained on tensors
-                whose preprocessing mlt does not know; or if several have other classes.
+                whose preprocessing mlt does not know; or if several have other classes, or some a
+                softmax and others not.
             ConfigError: If ``model`` is given beside several, or views cannot be shown.
         """
         paths = [path] if isinstance(path, (str, Path)) else list(path)
@@ -150,12 +154,21 @@ class Predictor:
         models = [
             _in_order(each, names, *member) for each, member in zip(paths, members, strict=True)
         ]
-        decision = members[0][1].decision if len(members) == 1 else None
+        activations = {info.activation for _, info in members}
+        if len(activations) > 1:
+            raise CheckpointError(
+                f"of {', '.join(map(str, paths))} some have a sigmoid per class and others a "
+                "softmax: their probabilities do not mean the same, and cannot be averaged"
+            )
+        tuned = members[0][1].decision if len(members) == 1 else None
+        decision = Decision.plain(names, *activations)
+        if tuned is not None:
+            decision = Decision.from_json(tuned)
         return cls(
             models,
             names,
             [Preprocessing.from_dict(info.preprocessing) for _, info in members],
-            None if decision is None else Decision.from_json(decision),
+            decision,
             device,
             processes,
             views=views,
@@ -268,7 +281,7 @@ class Predictor:
         )
         shown = progress and self.processes.is_main
         with Progress("prediction", len(loader), shown=shown) as bar:
-            for batch in loader:
+            for batch in iterate(loader):
                 with self.processes.together():
                     own = self._answers_of(files, batch, mirror)
                 answers = {

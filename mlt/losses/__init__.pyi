@@ -39,5 +39,6 @@ from .softmax_classes import (
     LDAMSoftmaxLoss as LDAMSoftmaxLoss,
     LogitAdjustedSoftmaxLoss as LogitAdjustedSoftmaxLoss,
     SeesawLoss as SeesawLoss,
+    SoftmaxCrossEntropyLoss as SoftmaxCrossEntropyLoss,
 )
 from .stateful import EqualizationLossV2 as EqualizationLossV2, SelfPacedLoss as SelfPacedLoss

@@ -17,7 +17,7 @@ from mlt.losses.coupled import TwoWayLoss, ZLPRLoss
 from mlt.losses.elementwise import ElementwiseLoss
 from mlt.losses.focusing import build_focusing
 from mlt.losses.loss_config import PresetLoss, resolve_preset
-from mlt.losses.presets import PRESETS
+from mlt.losses.presets import ONE_LABEL_SIGMOID, PRESETS
 from mlt.losses.reduce import check_reduction
 from mlt.losses.reweighting import build_weighting
 from mlt.losses.softmax_classes import (
@@ -26,6 +26,7 @@ from mlt.losses.softmax_classes import (
     LDAMSoftmaxLoss,
     LogitAdjustedSoftmaxLoss,
     SeesawLoss,
+    SoftmaxCrossEntropyLoss,
 )
 from mlt.losses.stateful import EqualizationLossV2, SelfPacedLoss
 
@@ -37,7 +38,7 @@ def list_losses(kind: settings.Activation | None = None) -> list[str]:
 
     Args:
         kind: `sigmoid` for losses of any number of labels per image, `softmax` for those of exactly
-            one; None for both.
+            one (two of them, `..._single`, with a sigmoid per class); None for both.
 
     Raises:
         ConfigError: If there is no such kind.
@@ -46,11 +47,15 @@ def list_losses(kind: settings.Activation | None = None) -> list[str]:
         >>> list_losses("sigmoid")[:4]
         ['asl', 'balanced_asl', 'bce', 'cb_bce']
         >>> list_losses("softmax")
-        ['balanced_softmax', 'cb_softmax', 'ldam_softmax', 'logit_adjusted_softmax', 'seesaw']
-    """
+        ['balanced_softmax', 'cb_focal_single', 'cb_sigmoid_single', 'cb_softmax', 'ce', 'ldam_softmax', 'logit_adjusted_softmax', 'seesaw']
+    """  # noqa: E501
     if kind not in ("sigmoid", "softmax", None):
         raise ConfigError(f"The kind of losses must be sigmoid, softmax or None, not {kind!r}.")
-    return sorted(name for name in PRESETS if kind in (None, PRESETS[name]().activation))
+    return sorted(name for name in PRESETS if kind in (None, _kind(name)))
+
+
+def _kind(name: str) -> settings.Activation:
+    return "softmax" if name in ONE_LABEL_SIGMOID else PRESETS[name]().activation
 
 
 def create_loss(
@@ -58,7 +63,7 @@ def create_loss(
     class_counts: Sequence[float] | ClassCounts | None = None,
     num_images: int | None = None,
     *,
-    reduction: settings.Reduction = "mean",
+    reduction: settings.Reduction | None = None,
     class_names: Sequence[str] | None = None,
     generator: torch.Generator | None = None,
     **options: Any,
@@ -74,13 +79,14 @@ def create_loss(
             losses without weights or margins do without.
         num_images: Images the counts were taken over; only needed where the formula has it, and
             known to `ClassCounts`.
-        reduction: `none`, `mean`, `sum` or `batchmean`.
+        reduction: `none`, `mean`, `sum` or `batchmean`. None: that of the published loss,
+            `batchmean` for cb_sigmoid_single and cb_focal_single and `mean` for all others.
         class_names: Names for warnings.
         generator: Source of the draw of the federated loss.
         **options: Of this loss, see below. Those per element also have ``label_smoothing=0.0`` and,
-            but for eqlv2, ``scale=1.0``. The scale of db_focal and r_focal is 2, the constant by
-            which the Distribution-Balanced code multiplies focal losses (``balance_param``, which
-            is understood too).
+            but for eqlv2, ``scale=1.0``; softmax losses but seesaw have ``label_smoothing=0.0``.
+            The scale of db_focal and r_focal is 2, the constant by which the Distribution-Balanced
+            code multiplies focal losses (``balance_param``, which is understood too).
 
     Returns:
         A module, called as ``loss(logits, targets, known=None)``.
@@ -121,10 +127,13 @@ def create_loss(
         federated: num_classes=50, power=0.5, gamma=0.0
         two_way: tp=4.0, tn=1.0
         zlpr: none
-        cb_softmax: beta="auto"
+        cb_sigmoid_single: beta="auto", start_epoch=0
+        cb_focal_single: beta="auto", gamma=2.0, start_epoch=0
+        ce: none
+        cb_softmax: beta="auto", start_epoch=0
         logit_adjusted_softmax: tau=1.0
         balanced_softmax: none
-        ldam_softmax: max_m=0.5, s=30.0
+        ldam_softmax: max_m=0.5, s=30.0, drw_epoch=None, beta=0.9999
         seesaw: p=0.8, q=2.0, floor=0.01
 
     Example:
@@ -132,7 +141,9 @@ def create_loss(
         >>> loss(torch.tensor([[2.0, 0.5, -3.0]]), torch.tensor([[1, 0, 0]]))
         tensor(0.0372)
     """
-    part = resolve_preset(name, {"reduction": check_reduction(reduction), **options})
+    if reduction is not None:
+        options["reduction"] = check_reduction(reduction)
+    part = resolve_preset(name, options)
     counts = None
     if class_counts is not None:
         counts = ClassCounts.from_counts(class_counts, num_images, names=class_names)
@@ -217,6 +228,8 @@ def _build(
             return ZLPRLoss(reduction=part.reduction)
         case settings.SelfPaced():
             return SelfPacedLoss(**_options(part))
+        case settings.CrossEntropy():
+            return SoftmaxCrossEntropyLoss(**_options(part))
     counts = required(counts, asked_for or f"The loss {part.name!r}")
     match part:
         case settings.EqualizationV2():

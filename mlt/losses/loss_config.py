@@ -19,10 +19,15 @@ from mlt.errors import ConfigError
 from mlt.losses.presets import PRESETS
 from mlt.losses.settings import (
     AnyLoss,
+    BalancedSoftmax,
+    ClassBalancedSoftmax,
     Composition,
+    CrossEntropy,
     EqualizationV2,
+    LDAMSoftmax,
+    LogitAdjustedSoftmax,
+    Seesaw,
     SelfPaced,
-    SigmoidLoss,
     TwoWay,
     Zlpr,
 )
@@ -46,8 +51,8 @@ COMMON_OPTIONS = ("scale", "label_smoothing", "reduction")
 def loss_options(name: str) -> dict[str, Any]:
     """Return the options of a loss and their defaults.
 
-    Besides its own, every loss has `reduction`, and those per element have `label_smoothing` and
-    mostly `scale`.
+    Besides its own, every loss has `reduction`; those per element have `label_smoothing` and mostly
+    `scale`, and so has each softmax loss but seesaw `label_smoothing`.
 
     Args:
         name: One of `mlt.losses.list_losses()`.
@@ -137,15 +142,8 @@ def _tag(value: Any) -> str:
     return "preset" if isinstance(value, PresetLoss) else str(getattr(value, "name", "composition"))
 
 
-def _resolved(value: SigmoidLoss | PresetLoss) -> SigmoidLoss:
-    part = value.resolve() if isinstance(value, PresetLoss) else value
-    if not isinstance(part, SigmoidLoss):
-        raise ValueError(
-            f"{part.name!r} is a softmax loss, for exactly one label per image; what is trained "
-            "from a configuration has a sigmoid per class. In a loop of your own use "
-            f"mlt.losses.create_loss({part.name!r}, ...)"
-        )
-    return part
+def _resolved(value: AnyLoss | PresetLoss) -> AnyLoss:
+    return value.resolve() if isinstance(value, PresetLoss) else value
 
 
 LossConfig: TypeAlias = Annotated[
@@ -154,6 +152,12 @@ LossConfig: TypeAlias = Annotated[
     | Annotated[Zlpr, Tag("zlpr")]
     | Annotated[SelfPaced, Tag("splc")]
     | Annotated[EqualizationV2, Tag("eqlv2")]
+    | Annotated[CrossEntropy, Tag("ce")]
+    | Annotated[ClassBalancedSoftmax, Tag("cb_softmax")]
+    | Annotated[LogitAdjustedSoftmax, Tag("logit_adjusted_softmax")]
+    | Annotated[BalancedSoftmax, Tag("balanced_softmax")]
+    | Annotated[LDAMSoftmax, Tag("ldam_softmax")]
+    | Annotated[Seesaw, Tag("seesaw")]
     | Annotated[PresetLoss, Tag("preset")],
     Discriminator(_tag),
     AfterValidator(_resolved),

@@ -37,6 +37,7 @@ from mlt.losses.settings import (
     BalancedSoftmax,
     ClassBalancedSoftmax,
     Composition,
+    CrossEntropy,
     EqualizationV2,
     LDAMSoftmax,
     LogitAdjustedSoftmax,
@@ -46,7 +47,7 @@ from mlt.losses.settings import (
     Zlpr,
 )
 
-__all__ = ["PRESETS"]
+__all__ = ["ONE_LABEL_SIGMOID", "PRESETS"]
 
 
 def bce() -> Composition:
@@ -362,9 +363,35 @@ def eqlv2(
     return EqualizationV2(name="eqlv2", gamma=gamma, mu=mu, alpha=alpha, start_ratio=start_ratio)
 
 
-def cb_softmax(*, beta: Beta = "auto") -> ClassBalancedSoftmax:
+def cb_sigmoid_single(*, beta: Beta = "auto", start_epoch: int = 0) -> Composition:
+    """Class-balanced sigmoid cross entropy as published, for one label per image.
+
+    All C terms of an image weigh as its class; the sum is divided by the images, each of which has
+    one positive.
+    """
+    weighting = _effective_number(beta, "instance", None, start_epoch)
+    return Composition(weighting=weighting, reduction="batchmean")
+
+
+def cb_focal_single(
+    *, beta: Beta = "auto", gamma: float = 2.0, start_epoch: int = 0
+) -> Composition:
+    """Class-balanced focal loss as published, for one label per image; see cb_sigmoid_single."""
+    return Composition(
+        focusing=Focal(name="focal", gamma=gamma),
+        weighting=_effective_number(beta, "instance", None, start_epoch),
+        reduction="batchmean",
+    )
+
+
+def ce() -> CrossEntropy:
+    """Softmax cross entropy."""
+    return CrossEntropy(name="ce")
+
+
+def cb_softmax(*, beta: Beta = "auto", start_epoch: int = 0) -> ClassBalancedSoftmax:
     """Class-balanced softmax cross entropy, its weights summing to C."""
-    return ClassBalancedSoftmax(name="cb_softmax", beta=beta)
+    return ClassBalancedSoftmax(name="cb_softmax", beta=beta, start_epoch=start_epoch)
 
 
 def logit_adjusted_softmax(*, tau: float = 1.0) -> LogitAdjustedSoftmax:
@@ -377,9 +404,11 @@ def balanced_softmax() -> BalancedSoftmax:
     return BalancedSoftmax(name="balanced_softmax")
 
 
-def ldam_softmax(*, max_m: float = 0.5, s: float = 30.0) -> LDAMSoftmax:
-    """LDAM as published, for one label per image."""
-    return LDAMSoftmax(name="ldam_softmax", max_m=max_m, s=s)
+def ldam_softmax(
+    *, max_m: float = 0.5, s: float = 30.0, drw_epoch: int | None = None, beta: Beta = 0.9999
+) -> LDAMSoftmax:
+    """LDAM as published, for one label per image; `drw_epoch` adds its deferred weights."""
+    return LDAMSoftmax(name="ldam_softmax", max_m=max_m, s=s, drw_epoch=drw_epoch, beta=beta)
 
 
 def seesaw(*, p: float = 0.8, q: float = 2.0, floor: float = 0.01) -> Seesaw:
@@ -413,9 +442,15 @@ PRESETS: Mapping[str, Callable[..., AnyLoss]] = {
     "federated": federated,
     "two_way": two_way,
     "zlpr": zlpr,
+    "cb_sigmoid_single": cb_sigmoid_single,
+    "cb_focal_single": cb_focal_single,
+    "ce": ce,
     "cb_softmax": cb_softmax,
     "logit_adjusted_softmax": logit_adjusted_softmax,
     "balanced_softmax": balanced_softmax,
     "ldam_softmax": ldam_softmax,
     "seesaw": seesaw,
 }
+
+ONE_LABEL_SIGMOID = frozenset({"cb_sigmoid_single", "cb_focal_single"})
+"""Losses with a sigmoid per class that are published for exactly one label per image."""

@@ -19,6 +19,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
+from mlt.activation import Activation
 from mlt.losses.part_settings import (
     Adjustment,
     Beta,
@@ -27,6 +28,7 @@ from mlt.losses.part_settings import (
     NoFocusing,
     NoWeighting,
     Probability,
+    StartEpoch,
     Weighting,
 )
 from mlt.settings import Settings
@@ -37,6 +39,7 @@ __all__ = [
     "BalancedSoftmax",
     "ClassBalancedSoftmax",
     "Composition",
+    "CrossEntropy",
     "EqualizationV2",
     "LDAMSoftmax",
     "LogitAdjustedSoftmax",
@@ -48,9 +51,6 @@ __all__ = [
     "TwoWay",
     "Zlpr",
 ]
-
-Activation: TypeAlias = Literal["sigmoid", "softmax"]
-"""How logits become probabilities: each class by itself, or one class per row."""
 
 Reduction: TypeAlias = Literal["none", "mean", "sum", "batchmean"]
 """How elements become one number: kept; mean over known elements; sum; sum over number of rows."""
@@ -143,34 +143,46 @@ class EqualizationV2(_SigmoidLoss):
 
 class _SoftmaxLoss(Settings):
     activation: ClassVar[Activation] = "softmax"
+    takes_soft_targets: ClassVar[bool] = True
 
 
-class ClassBalancedSoftmax(_SoftmaxLoss):
+class _SmoothedSoftmaxLoss(_SoftmaxLoss):
+    label_smoothing: LabelSmoothing = 0.0
+    """e: the target of the true class is 1 - e + e / C, that of each other e / C; weights and
+    margins are those of the true class."""
+    reduction: _Reduced = "mean"
+
+
+class CrossEntropy(_SmoothedSoftmaxLoss):
+    """Softmax cross entropy."""
+
+    name: Literal["ce"]
+
+
+class ClassBalancedSoftmax(_SmoothedSoftmaxLoss):
     """Softmax cross entropy weighted by effective number (Cui et al., CVPR 2019)."""
 
     name: Literal["cb_softmax"]
     beta: Beta = "auto"
     """0 weighs all classes alike, near 1 is inverse frequency; auto is (N - 1) / N of N images."""
-    reduction: _Reduced = "mean"
+    start_epoch: StartEpoch = 0
 
 
-class LogitAdjustedSoftmax(_SoftmaxLoss):
+class LogitAdjustedSoftmax(_SmoothedSoftmaxLoss):
     """Softmax cross entropy of z + tau log(pi) (Menon et al., ICLR 2021)."""
 
     name: Literal["logit_adjusted_softmax"]
     tau: float = 1.0
     """Strength of the shift."""
-    reduction: _Reduced = "mean"
 
 
-class BalancedSoftmax(_SoftmaxLoss):
+class BalancedSoftmax(_SmoothedSoftmaxLoss):
     """Softmax cross entropy of z + log(n) (Ren et al., NeurIPS 2020)."""
 
     name: Literal["balanced_softmax"]
-    reduction: _Reduced = "mean"
 
 
-class LDAMSoftmax(_SoftmaxLoss):
+class LDAMSoftmax(_SmoothedSoftmaxLoss):
     """Softmax cross entropy with a margin by class (Cao et al., NeurIPS 2019)."""
 
     name: Literal["ldam_softmax"]
@@ -178,11 +190,17 @@ class LDAMSoftmax(_SoftmaxLoss):
     """Margin of the rarest class."""
     s: PositiveFloat = 30.0
     """Factor on the logits."""
-    reduction: _Reduced = "mean"
+    drw_epoch: NonNegativeInt | None = None
+    """Epoch, counted from 0, from which rows are weighted by effective number, too (DRW); null:
+    never."""
+    beta: Beta = 0.9999
+    """Of these weights."""
 
 
 class Seesaw(_SoftmaxLoss):
     """Seesaw loss (Wang et al., CVPR 2021), which counts the classes it sees."""
+
+    takes_soft_targets: ClassVar[bool] = False
 
     name: Literal["seesaw"]
     p: NonNegativeFloat = 0.8
@@ -196,6 +214,11 @@ class Seesaw(_SoftmaxLoss):
 
 SigmoidLoss: TypeAlias = Composition | TwoWay | Zlpr | SelfPaced | EqualizationV2
 SoftmaxLoss: TypeAlias = (
-    ClassBalancedSoftmax | LogitAdjustedSoftmax | BalancedSoftmax | LDAMSoftmax | Seesaw
+    CrossEntropy
+    | ClassBalancedSoftmax
+    | LogitAdjustedSoftmax
+    | BalancedSoftmax
+    | LDAMSoftmax
+    | Seesaw
 )
 AnyLoss: TypeAlias = SigmoidLoss | SoftmaxLoss

@@ -9,7 +9,13 @@ from torch import Tensor
 from mlt.errors import ConfigError
 from mlt.losses.reduce import blank_unknown, check_inputs
 
-__all__ = ["row_cross_entropy", "seesaw", "softmax_cross_entropy", "softmax_inputs"]
+__all__ = [
+    "row_cross_entropy",
+    "seesaw",
+    "smooth_rows",
+    "softmax_cross_entropy",
+    "softmax_inputs",
+]
 
 
 def _one_hot(logits: Tensor, targets: Tensor) -> Tensor:
@@ -48,6 +54,7 @@ def softmax_cross_entropy(
     shift: Tensor | float = 0.0,
     true_margin: Tensor | float = 0.0,
     scale: float = 1.0,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Cross entropy of softmax(scale (z + shift - margin on the true class)), one number per row.
 
@@ -59,13 +66,38 @@ def softmax_cross_entropy(
             balanced softmax.
         true_margin: Subtracted from the true class's logit, shape (C,), for LDAM.
         scale: Factor on the logits.
+        label_smoothing: See :func:`smooth_rows`.
 
     Example:
         >>> softmax_cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
         tensor([0.6931])
     """
     z, y, known = softmax_inputs(logits, targets, known)
-    return row_cross_entropy(scale * (z + shift - true_margin * y), y, known)
+    rows = smooth_rows(y, label_smoothing, known)
+    return row_cross_entropy(scale * (z + shift - true_margin * y), rows, known)
+
+
+def smooth_rows(rows: Tensor, label_smoothing: float, known: Tensor | None = None) -> Tensor:
+    """Return rows moved towards equal shares of the K known classes: y (1 - e) + e / K.
+
+    Args:
+        rows: Shape (..., C), as :func:`softmax_inputs` gave them.
+        label_smoothing: e in [0, 1).
+        known: Same shape; None: all C are known.
+
+    References:
+        Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016,
+        section 7.
+
+    Example:
+        >>> smooth_rows(torch.tensor([[1.0, 0.0]]), 0.2)
+        tensor([[0.9000, 0.1000]])
+    """
+    if label_smoothing == 0:
+        return rows
+    even = torch.ones_like(rows) if known is None else known.to(rows.dtype)
+    even = even / even.sum(-1, keepdim=True).clamp(min=1)
+    return rows * (1 - label_smoothing) + label_smoothing * even
 
 
 def row_cross_entropy(logits: Tensor, rows: Tensor, known: Tensor | None) -> Tensor:

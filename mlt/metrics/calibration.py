@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from mlt.activation import Activation, log_probabilities
 from mlt.arrays import as_array
 from mlt.errors import ConfigError, DataError
-from mlt.metrics.inputs import check_scores
+from mlt.metrics.inputs import ScoredLabels, check_scores
 
 __all__ = ["Calibration", "fit_calibration"]
 
@@ -21,32 +22,38 @@ Method = Literal["none", "temperature", "platt", "platt_per_label"]
 
 @dataclass(frozen=True)
 class Calibration:
-    """A straight line on the logits of each class, then a sigmoid.
+    """A straight line on the logits of each class, then a sigmoid, or one softmax.
 
-    Slopes are positive, so the order of the images, and with it average precision, stays.
+    Slopes are positive, so that with a sigmoid the order of the images, and with it average
+    precision, stays. With a softmax the slope is the same for all classes, and what stays is the
+    order of the classes of an image.
 
     Attributes:
         class_names: C names.
         slopes: C factors of the logits.
         intercepts: C numbers added to them.
         method: How they were found.
+        activation: What follows the line.
     """
 
     class_names: tuple[str, ...]
     slopes: tuple[float, ...]
     intercepts: tuple[float, ...]
     method: Method
+    activation: Activation = "sigmoid"
 
     @classmethod
-    def identity(cls, class_names: Sequence[str]) -> Calibration:
-        """The plain sigmoid.
+    def identity(
+        cls, class_names: Sequence[str], activation: Activation = "sigmoid"
+    ) -> Calibration:
+        """The plain sigmoid, or softmax.
 
         Example:
             >>> Calibration.identity(["cat"]).apply([[0.0]]).tolist()
             [[0.5]]
         """
         names = tuple(class_names)
-        return cls(names, (1.0,) * len(names), (0.0,) * len(names), "none")
+        return cls(names, (1.0,) * len(names), (0.0,) * len(names), "none", activation)
 
     def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
         """(N, C) probabilities for (N, C) logits.
@@ -57,12 +64,16 @@ class Calibration:
         values = as_array(logits).astype(np.float64, copy=False)
         if values.ndim != 2 or values.shape[1] != len(self.slopes):
             raise DataError(f"logits must be (N, {len(self.slopes)}); got {values.shape}")
-        return expit(values * self.slopes + self.intercepts)
+        scaled = values * self.slopes + self.intercepts
+        if self.activation == "softmax":
+            return np.exp(log_probabilities(scaled))
+        return expit(scaled)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``json`` can write."""
         return {
             "method": self.method,
+            **({} if self.activation == "sigmoid" else {"activation": self.activation}),
             "classes": [
                 {"name": name, "slope": slope, "intercept": intercept}
                 for name, slope, intercept in zip(
@@ -85,6 +96,7 @@ class Calibration:
                 slopes=tuple(float(c["slope"]) for c in classes),
                 intercepts=tuple(float(c["intercept"]) for c in classes),
                 method=_method(value["method"]),
+                activation=_activation(value.get("activation", "sigmoid")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"this is not a calibration: {error!r}") from error
@@ -98,11 +110,13 @@ def fit_calibration(
     class_names: Sequence[str] | None = None,
     method: Method = "platt_per_label",
     shrinkage: float = 10.0,
+    activation: Activation = "sigmoid",
 ) -> Calibration:
     """Fit the line of each class by maximum likelihood on validation data.
 
-    - ``"none"``: the sigmoid as it is.
-    - ``"temperature"``: one slope for all classes (Guo et al., ICML 2017).
+    - ``"none"``: the sigmoid or softmax as it is.
+    - ``"temperature"``: one slope for all classes (Guo et al., ICML 2017); what else there is to
+      fit of a softmax would change which class is the most probable one.
     - ``"platt"``: one slope and one intercept for all classes (Platt, 1999), which also corrects a
       loss that makes all probabilities too high or too low.
     - ``"platt_per_label"``: both for each class. Losses with weights or margins shift each class
@@ -120,9 +134,10 @@ def fit_calibration(
         class_names: C names; "0", "1", ... if None.
         method: One of the four.
         shrinkage: Positives at which a class's own and the common line weigh the same.
+        activation: How the logits become probabilities. A softmax needs one label per image.
 
     Raises:
-        ConfigError: If the method is unknown or the shrinkage negative.
+        ConfigError: If the method is unknown or not one for a softmax, or the shrinkage negative.
         DataError: If a logit is infinite, if all known labels are alike, or if the logits order
             images no better than chance; or as for :func:`mlt.metrics.average_precision`.
 
@@ -144,7 +159,9 @@ def fit_calibration(
     if not np.isfinite(labels.scores).all():
         raise DataError("logits must be finite to be calibrated")
     if method == "none":
-        return Calibration.identity(names)
+        return Calibration.identity(names, activation)
+    if activation == "softmax":
+        return _softmax_temperature(labels, names, method)
     y, z = labels.flat()
     if y.all() or not y.any():
         raise DataError("calibration needs known labels of both kinds, and all are alike")
@@ -169,19 +186,48 @@ def fit_calibration(
     return Calibration(names, tuple(slopes.tolist()), tuple(intercepts.tolist()), method)
 
 
+def _softmax_temperature(
+    labels: ScoredLabels, names: tuple[str, ...], method: Method
+) -> Calibration:
+    """The slope with the least log loss of the true classes."""
+    if method != "temperature":
+        raise ConfigError(
+            f"method {method!r} is for a sigmoid per class; a softmax is calibrated by "
+            "temperature, or none"
+        )
+    targets = labels.targets
+    if labels.known is not None or not len(targets) or (targets.sum(axis=1) != 1).any():
+        raise DataError("the temperature of a softmax needs exactly one known label per image")
+    z = labels.scores.astype(np.float64)
+    z -= z.mean(axis=1, keepdims=True)
+
+    def loss(slope: float) -> float:
+        return -float(log_probabilities(slope * z)[targets].mean())
+
+    slope = _least(loss, float(np.abs(z).mean()))
+    names_count = len(names)
+    return Calibration(names, (slope,) * names_count, (0.0,) * names_count, method, "softmax")
+
+
 def _temperature(y: NDArray[np.bool_], z: NDArray[np.float64]) -> float:
     """The slope with the least log loss."""
+    signed = np.where(y, z, -z)
+
+    def loss(slope: float) -> float:
+        return float(np.logaddexp(0, -signed * slope).mean())
+
+    return _least(loss, float(np.abs(z).mean()))
+
+
+def _least(loss: Callable[[float], float], size: float) -> float:
+    """The slope with the least loss, for logits of that mean absolute value."""
     from scipy.optimize import minimize_scalar  # slow to import
 
-    signed = np.where(y, z, -z)
-    scale = max(float(np.abs(z).mean()), np.finfo(float).tiny)
-
-    def loss(log_slope: float) -> float:
-        return float(np.logaddexp(0, -signed * np.exp(log_slope)).mean())
-
+    scale = max(size, np.finfo(float).tiny)
     # From a line that is flat over all logits to one that is a step.
     bounds = (np.log(1e-4 / scale), np.log(1e4 / scale))
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+    found = minimize_scalar(lambda x: loss(np.exp(x)), bounds=bounds, method="bounded")
+    return float(np.exp(found.x))
 
 
 def _platt(y: NDArray[np.bool_], z: NDArray[np.float64]) -> tuple[float, float]:
@@ -205,6 +251,13 @@ def _platt(y: NDArray[np.bool_], z: NDArray[np.float64]) -> tuple[float, float]:
     )
     slope = float(model.coef_[0, 0]) / scale
     return slope, float(model.intercept_[0]) - slope * centre
+
+
+def _activation(name: str) -> Activation:
+    for activation in get_args(Activation):
+        if name == activation:
+            return activation
+    raise ValueError(f"unknown activation {name!r}")
 
 
 def _method(name: str) -> Method:

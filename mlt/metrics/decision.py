@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlt.activation import Activation
 from mlt.errors import DataError
 from mlt.metrics.calibration import Calibration
-from mlt.metrics.precision_recall import decide
+from mlt.metrics.precision_recall import decide, top_k
 from mlt.metrics.thresholds import Thresholds
 
 __all__ = ["Decision"]
@@ -20,6 +21,8 @@ __all__ = ["Decision"]
 @dataclass(frozen=True)
 class Decision:
     """A calibration and a threshold on the logits for each class.
+
+    A softmax has no thresholds: of each image it gives the most probable class.
 
     Attributes:
         calibration: From logits to probabilities.
@@ -31,19 +34,28 @@ class Decision:
     calibration: Calibration
     thresholds: Thresholds | None = None
 
+    def __post_init__(self) -> None:
+        if self.gives_one_label and self.thresholds is not None:
+            raise DataError("a softmax gives the most probable class; it has no thresholds")
+
     @classmethod
-    def plain(cls, class_names: Sequence[str]) -> Decision:
-        """The sigmoid as it is and a threshold of one half.
+    def plain(cls, class_names: Sequence[str], activation: Activation = "sigmoid") -> Decision:
+        """The sigmoid as it is and a threshold of one half; or the softmax as it is.
 
         Example:
             >>> Decision.plain(["cat", "dog"]).labels([[0.1, -0.1]])
             array([[ True, False]])
         """
-        return cls(Calibration.identity(class_names))
+        return cls(Calibration.identity(class_names, activation))
+
+    @property
+    def gives_one_label(self) -> bool:
+        """Whether each image is given exactly one label, the most probable one."""
+        return self.calibration.activation == "softmax"
 
     @property
     def limits(self) -> tuple[float, ...]:
-        """The logit of each class at and above which its label is given."""
+        """The logit of each class at and above which its label is given; not of a softmax."""
         if self.thresholds is None:
             return (0.0,) * len(self.calibration.class_names)
         return self.thresholds.values
@@ -54,7 +66,7 @@ class Decision:
 
     def labels(self, logits: ArrayLike) -> NDArray[np.bool_]:
         """(N, C) decisions for (N, C) logits."""
-        return decide(logits, self.limits)
+        return top_k(logits, 1) if self.gives_one_label else decide(logits, self.limits)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``json`` can write."""

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mlt.activation import Activation, log_probabilities
 from mlt.errors import DataError
 from mlt.predictions import Predictions, align
 
@@ -24,14 +25,15 @@ def mean_predictions(
     Args:
         predictions: One of each model. Images and classes may stand in another order; they are
             brought into that of the first.
-        average: Logits, or probabilities: the sigmoids of the logits, as they are. The result has
-            logits in either case.
+        average: Logits, or probabilities: the sigmoids (or softmax) of the logits, as they are. The
+            result has logits in either case.
 
     Returns:
         Predictions with the training counts of the first, and a digest of all models.
 
     Raises:
-        DataError: If there are none, or classes, images, targets or known labels are not the same.
+        DataError: If there are none, if classes, images, targets or known labels are not the same,
+            or if some have sigmoids and others a softmax.
 
     Example:
         >>> one, two = (Predictions.from_arrays([[x]], [[1]]) for x in (0.0, 2.0))
@@ -45,15 +47,24 @@ def mean_predictions(
     first = predictions[0]
     if len(predictions) == 1:
         return first
+    if any(each.activation != first.activation for each in predictions):
+        raise DataError(
+            "predictions of a model with a sigmoid per class and of one with a softmax cannot be "
+            "averaged: their probabilities do not mean the same"
+        )
     aligned = [first, *(align(first, _in_order(each, first)) for each in predictions[1:])]
     logits = np.stack([each.logits for each in aligned]).astype(np.float64)
-    return replace(first, logits=_mean(logits, average), model=_digest(aligned, average))
+    mean = _mean(logits, average, first.activation)
+    return replace(first, logits=mean, model=_digest(aligned, average))
 
 
-def _mean(logits: NDArray[np.float64], average: str) -> NDArray[np.float32]:
+def _mean(logits: NDArray[np.float64], average: str, activation: Activation) -> NDArray[np.float32]:
     """Over the first dimension."""
     if average == "logits":
         return logits.mean(axis=0).astype(np.float32)
+    if activation == "softmax":
+        total = np.logaddexp.reduce(log_probabilities(logits), axis=0)
+        return (total - np.log(len(logits))).astype(np.float32)
     # The logit of a mean of sigmoids, without computing sigmoids that round to 0 or 1.
     yes, no = -np.logaddexp(0, -logits), -np.logaddexp(0, logits)
     mean = np.logaddexp.reduce(yes, axis=0) - np.logaddexp.reduce(no, axis=0)

@@ -35,7 +35,7 @@ def summarize(
     *,
     limits: GroupLimits | None = None,
     details: bool = True,
-    threshold: ArrayLike = 0.0,
+    threshold: ArrayLike | None = None,
     level: float = 0.95,
     beta: float | None = None,
 ) -> Summary: ...
@@ -49,7 +49,7 @@ def summarize(
     known: ArrayLike | None = None,
     limits: GroupLimits | None = None,
     details: bool = True,
-    threshold: ArrayLike = 0.0,
+    threshold: ArrayLike | None = None,
     level: float = 0.95,
     beta: float | None = None,
 ) -> Summary: ...
@@ -62,7 +62,7 @@ def summarize(
     known: ArrayLike | None = None,
     limits: GroupLimits | None = None,
     details: bool = True,
-    threshold: ArrayLike = 0.0,
+    threshold: ArrayLike | None = None,
     level: float = 0.95,
     beta: float | None = None,
 ) -> Summary:
@@ -85,8 +85,8 @@ def summarize(
         limits: Which classes are head and tail; by default 100 and 20 training images.
         details: Whether to compute :class:`Details` and intervals too; without them, for example
             after each epoch, it is faster.
-        threshold: The logit at and above which a label is given, or one per class; 0 is a
-            probability of one half.
+        threshold: The logit at and above which a label is given, or one per class; of a softmax
+            the log odds. None: 0, a probability of one half; of a softmax the most probable class.
         level: Confidence of the intervals.
         beta: Compute F-beta of the decisions too, with this beta.
 
@@ -137,7 +137,7 @@ def _summary(predictions: Predictions, limits: GroupLimits, details: Details | N
     p, counts = predictions, predictions.class_counts
     training = None if counts is None else p.training_counts(limits)
     groups = _groups(p, limits)
-    ap = average_precision(p.targets, p.logits, p.known)
+    ap = average_precision(p.targets, p.log_odds, p.known)
     undefined = (UNDEFINED,) * len(ap)
     intervals = undefined if details is None else details.intervals.per_class
     areas = undefined if details is None else details.auroc.per_class
@@ -177,19 +177,22 @@ def _groups(predictions: Predictions, limits: GroupLimits) -> dict[str, NDArray[
 def _details(
     predictions: Predictions,
     groups: Mapping[str, NDArray[np.intp]],
-    threshold: ArrayLike,
+    threshold: ArrayLike | None,
     level: float,
     beta: float | None,
 ) -> Details:
-    targets, logits, known = predictions.targets, predictions.logits, predictions.known
-    at = as_array(threshold).astype(np.float64)
-    decisions = decide(logits, at)
+    targets, logits, known = predictions.targets, predictions.log_odds, predictions.known
+    if threshold is None and predictions.activation == "softmax":
+        at, decisions = None, top_k(logits, 1, known)
+    else:
+        at = as_array(0.0 if threshold is None else threshold).astype(np.float64)
+        decisions = decide(logits, at)
     return Details(
         micro_ap=micro_average_precision(targets, logits, known),
         rates=precision_recall_f1(targets, decisions, known),
         top_rates=precision_recall_f1(targets, top_k(logits, TOP, known), known),
         ranking=ranking_metrics(targets, logits, known),
-        threshold=tuple(at.tolist()) if at.ndim else float(at),
+        threshold=None if at is None else tuple(at.tolist()) if at.ndim else float(at),
         intervals=average_precision_intervals(
             targets, logits, known, groups, level=level, image_groups=predictions.groups
         ),

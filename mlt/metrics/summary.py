@@ -88,7 +88,8 @@ class Details:
         rates: Precision, recall and F1 of the decisions at ``threshold``.
         top_rates: The same of the three highest labels of each image.
         ranking: Ranking loss, coverage, one-error, LRAP.
-        threshold: The logit, or the logits of the classes, at and above which a label is given.
+        threshold: The logit, or the logits of the classes, at and above which a label is given;
+            None: the most probable class is given.
         intervals: Of each average precision and each mean of them, around the corrected values.
         auroc: Of each AUROC and each mean of them, around these.
         f_beta: F-beta of the decisions, if it was asked for.
@@ -98,7 +99,7 @@ class Details:
     rates: PrecisionRecallF1
     top_rates: PrecisionRecallF1
     ranking: RankingMetrics
-    threshold: float | tuple[float, ...]
+    threshold: float | tuple[float, ...] | None
     intervals: MetricIntervals
     auroc: MetricIntervals
     f_beta: FBeta | None = None
@@ -106,7 +107,9 @@ class Details:
     def to_json(self) -> dict[str, Any]:
         """What they add to ``metrics.json``."""
         at = self.threshold
-        limit = list(map(plain_threshold, at)) if isinstance(at, tuple) else plain_threshold(at)
+        limit: Any = at
+        if at is not None:
+            limit = list(map(plain_threshold, at)) if isinstance(at, tuple) else plain_threshold(at)
         return {
             "mAP_corrected": self.intervals.centres,
             "AUROC": self.auroc.centres,

@@ -60,8 +60,7 @@ def rates_table(summary: Summary) -> str:
     more = summary.details
     if more is None:
         return ""
-    at = more.threshold if isinstance(more.threshold, (int, float)) else None
-    rule = "at each class's threshold" if at is None else f"at logit {at:g}"
+    rule = _rule(more.threshold)
     lines = [_rates_heading("labels given")]
     lines.append(_rates_line(rule, more.rates))
     lines.append(_rates_line(f"the {TOP} highest an image", more.top_rates))
@@ -80,6 +79,15 @@ def rates_table(summary: Summary) -> str:
     if more.rates.never_predicted:
         lines.append(f"classes that are never given {rule}: {more.rates.never_predicted}")
     return "\n".join(lines)
+
+
+def _rule(threshold: float | tuple[float, ...] | None) -> str:
+    """By what rule labels are given, in words."""
+    if threshold is None:
+        return "the most probable class"
+    return (
+        "at each class's threshold" if isinstance(threshold, tuple) else f"at logit {threshold:g}"
+    )
 
 
 def class_table(summary: Summary, *, auroc: bool = False) -> str:
@@ -144,14 +152,16 @@ def tuned_table(tuned: TunedDecision) -> str:
         ['at a probability of one half', 'at one threshold for all', 'at a threshold for each']
     """
     rates, check = tuned.rates, tuned.reliability
-    lines = [_rates_heading("labels given")]
-    for label, of in (
-        ("at a probability of one half", rates.fixed),
-        ("at one threshold for all", rates.pooled),
-        ("at a threshold for each", rates.tuned),
-    ):
-        lines.append(_rates_line(label, of))
-    lines.append("")
+    lines = []
+    if rates is not None:
+        lines.append(_rates_heading("labels given"))
+        for label, of in (
+            ("at a probability of one half", rates.fixed),
+            ("at one threshold for all", rates.pooled),
+            ("at a threshold for each", rates.tuned),
+        ):
+            lines.append(_rates_line(label, of))
+        lines.append("")
     lines.append(f"{'probabilities':30}{'ECE':>8}{'class ECE':>11}{'log loss':>10}{'Brier':>8}")
     for label, was in (("as they were", check.before), ("calibrated", check.after)):
         lines.append(
@@ -159,7 +169,7 @@ def tuned_table(tuned: TunedDecision) -> str:
             f"{was.log_loss:>10.4f}{was.brier:>8.4f}"
         )
     lines.append(
-        f"rates and ECE in percent over {rates.images} images, each half decided by what was tuned "
+        f"rates and ECE in percent over {check.images} images, each half decided by what was tuned "
         "on the other"
     )
     if check.after.log_loss > check.before.log_loss:
@@ -177,7 +187,7 @@ def decision_table(decision: Decision) -> str:
         decision: Calibration and thresholds.
 
     Returns:
-        One line per class under a heading, without a trailing newline.
+        One line per class under a heading, without a trailing newline; of a softmax a sentence.
 
     Example:
         >>> print(decision_table(Decision.plain(["cat", "yeti"])))
@@ -186,6 +196,11 @@ def decision_table(decision: Decision) -> str:
         yeti           0   0.00        50.00
     """
     names = decision.calibration.class_names
+    if decision.gives_one_label:
+        return (
+            "each image is given its most probable class; the logits are multiplied by "
+            f"{decision.calibration.slopes[0]:.3g} before the softmax"
+        )
     limits = np.array(decision.limits)
     finite = np.where(np.isfinite(limits), limits, 0.0)
     shares = decision.probabilities(finite[None])[0]

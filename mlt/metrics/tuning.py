@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlt.errors import DataError
+from mlt.errors import ConfigError, DataError
 from mlt.metrics.calibration import Calibration, fit_calibration
 from mlt.metrics.calibration import Method as CalibrationMethod
 from mlt.metrics.calibration_error import Reliability, reliability
@@ -74,17 +74,19 @@ class TunedDecision:
 
     Attributes:
         decision: Tuned on all images.
-        rates: Of thresholds tuned on one half of the images and applied to the other.
+        rates: Of thresholds tuned on one half of the images and applied to the other; None of a
+            softmax, which has no thresholds.
         reliability: Of a calibration fitted likewise.
     """
 
     decision: Decision
-    rates: HeldOutRates
+    rates: HeldOutRates | None
     reliability: HeldOutReliability
 
     def to_json(self) -> dict[str, Any]:
         """What is saved: the decision, and under ``checks`` how it was checked."""
-        checks = {"thresholds": self.rates.to_json(), "calibration": self.reliability.to_json()}
+        checks = {} if self.rates is None else {"thresholds": self.rates.to_json()}
+        checks["calibration"] = self.reliability.to_json()
         return {**self.decision.to_json(), "checks": checks}
 
 
@@ -94,7 +96,7 @@ def tune_decision(
     goal: Objective = "f_beta",
     target: float = 1.0,
     shrinkage: float = 10.0,
-    calibration: CalibrationMethod = "platt_per_label",
+    calibration: CalibrationMethod | None = None,
     seed: int = 0,
 ) -> TunedDecision:
     """Tune thresholds and calibration on the predictions of validation images.
@@ -103,17 +105,20 @@ def tune_decision(
     for every class, so that a rare class can be drawn towards the common threshold although its
     logits may lie elsewhere. They are kept as logits.
 
+    Of a softmax, which gives the most probable class, only the calibration is tuned.
+
     Args:
         predictions: Of images that the model was not trained on, and that no result is to be
             reported on.
         goal: What the thresholds are tuned for, see :func:`mlt.metrics.tune_thresholds`.
         target: Of the goal: beta, or a share in [0, 1].
         shrinkage: Positives at which a class and all classes together weigh the same.
-        calibration: See :func:`mlt.metrics.fit_calibration`.
+        calibration: See :func:`mlt.metrics.fit_calibration`; None: "platt_per_label", or of a
+            softmax "temperature".
         seed: Of the halves on which both are checked.
 
     Raises:
-        ConfigError: If an option is impossible.
+        ConfigError: If an option is impossible, or a goal is given for a softmax.
         DataError: If there are too few images, all are of one group, there is no positive, or a
             logit is not finite.
 
@@ -130,6 +135,14 @@ def tune_decision(
     n = len(predictions)
     if n < 2:
         raise DataError("thresholds are tuned and checked on at least two images")
+    if predictions.activation == "softmax":
+        if (goal, target) != ("f_beta", 1.0):
+            raise ConfigError(
+                f"goal {goal}, target {target:g}: a softmax gives the most probable class of each "
+                "image, so there are no thresholds to tune, only the calibration; leave them out"
+            )
+        return _tuned_softmax(predictions, calibration or "temperature", seed)
+    calibration = calibration or "platt_per_label"
     rule: dict[str, Any] = {"goal": goal, "target": target, "shrinkage": shrinkage}
     decision, _ = _fit(predictions, calibration, rule, predictions.logits)
     targets, logits, known = predictions.targets, predictions.logits, predictions.known
@@ -157,6 +170,34 @@ def tune_decision(
             images=n,
         ),
     )
+
+
+def _tuned_softmax(predictions: Predictions, method: CalibrationMethod, seed: int) -> TunedDecision:
+    """A calibration, and what it gives on halves of the images that it was not fitted on."""
+    p, names = predictions, predictions.class_names
+
+    def fit(part: Predictions) -> Calibration:
+        return fit_calibration(
+            part.targets,
+            part.logits,
+            part.known,
+            class_names=names,
+            method=method,
+            activation="softmax",
+        )
+
+    half = _halves(p, seed)
+    calibrated = np.zeros(p.targets.shape)
+    for number in (0, 1):
+        inside = half == number
+        calibrated[inside] = fit(p.take(~inside)).apply(p.logits[inside])
+    plain = Decision.plain(names, "softmax")
+    checked = HeldOutReliability(
+        before=reliability(p.targets, plain.probabilities(p.logits), p.known),
+        after=reliability(p.targets, calibrated, p.known),
+        images=len(p),
+    )
+    return TunedDecision(Decision(fit(p)), None, checked)
 
 
 def _fit(

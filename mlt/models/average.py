@@ -80,8 +80,9 @@ def _check_same(
     """Refuse a checkpoint whose weights do not mean the same as those of the first."""
     check_class_names(path, info.class_names, about.class_names, str(first_path))
     differing = [key for key in _SAME if info.model.get(key) != about.model.get(key)]
-    if info.preprocessing != about.preprocessing:
-        differing.append("preprocessing")
+    differing += [
+        key for key in ("preprocessing", "activation") if getattr(info, key) != getattr(about, key)
+    ]
     shapes = {name: value.shape for name, value in first.items()}
     if not differing and {name: value.shape for name, value in state.items()} != shapes:
         differing.append("the shapes of weights")

@@ -68,8 +68,10 @@ def save_checkpoint(
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in state_dict.items()
     }
-    values = asdict(info).items()
-    metadata = {key: json.dumps(value) for key, value in values if value is not None}
+    values = {key: value for key, value in asdict(info).items() if value is not None}
+    if info.activation == "sigmoid":  # so that earlier versions of mlt can read the file
+        del values["activation"]
+    metadata = {key: json.dumps(value) for key, value in values.items()}
     metadata["format"] = FORMAT
     write_file(path, tensors, metadata)
     decision_copy(path).unlink(missing_ok=True)  # it belonged to the weights replaced here

@@ -16,6 +16,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from mlt import __version__
+from mlt.activation import Activation
 from mlt.errors import CheckpointError, MissingFileError
 from mlt.files import NOT_JSON, atomic_write
 
@@ -50,6 +51,7 @@ class CheckpointInfo:
         decision: What :meth:`mlt.metrics.TunedDecision.to_json` gave; None if nothing was tuned.
         starting_weights: Digest of the backbone's weights that the file leaves out because they are
             as the run began with them; None: it has all weights.
+        activation: How the model's logits become probabilities.
     """
 
     class_names: tuple[str, ...]
@@ -60,6 +62,7 @@ class CheckpointInfo:
     epoch: int
     decision: dict[str, Any] | None = None
     starting_weights: str | None = None
+    activation: Activation = "sigmoid"
 
 
 def info_of(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:

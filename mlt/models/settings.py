@@ -42,7 +42,7 @@ class ModelConfig(Settings):
     """From features to one logit per class: a name, or a section with a name and options."""
     prior_bias: bool = True
     """Start at the classes' own frequencies: last bias log(p / (1 - p)), less what the loss adds to
-    logits by itself (its prior shift, its scale). For sigmoid losses."""
+    logits by itself (its prior shift, its scale). Of a softmax loss the bias starts at 0."""
     freeze: tuple[str, ...] | Literal["all"] = ()
     """Parts of the backbone that stay as they are, by name, such as `layer1`, or by a pattern, such
     as `blocks.[0-3]`; each stands for all below it. `all`: all of it."""

@@ -44,7 +44,7 @@ class Compared:
 
     Attributes:
         report: The methods.
-        means: For each method its mean mAP of "total", "head", "medium" and "tail".
+        means: For each method its mean mAP of "total" and of the report's groups.
         tests: The same for the differences from the baseline, which itself has an empty one.
         auroc_means: For each method its mean AUROC, likewise.
         auroc_tests: The differences of these from the baseline.
@@ -72,14 +72,14 @@ class Compared:
 def compare_methods(report: Report) -> Compared:
     """Aggregate every method over its seeds and test it against the baseline.
 
-    Head, medium and tail are those of the baseline's training counts for every method, whatever it
-    was trained on itself. The p-values of the means are corrected together by Holm's method, and so
-    are those of AUROC and those of the classes.
+    Head, medium and tail (and seen and unseen) are those of the baseline's training counts for
+    every method, whatever it was trained on itself. The p-values of the means are corrected
+    together by Holm's method, and so are those of AUROC and those of the classes.
 
     Args:
         report: The methods; the first is the baseline.
     """
-    groups, others = report.class_counts.groups, report.methods[1:]
+    groups, others = report.groups, report.methods[1:]
     baseline = report.baseline.predictions
     classes = report.single_classes
     of_means = [compare_seeds(m.predictions, baseline, groups=groups) for m in others]

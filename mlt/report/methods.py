@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlt.class_counts import ClassCounts
+from mlt.class_groups import seen_and_unseen
 from mlt.errors import ConfigError, DataError
 from mlt.predictions import Predictions, align
 from mlt.report.runs import Run, load_run
@@ -101,6 +102,11 @@ class Report:
             f"Head, medium and tail are those of {label}'s training split "
             f"({_sizes(classes)} classes). Trained on other counts: {listed(others, '; ')}."
         )
+
+    @property
+    def groups(self) -> dict[str, NDArray[np.intp]]:
+        """Classes of head, medium and tail, and of seen and unseen where there are both."""
+        return {**self.class_counts.groups, **seen_and_unseen(self.class_counts.counts)}
 
     @property
     def single_classes(self) -> dict[str, list[int]]:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from mlt.class_groups import GROUPS
 from mlt.metrics import Difference, SeedMean
-from mlt.report.comparison import LEVEL, MEANS, Compared, Contrast
+from mlt.report.comparison import LEVEL, Compared, Contrast
 from mlt.report.format import CORRECTED, MINUS, Mean, format_value
 from mlt.report.methods import Report
 from mlt.report.render import Section
@@ -53,22 +52,23 @@ def comparison_section(compared: Compared) -> Section:
 
 def comparison_table(compared: Compared) -> Table:
     """Return one line per method: mAP and standard deviation over seeds, marked if it differs."""
+    groups = compared.report.groups
     columns = [
         *_METHOD,
         Column("mAP", "mean", "Over all classes; mean ± standard deviation over the runs"),
         Column("corrected", "percent", CORRECTED),
         Column("95 % interval", "interval", "For other seeds and other test images"),
-        *(Column(group, "mean", f"mAP over the {group} classes") for group in GROUPS),
-        *(Column(f"{group} corrected", "percent", only_csv=True) for group in GROUPS),
-        *(Column(f"{group} interval", "interval", only_csv=True) for group in GROUPS),
+        *(Column(group, "mean", f"mAP over the {group} classes") for group in groups),
+        *(Column(f"{group} corrected", "percent", only_csv=True) for group in groups),
+        *(Column(f"{group} interval", "interval", only_csv=True) for group in groups),
     ]
     rows = []
     for start, means, tests in _rows(compared, compared.means, compared.tests):
-        total, *groups = [means[name].interval for name in MEANS]
-        cells = [_mean(means[name], tests.get(name)) for name in MEANS]
+        total, *of_groups = [mean.interval for mean in means.values()]
+        cells = [_mean(mean, tests.get(name)) for name, mean in means.items()]
         rows.append(
-            [*start, cells[0], total.centre, total, *cells[1:], *(i.centre for i in groups),
-             *groups]
+            [*start, cells[0], total.centre, total, *cells[1:], *(i.centre for i in of_groups),
+             *of_groups]
         )  # fmt: skip
     title = "Mean average precision of each method, in percent"
     return Table("comparison", title, columns, rows, note=compared.report.groups_note)
@@ -76,18 +76,19 @@ def comparison_table(compared: Compared) -> Table:
 
 def auroc_table(compared: Compared) -> Table:
     """Return one line per method: mean AUROC, marked if it differs."""
+    groups = compared.report.groups
     columns = [
         *_METHOD,
         Column("AUROC", "mean", "Mean over all classes, ± standard deviation over the runs"),
         Column("95 % interval", "interval", "For other seeds and other test images"),
-        *(Column(group, "mean", f"Mean over the {group} classes") for group in GROUPS),
-        *(Column(f"{group} interval", "interval", only_csv=True) for group in GROUPS),
+        *(Column(group, "mean", f"Mean over the {group} classes") for group in groups),
+        *(Column(f"{group} interval", "interval", only_csv=True) for group in groups),
     ]
     rows = []
     for start, means, tests in _rows(compared, compared.auroc_means, compared.auroc_tests):
-        total, *groups = [means[name].interval for name in MEANS]
-        cells = [_mean(means[name], tests.get(name)) for name in MEANS]
-        rows.append([*start, cells[0], total, *cells[1:], *groups])
+        total, *of_groups = [mean.interval for mean in means.values()]
+        cells = [_mean(mean, tests.get(name)) for name, mean in means.items()]
+        rows.append([*start, cells[0], total, *cells[1:], *of_groups])
     title = "Mean area under the ROC curve of each method, in percent"
     return Table("auroc", title, columns, rows, note=compared.report.groups_note)
 
@@ -140,12 +141,13 @@ def forest_plot(compared: Compared) -> Markup:
         range(1, len(methods)), key=lambda i: -compared.tests[i]["total"].difference.value
     )
     left, height = 150, 44 + 22 * len(rows)
-    panel = (WIDTH - left) / len(MEANS)
+    names = ("total", *compared.report.groups)
+    panel = (WIDTH - left) / len(names)
     parts = [
         text(left - 14, 48 + 22 * place, shorten(methods[i].name, 22), "end")
         for place, i in enumerate(rows)
     ]
-    for number, name in enumerate(MEANS):
+    for number, name in enumerate(names):
         low, high = _reach([compared.tests[i][name].difference for i in rows])
         x = Scale(low, high, left + number * panel + 10, left + (number + 1) * panel - 10)
         title = "all classes" if name == "total" else name

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlt.class_groups import GROUPS
 from mlt.config.yaml_text import dump_yaml
-from mlt.report.comparison import MEANS
 from mlt.report.methods import Report
 from mlt.report.render import Section
 from mlt.report.tables import Column, Table
@@ -33,12 +31,12 @@ def runs_section(report: Report) -> Section:
 
 def run_table(report: Report) -> Table:
     """Return one line per run: where it is, and its mAP."""
-    groups = {"total": np.arange(report.class_counts.num_classes), **report.class_counts.groups}
+    groups = {"total": np.arange(report.class_counts.num_classes), **report.groups}
     rows = []
     for method in report.methods:
         for run in method.runs:
             epochs = [record for record in run.history if not record.get("part_of_epoch")]
-            values = [run.ap[groups[name]] for name in MEANS]
+            values = [run.ap[members] for members in groups.values()]
             rows.append(
                 [method.name, str(run.path), run.seed, len(epochs) or None,
                  *(float(np.nanmean(v)) if np.isfinite(v).any() else math.nan for v in values)]
@@ -49,7 +47,7 @@ def run_table(report: Report) -> Table:
         Column("seed", "text"),
         Column("epochs", "count"),
         Column("mAP", "percent"),
-        *(Column(group, "percent") for group in GROUPS),
+        *(Column(group, "percent") for group in report.groups),
     ]
     return Table("runs", "Every run, mAP in percent", columns, rows, note=report.groups_note)
 

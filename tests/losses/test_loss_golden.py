@@ -201,11 +201,15 @@ def test_single_label_losses(golden: Path, dtype: torch.dtype) -> None:
         balanced = ClassBalancedSoftmaxLoss(counts, beta=beta)
         np.testing.assert_allclose(balanced.weight, numbers[f"weights_beta{beta}"], 1e-12)
         check(f"cb_softmax_beta{beta}", balanced)
+        single = create_loss("cb_sigmoid_single", counts, beta=beta)
+        check(f"cb_sigmoid_beta{beta}", single, one_hot)
         options = {"scheme": "instance", "beta": beta, "reduction": "batchmean"}
         check(f"cb_sigmoid_beta{beta}", create_loss("cb_bce", counts, **options), one_hot)
         for gamma in (0.5, 1.0, 2.0):
             loss = create_loss("cb_focal", counts, gamma=gamma, **options)
             check(f"cb_focal_beta{beta}_g{gamma}", loss, one_hot)
+            single = create_loss("cb_focal_single", counts, beta=beta, gamma=gamma)
+            check(f"cb_focal_beta{beta}_g{gamma}", single, one_hot)
     check("ldam_max_m0.5_s30", LDAMSoftmaxLoss(counts))
     check("logit_adjusted_tau1", LogitAdjustedSoftmaxLoss(counts))
     check("balanced_softmax", BalancedSoftmaxLoss(counts))

@@ -27,14 +27,18 @@ OTHERS = {
     "zlpr": losses.ZLPRLoss,
     "splc": losses.SelfPacedLoss,
     "eqlv2": losses.EqualizationLossV2,
+    "ce": losses.SoftmaxCrossEntropyLoss,
     "cb_softmax": losses.ClassBalancedSoftmaxLoss,
     "logit_adjusted_softmax": losses.LogitAdjustedSoftmaxLoss,
     "balanced_softmax": losses.BalancedSoftmaxLoss,
     "ldam_softmax": losses.LDAMSoftmaxLoss,
     "seesaw": losses.SeesawLoss,
 }
-WITHOUT_CLASS = {"sqrt_inverse", "pos_weight", "ntr_bce", "balanced_asl", "federated"}
-WITHOUT_COUNTS = {"bce", "focal", "asl", "ral", "hill", "poly", "splc", "two_way", "zlpr"}
+ONE_LABEL_SIGMOID = {"cb_sigmoid_single", "cb_focal_single"}
+WITHOUT_CLASS = {
+    "sqrt_inverse", "pos_weight", "ntr_bce", "balanced_asl", "federated", *ONE_LABEL_SIGMOID
+}  # fmt: skip
+WITHOUT_COUNTS = {"bce", "focal", "asl", "ral", "hill", "poly", "splc", "two_way", "zlpr", "ce"}
 NEED_COUNTS = sorted(set(list_losses()) - WITHOUT_COUNTS)
 NEED_IMAGES = "inverse sqrt_inverse pos_weight ntr_bce db db_focal balanced_asl logit_adjusted eql"
 
@@ -135,15 +139,17 @@ def test_kinds_of_losses() -> None:
     for kind in ("sigmoid", "softmax"):
         for name in list_losses(kind):
             with torch.no_grad():
-                assert create_loss(name, COUNTS, 100).activation == kind
+                loss = create_loss(name, COUNTS, 100)
+            assert loss.activation == ("sigmoid" if name in ONE_LABEL_SIGMOID else kind)
     with pytest.raises(ConfigError, match="must be sigmoid, softmax or None, not 'both'"):
         list_losses("both")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", list_losses("softmax"))
+@pytest.mark.parametrize("name", sorted(set(list_losses("softmax")) - ONE_LABEL_SIGMOID))
 def test_a_softmax_loss_by_its_name_is_its_class(name: str) -> None:
     by_name = create_loss(name, COUNTS, reduction="none")
-    by_class = OTHERS[name](3 if name == "seesaw" else COUNTS, reduction="none")
+    counts = {"seesaw": [3], "ce": []}.get(name, [COUNTS])
+    by_class = OTHERS[name](*counts, reduction="none")
     logits, labels = torch.randn(4, 3), torch.tensor([0, 2, 1, 0])
     assert type(by_name) is OTHERS[name]
     torch.testing.assert_close(by_name(logits, labels), by_class(logits, labels))

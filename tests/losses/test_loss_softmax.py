@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mlt.losses import create_loss
 from mlt.losses.softmax_classes import (
     BalancedSoftmaxLoss,
     ClassBalancedSoftmaxLoss,
@@ -59,8 +60,9 @@ def test_a_masked_class_is_as_good_as_removed(
     known = torch.zeros(6, 5, dtype=torch.bool)
     known[:, KEPT] = True
     loss, smaller = MAKERS[name](reduction), MAKERS[name](reduction)
-    for key, vector in smaller.named_buffers():
-        setattr(smaller, key, vector[KEPT])
+    for key, vector in list(smaller.named_buffers()):
+        owner, _, buffer = key.rpartition(".")
+        setattr(smaller.get_submodule(owner), buffer, vector[KEPT])
     value, gradient = value_and_gradient(
         loss, logits.where(known, filler), targets.where(known, filler), known
     )
@@ -92,3 +94,46 @@ def test_a_row_of_unknown_labels_costs_nothing() -> None:
         value, gradient = value_and_gradient(loss, logits.detach(), torch.tensor([0, 1]), unknown)
         assert not value.any()
         assert not gradient.any()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_is_that_of_torch(smoothing: float) -> None:
+    logits, labels = torch.randn(6, 5).double(), torch.tensor([0, 2, 3, 3, 2, 4])
+    expected = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    loss = create_loss("ce", label_smoothing=smoothing)
+    torch.testing.assert_close(loss(logits, labels), expected)
+    torch.testing.assert_close(loss(logits, torch.eye(5)[labels]), expected)
+
+
+def test_smoothed_rows_weigh_as_their_own_class() -> None:
+    logits, labels = torch.randn(3, 5).double(), torch.tensor([0, 4, 2])
+    plain = create_loss("ce", label_smoothing=0.1, reduction="none")(logits, labels)
+    loss = create_loss("cb_softmax", COUNTS, beta=0.9, label_smoothing=0.1, reduction="none")
+    torch.testing.assert_close(loss(logits, labels), loss.weight[labels] * plain)
+
+
+def test_labels_are_smoothed_over_known_classes_only() -> None:
+    logits = torch.tensor([[1.0, 2.0, 9.0]])
+    known = torch.tensor([[True, True, False]])
+    loss = create_loss("ce", label_smoothing=0.2)
+    torch.testing.assert_close(
+        loss(logits, torch.tensor([0]), known), loss(logits[:, :2], torch.tensor([0]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("cb_softmax", {"start_epoch": 2}), ("ldam_softmax", {"drw_epoch": 2, "s": 3.0})],
+)
+def test_deferred_weights_start_at_their_epoch(name: str, options: dict[str, float]) -> None:
+    logits, labels = torch.randn(4, 5).double(), torch.tensor([0, 4, 2, 1])
+    without = {"cb_softmax": ("ce", {}), "ldam_softmax": ("ldam_softmax", {"s": 3.0})}[name]
+    plain = create_loss(without[0], COUNTS, reduction="none", **without[1])(logits, labels)
+    loss = create_loss(name, COUNTS, beta=0.9, reduction="none", **options)
+    weight = ClassBalancedSoftmaxLoss(COUNTS, beta=0.9).weight[labels]
+    for epoch, expected in ((0, plain), (1, plain), (2, weight * plain), (3, weight * plain)):
+        loss.set_epoch(epoch)
+        torch.testing.assert_close(loss(logits, labels), expected)
+        again = create_loss(name, COUNTS, beta=0.9, reduction="none", **options)
+        again.load_state_dict(loss.state_dict())  # a resumed run
+        torch.testing.assert_close(again(logits, labels), expected)

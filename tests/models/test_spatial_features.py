@@ -12,6 +12,8 @@ from scipy.sparse import csr_array
 from torch import nn
 
 from mlt.errors import ConfigError
+from mlt.language import PromptEncoder
+from mlt.language.open_clip_tower import OpenClipTower
 from mlt.models import Classifier, build_model
 from mlt.models.build import head_for
 from mlt.models.heads import CSRA, AboutClasses
@@ -23,12 +25,14 @@ from mlt.models.heads.settings import (
     LinearHead,
     MLDecoderHead,
     ProjectionHead,
+    PromptsHead,
     QueryHead,
     SpatialHeadConfig,
     TextHead,
 )
 from mlt.models.settings import ModelConfig
 from mlt.models.spatial_features import feature_map, map_channels, spatial_features
+from mlt.models.weights import read_tensors
 
 TINY_VIT = {"img_size": 64, "patch_size": 16, "embed_dim": 32, "depth": 1, "num_heads": 2}
 TINY_SWIN = {
@@ -108,6 +112,7 @@ HEADS: list[Head] = [
     MLDecoderHead(groups=2, width=16, feedforward=32),
     GCNHead(node_width=8, hidden_width=16),
     TextHead(embeddings="classes.safetensors", residual=True),
+    PromptsHead(model="mlt-tiny", context=2),
 ]
 
 
@@ -118,9 +123,18 @@ EMBEDDINGS = np.random.default_rng(0).normal(size=(5, 24)).astype(np.float32)
 
 
 @pytest.mark.parametrize("config", HEADS, ids=lambda head: head.name)
-def test_every_head_on_every_family(family: tuple[nn.Module, int], config: Head) -> None:
+def test_every_head_on_every_family(
+    family: tuple[nn.Module, int], config: Head, request: pytest.FixtureRequest
+) -> None:
     backbone, stride = family
-    about = replace(ABOUT, embeddings=EMBEDDINGS) if isinstance(config, TextHead) else ABOUT
+    about = ABOUT
+    if isinstance(config, TextHead):
+        about = replace(ABOUT, embeddings=EMBEDDINGS)
+    elif isinstance(config, PromptsHead):
+        name, weights = request.getfixturevalue("tiny_clip")
+        tower = OpenClipTower.load(name, read_tensors(weights))
+        prompts = PromptEncoder(tower, ABOUT.names, config.context)
+        about = replace(ABOUT, embeddings=EMBEDDINGS[:, :16], prompts=prompts)
     model = Classifier(backbone, head_for(backbone, config, 5, about)).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():

@@ -14,6 +14,7 @@ from mlt.report.methods import Method, Report, load_report
 from mlt.report.page import make_page
 from mlt.report.section_classes import compared_class_table
 from mlt.report.section_comparison import comparison_table, difference_table
+from mlt.report.section_runs import run_table
 
 PLAIN = {"loss": {}}
 
@@ -151,3 +152,22 @@ def test_seeds_with_other_splits_have_the_groups_of_the_first(make_run) -> None:
     assert "counts: bce-seed1 (by its own" in together.groups_note
     many = [make_run(f"m{i}", config=None, class_counts=np.array([9, 9, i, 4])) for i in range(9)]
     assert load_report(many).groups_note.endswith("; and 2 more.")
+
+
+def test_seen_and_unseen_classes_are_compared_apart(make_run) -> None:
+    counts = {"class_counts": np.array([30, 0, 9, 0])}
+    runs = [
+        make_run("weak", skill=0.0, **counts),
+        make_run("strong", skill=6.0, config=PLAIN, **counts),
+    ]
+    report = load_report(runs)
+    compared = compare_methods(report)
+    p = report.methods[1].predictions[0]
+    ap = [average_precision_score(p.targets[:, c], p.logits[:, c]) for c in range(4)]
+    for table in (comparison_table(compared), run_table(report)):
+        row = dict(zip([c.title for c in table.columns], table.rows[1]))
+        unseen = row["unseen"] if table.name == "runs" else row["unseen"].value
+        assert unseen == pytest.approx((ap[1] + ap[3]) / 2, abs=1e-12)
+    said = [row[1] for row in difference_table(compared).rows]
+    assert said == ["total", "head", "medium", "tail", "seen", "unseen"]
+    assert ">unseen<" in make_page(report).html

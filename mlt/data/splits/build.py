@@ -12,12 +12,20 @@ import numpy as np
 from mlt.data.digests import source_digest
 from mlt.data.labels import LabelTable
 from mlt.data.names import name_difference
+from mlt.data.one_label import true_classes
 from mlt.data.published import PUBLISHED, mismatches_with
+from mlt.data.splits.imbalanced import Profile, class_sizes, select_class_sizes
 from mlt.data.splits.longtail import class_order, pareto_profile, select_pareto, select_published
 from mlt.data.splits.split import Split
 from mlt.errors import ConfigError, DataError, MissingFileError
 
-__all__ = ["build_pareto_split", "build_published_split", "full_split", "read_image_ids"]
+__all__ = [
+    "build_imbalanced_split",
+    "build_pareto_split",
+    "build_published_split",
+    "full_split",
+    "read_image_ids",
+]
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +118,63 @@ def build_pareto_split(
     part = table.take(select_pareto(table.labels, order, profile, seed))
     recipe = {"name": "pareto", **_parameters("generator", b, max, min, seed)}
     return _split(name, part, recipe, sources, None, [])
+
+
+def build_imbalanced_split(
+    table: LabelTable,
+    name: str = "imbalanced",
+    *,
+    imbalance: float = 10.0,
+    profile: Profile = "exponential",
+    seed: int | None = 0,
+    published: Sequence[int] | None = None,
+    published_order: bool = True,
+    sources: Iterable[str | Path] = (),
+) -> Split:
+    """Cut a long-tailed split out of images with one label each, first class to last.
+
+    Args:
+        table: All images there are to choose from, with exactly one label each.
+        name: What to call the split.
+        imbalance: How many times as many images the first class has as the last; see
+            :func:`mlt.data.splits.imbalanced.class_sizes`. The first class has as many as the
+            largest class of the table.
+        profile: How the numbers of images fall in between.
+        seed: Of the draw, see :func:`mlt.data.splits.imbalanced.select_class_sizes`.
+        published: Images per class of the table that the published split of that name is cut from
+            with seed 0; None where there is none.
+        published_order: Whether the images are in the order of that table, too.
+        sources: Annotation files or folders to note in the split, with their SHA-256.
+
+    Raises:
+        ConfigError: If the imbalance is under 1, or leaves a class without an image.
+        DataError: If an image has another number of labels than one.
+
+    Example:
+        >>> labels = [[0], [1], [0], [1], [0], [1], [0], [1]]
+        >>> table = LabelTable.from_lists(range(8), map(str, range(8)), ["cat", "dog"], labels)
+        >>> build_imbalanced_split(table, imbalance=4, seed=None).image_ids
+        (0, 1, 2, 4, 6)
+    """
+    counts = table.class_counts().counts
+    sizes = class_sizes(int(counts.max(initial=0)), table.num_classes, imbalance, profile)
+    part = table.take(select_class_sizes(true_classes(table), sizes, seed))
+    mismatches = []
+    if published is not None:
+        if counts.tolist() != list(published):
+            mismatches.append(
+                f"it is cut out of {len(table):,} images, but the published split out of "
+                f"{sum(published):,}, {published[0]:,} of each class"
+            )
+        if not published_order:
+            mismatches.append("the draw depends on the order of the images in the official archive")
+        if seed != 0:
+            mismatches.append(f"the seed of the draw is {seed}, that of the published code is 0")
+    selection = "first" if seed is None else "drawn"
+    recipe: dict[str, Any] = {"name": name, "selection": selection, "imbalance": imbalance}
+    recipe |= {"profile": profile, "seed": seed}
+    matches = None if published is None else not mismatches
+    return _split(name, part, recipe, sources, matches, mismatches)
 
 
 def full_split(table: LabelTable, name: str = "full", sources: Iterable[str | Path] = ()) -> Split:

@@ -187,8 +187,8 @@ def _estimate(
     aligned = [first, *(align(first, run) for run in runs[1:])]
     image_groups = next((run.groups for run in aligned if run.groups is not None), None)
     influence_of = {"AP": ap_influence, "AUROC": auroc_influence}[metric]
-    logits = [run.logits for run in aligned]
-    return estimate(first.targets, logits, first.known, groups, combine, influence_of, image_groups)
+    scores = [run.log_odds for run in aligned]
+    return estimate(first.targets, scores, first.known, groups, combine, influence_of, image_groups)
 
 
 def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:
