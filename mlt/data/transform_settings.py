@@ -149,8 +149,8 @@ class PlainTransforms(_Transforms):
     def _check(self) -> PlainTransforms:
         if self.padding == "reflect" and self.shift >= self.size:
             raise ValueError(
-                f"an image of {self.size} pixels cannot be mirrored to fill a shift of {self.shift}; "
-                "lower shift, or take another padding"
+                f"an image of {self.size} pixels cannot be mirrored to fill a shift of "
+                f"{self.shift}; lower shift, or take another padding"
             )
         return self
 

@@ -1,9 +1,9 @@
 """A small network that learns CIFAR in few epochs on a modest machine.
 
-What makes it fast is known from the speed runs on CIFAR-10: few, wide layers; a first layer that is not
-learnt but decorrelates the patches of the training images (whitening; Page, "How to train your ResNet",
-2018); convolutions that begin as the identity; small features before the last layer (Jordan, "94% on
-CIFAR-10 in 3.29 seconds", arXiv:2404.00498). Once this module has been imported,
+What makes it fast is known from the speed runs on CIFAR-10: few, wide layers; a first layer that
+is not learned but decorrelates the patches of the training images (whitening; Page, "How to train
+your ResNet", 2018); convolutions that begin as the identity; small features before the last layer
+(Jordan, "94% on CIFAR-10 in 3.29 seconds", arXiv:2404.00498). Once this module has been imported,
 ``timm.create_model("cifar_fast")`` makes it.
 """
 
@@ -128,7 +128,7 @@ def whitening_filters(images: Tensor, size: int = 2, eps: float = 5e-4) -> Tenso
         eps: Added to each variance, so that noise along the weakest axes is not blown up.
 
     Returns:
-        (C * size * size, C * size * size), a filter per row, from the weakest axis to the strongest.
+        (C * size * size, C * size * size), a filter per row, the weakest axis first.
 
     Example:
         >>> images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -1,8 +1,8 @@
 """The residual networks for CIFAR: three stages of 16, 32 and 64 channels.
 
-He, Zhang, Ren & Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2. Long-tailed
-CIFAR is mostly reported with the one of 32 layers. timm has no such network; once this module has been
-imported, ``timm.create_model("cifar_resnet32")`` makes it.
+He, Zhang, Ren & Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
+Long-tailed CIFAR is mostly reported with the one of 32 layers. timm has no such network; once this
+module has been imported, ``timm.create_model("cifar_resnet32")`` makes it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _stage(width_in: int, width: int, blocks: int, stride: int) -> nn.Sequential
 
 
 class _Block(nn.Module):
-    """Two convolutions beside a shortcut, which subsamples and adds channels of zeros (option A)."""
+    """Two convolutions beside a shortcut that subsamples and adds channels of zeros (option A)."""
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
         super().__init__()

@@ -53,7 +53,9 @@ def test_filters_of_a_checkpoint_are_kept(fast_values: dict[str, Any], tmp_path:
     model, _ = load_checkpoint(run / "last.safetensors")
     fast_values["model"] |= {"checkpoint": str(run / "last.safetensors")}
     fast_values["transforms"] |= {"flip": 1.0, "erase": 1.0}  # other patches
-    torch.testing.assert_close(filters(prepare(parse_config(fast_values), None)), model.backbone.filters)
+    torch.testing.assert_close(
+        filters(prepare(parse_config(fast_values), None)), model.backbone.filters
+    )
 
 
 def test_a_model_that_was_handed_over_is_left_alone(fast_values: dict[str, Any]) -> None:
