@@ -262,3 +262,13 @@ def test_other_pickles_are_refused(tmp_path: Path, batch: Any, complaint: str) -
     (folder / "data_batch_1").write_bytes(pickle.dumps(batch))
     with pytest.raises(DataError, match=complaint):
         load(tmp_path)
+
+
+def test_real_images_in_a_zip_file(shared: Path) -> None:
+    data = load(shared / "data", imbalance=10)
+    assert (len(data.train), len(data.test)) == (20_431, 10_000)
+    notes = "\n".join(data.notes)
+    assert "training: 50,000 images read, as published" in notes
+    assert "test: 10,000 images read, as published" in notes
+    assert "order of the images in the official archive" in notes
+    assert pixels(data.train, 20_430).shape == (3, 32, 32)
