@@ -145,6 +145,17 @@ def test_class_folders(tmp_path: Path, place: str) -> None:
     assert not any("images too" in note for note in data.notes)
 
 
+def test_the_same_image_in_two_classes_is_two_images(tmp_path: Path) -> None:
+    """As in CIFAR itself: each has the one label of its folder."""
+    folders = Cifar("cifar10_lt").folders(tmp_path)
+    for path, class_name in (("a.png", "cat"), ("b.png", "dog")):
+        (folders / "test" / class_name / path).write_bytes(
+            (next((folders / "train/bird").iterdir())).read_bytes()
+        )
+    data = load(folders)
+    assert len(data.test) == 22 and exactly_one_label(data.test)
+
+
 def test_folders_of_numbers_are_in_their_order(tmp_path: Path) -> None:
     cifar = Cifar("cifar100_lt", per_class=2)
     cifar.class_names = tuple(map(str, range(100)))
