@@ -42,8 +42,8 @@ def _short_of_warmup(stage: PreparedStage, num_stages: int) -> str | None:
     if not stage.plan.begins_anew or not 0 < updates <= warmup:
         return None
     return (
-        f"warning: the warm-up of the schedule takes {warmup} updates, but {what} has {updates}: it "
-        "never reaches its learning rate; shorten it, or train longer"
+        f"warning: the warm-up of the schedule takes {warmup} updates, but {what} has {updates}: "
+        "it never reaches its learning rate; shorten it, or train longer"
     )
 
 
