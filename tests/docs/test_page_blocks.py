@@ -62,6 +62,7 @@ NOT_RUN = {
     "mlt export": "takes more than ten seconds; tests/inference/test_export.py exports",
     "python tools/report.py runs/bce-seed*": "needs what `mlt compare` trained",
     "mlt train known_data": "needs data sets that are not part of mlt",
+    "mlt train cifar10_lt_ce": "needs CIFAR-10; tests/config/test_one_label_configs.py runs it",
     "mlt train own_data_coco": "needs photographs, and trains for a minute",
     "mlt train coco_mlt": "needs COCO's photographs",
     "mlt train voc_mlt": "needs VOC's photographs",
