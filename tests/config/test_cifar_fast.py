@@ -11,7 +11,6 @@ import mlt
 from mlt.config import load_config
 from mlt.predictions import Predictions
 
-
 FOCAL = "loss={preset: cb_focal_single, options: {beta: 0.9999, gamma: 1.0}}"
 
 
