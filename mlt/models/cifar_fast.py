@@ -51,6 +51,8 @@ class CifarFast(nn.Module):
         torch.Size([2, 256, 3, 3])
     """
 
+    filters: Tensor
+
     def __init__(
         self,
         widths: tuple[int, int, int] = (64, 256, 256),
