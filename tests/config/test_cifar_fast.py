@@ -23,4 +23,4 @@ def test_it_learns_made_up_images(more: tuple[str, ...], tmp_path: Path) -> None
     mlt.train(load_config("cifar10_lt_fast", values))
     predictions = Predictions.load(tmp_path / "run" / "predictions.npz")
     right = predictions.logits.argmax(axis=1) == predictions.targets.argmax(axis=1)
-    assert right.mean() > 0.5  # chance is a tenth
+    assert right.mean() > 0.2  # chance is a tenth, with a standard error of 0.03
