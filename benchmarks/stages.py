@@ -76,6 +76,7 @@ def measure(
     """Test mAP in total and of tail classes, LRAP, and seconds of CPU of one run."""
     epochs = sum(stage["epochs"] for stage in stages)
     overrides = [
+        "model.head={name: linear, standardize: true}",  # LWS and tau change one
         *arguments.overrides,
         f"seed={seed}",
         f"output={output}",

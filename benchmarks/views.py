@@ -52,7 +52,9 @@ def main() -> None:
 
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> None:
-    changes = [*(QUICK if arguments.quick else []), *arguments.overrides, "training.workers=0"]
+    linear = "model.head={name: linear, standardize: true}"
+    quick = QUICK if arguments.quick else []
+    changes = [linear, *quick, *arguments.overrides, "training.workers=0"]
 
     def config(*more: str) -> Config:
         return load_config(arguments.config, [*changes, f"output={folder / 'any'}", *more])

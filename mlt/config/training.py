@@ -54,10 +54,11 @@ class OptimizerConfig(Settings):
 
 
 class ScheduleConfig(Settings):
-    """How the learning rate goes; warm-up is linear and counts optimizer updates."""
+    """How the learning rate goes; the warm-up before it is linear."""
 
-    name: Literal["cosine", "multistep", "constant"] = "cosine"
-    """After the warm-up: fall to `min_lr` as half a cosine, in steps at `milestones`, or not."""
+    name: Literal["cosine", "linear", "multistep", "constant"] = "cosine"
+    """After the warm-up: fall to `min_lr` as half a cosine or in a straight line, in steps at
+    `milestones`, or not. `linear` with a long warm-up is a one-cycle (triangular) schedule."""
     cycles: int = Field(1, ge=1, le=1000)
     """Cosines one after the other, each starting anew at its full rate (warm restarts,
     1608.03983); the last one ends with the training."""
@@ -70,9 +71,11 @@ class ScheduleConfig(Settings):
     decay_rate: float = Field(0.1, gt=0)
     """What the rate is multiplied by at each milestone."""
     min_lr: float = Field(0.0, ge=0)
-    """Rate at the end of the cosine."""
+    """Rate at the end of the cosine or line."""
     warmup_updates: int = Field(0, ge=0)
     """Optimizer updates over which the rate rises at first; 0: none."""
+    warmup_epochs: float = Field(0.0, ge=0)
+    """The same in epochs, in place of `warmup_updates`."""
     warmup_from: float = Field(0.0, ge=0, le=1)
     """Rate at the first update as a fraction of `lr`."""
 
@@ -93,7 +96,13 @@ class ScheduleConfig(Settings):
             raise ValueError("cycle_mul and cycle_decay need cycles of 2 or more")
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError("milestones must increase")
+        if self.warmup_updates and self.warmup_epochs:
+            raise ValueError("give either warmup_updates or warmup_epochs")
         return self
+
+    def warmup(self, updates_per_epoch: int) -> int:
+        """Optimizer updates over which the rate rises at first."""
+        return self.warmup_updates or round(self.warmup_epochs * updates_per_epoch)
 
 
 class SaveEvery(Settings):

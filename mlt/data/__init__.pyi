@@ -1,4 +1,5 @@
 from .splits.build import (
+    build_imbalanced_split as build_imbalanced_split,
     build_pareto_split as build_pareto_split,
     build_published_split as build_published_split,
     full_split as full_split,

@@ -139,9 +139,20 @@ class PlainTransforms(_Transforms):
     size: int = Field(64, ge=8, le=LARGEST_SIDE)
     """Height and width of the network's input, in pixels."""
     shift: int = Field(4, ge=0)
-    """Largest shift up, down, left or right, in pixels; the border is repeated outwards."""
+    """Largest shift up, down, left or right, in pixels."""
+    padding: Literal["edge", "reflect", "zero"] = "edge"
+    """What a shift moves into view: the border repeated, the image mirrored at it, or black."""
     flip: float = Field(0.0, ge=0, le=1)
     """Probability of a horizontal flip."""
+
+    @model_validator(mode="after")
+    def _check(self) -> PlainTransforms:
+        if self.padding == "reflect" and self.shift >= self.size:
+            raise ValueError(
+                f"an image of {self.size} pixels cannot be mirrored to fill a shift of "
+                f"{self.shift}; lower shift, or take another padding"
+            )
+        return self
 
 
 TransformsConfig = Annotated[

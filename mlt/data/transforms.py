@@ -292,5 +292,6 @@ def _plain(config: PlainTransforms, policy: list[Any]) -> list[Any]:
     square = [config.size, config.size]
     steps: list[Any] = [v2.Resize(square, **_how_to_resize(config))]
     if config.shift > 0:
-        steps += [v2.Pad(config.shift, padding_mode="edge"), v2.RandomCrop(square)]
+        mode = "constant" if config.padding == "zero" else config.padding
+        steps += [v2.Pad(config.shift, padding_mode=mode), v2.RandomCrop(square)]
     return [*steps, v2.RandomHorizontalFlip(config.flip), *policy]

@@ -138,6 +138,7 @@ def build_scheduler(
     # makes it act when the epoch it names is over, however the product with the updates rounds.
     milestones = [m + 0.5 / updates_per_epoch for m in config.milestones]
     length: float = max(epochs, 1)
+    warmup = config.warmup(updates_per_epoch) / updates_per_epoch
     cycles: dict[str, float] = {}
     if config.cycles > 1:
         cycles = {
@@ -147,15 +148,19 @@ def build_scheduler(
         }
         # A little shorter, so that no rounding puts a restart one update off.
         length /= sum(config.cycle_mul**i for i in range(config.cycles)) * (1 + 1e-9)
+    falls_linearly = config.name == "linear"
+    if falls_linearly:  # from the full rate, where the warm-up ends; a cosine is on its way by then
+        length = max(length - warmup, 1 / updates_per_epoch)
     scheduler, _ = create_scheduler_v2(
         optimizer,
-        sched=config.name,
+        sched="poly" if falls_linearly else config.name,
         num_epochs=length,
         decay_milestones=milestones,
-        decay_rate=config.decay_rate,
+        decay_rate=1.0 if falls_linearly else config.decay_rate,  # the power of poly
         min_lr=config.min_lr,
         warmup_lr=lr * config.warmup_from,
-        warmup_epochs=config.warmup_updates / updates_per_epoch,
+        warmup_epochs=warmup,
+        warmup_prefix=falls_linearly,
         step_on_epochs=False,
         updates_per_epoch=updates_per_epoch,
         **cycles,

@@ -34,6 +34,7 @@ from mlt.engine.stage_notes import stage_notes
 from mlt.engine.starting_model import fresh_head, in_all_processes, starting_model
 from mlt.engine.unseen_classes import hide_unseen
 from mlt.engine.view_checks import check_views
+from mlt.engine.whiten import whiten_first_layer
 from mlt.errors import ConfigError
 from mlt.features.dataset import EveryView
 from mlt.losses import Loss, build_loss
@@ -180,6 +181,9 @@ def prepare(
                 sampler = RepeatedSampler(sampler, config.transforms.repeats)
             samplers.append(sampler)
         train_loader = batches.of("train", data.train, samplers[0])
+        from_nothing = config.model.weights == "none" and config.model.checkpoint is None
+        if from_nothing and own.model is None:
+            whiten_first_layer(model, train_loader.dataset)
         if config.evaluation.unseen and isinstance(train_loader.dataset, ItemDataset):
             raise ConfigError(
                 "evaluation.unseen: a data set of your own that gives tensors gives their labels, "

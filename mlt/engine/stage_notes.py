@@ -37,13 +37,13 @@ def stage_notes(
 def _short_of_warmup(stage: PreparedStage, num_stages: int) -> str | None:
     """Say so if the schedule that begins with a stage ends within its warm-up."""
     what = "the run" if num_stages == 1 else f"stage {stage.plan.number + 1}"
-    warmup = stage.plan.config.schedule.warmup_updates
+    warmup = stage.plan.config.schedule.warmup(stage.updates_per_epoch)
     updates = stage.plan.schedule_epochs * stage.updates_per_epoch
     if not stage.plan.begins_anew or not 0 < updates <= warmup:
         return None
     return (
-        f"warning: schedule.warmup_updates is {warmup}, but {what} has {updates} updates: it never "
-        "reaches its learning rate; lower it, or train longer"
+        f"warning: the warm-up of the schedule takes {warmup} updates, but {what} has {updates}: "
+        "it never reaches its learning rate; shorten it, or train longer"
     )
 
 

@@ -10,6 +10,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from mlt.errors import CheckpointError, ConfigError
+from mlt.models import cifar_fast, cifar_resnet  # noqa: F401 (they register with timm)
 from mlt.models.classifier import Classifier
 from mlt.models.settings import ModelConfig, WeightsFile
 from mlt.models.weights import load_weights

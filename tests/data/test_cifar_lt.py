@@ -145,6 +145,17 @@ def test_class_folders(tmp_path: Path, place: str) -> None:
     assert not any("images too" in note for note in data.notes)
 
 
+def test_the_same_image_in_two_classes_is_two_images(tmp_path: Path) -> None:
+    """As in CIFAR itself: each has the one label of its folder."""
+    folders = Cifar("cifar10_lt").folders(tmp_path)
+    for path, class_name in (("a.png", "cat"), ("b.png", "dog")):
+        (folders / "test" / class_name / path).write_bytes(
+            (next((folders / "train/bird").iterdir())).read_bytes()
+        )
+    data = load(folders)
+    assert len(data.test) == 22 and exactly_one_label(data.test)
+
+
 def test_folders_of_numbers_are_in_their_order(tmp_path: Path) -> None:
     cifar = Cifar("cifar100_lt", per_class=2)
     cifar.class_names = tuple(map(str, range(100)))
@@ -251,3 +262,13 @@ def test_other_pickles_are_refused(tmp_path: Path, batch: Any, complaint: str) -
     (folder / "data_batch_1").write_bytes(pickle.dumps(batch))
     with pytest.raises(DataError, match=complaint):
         load(tmp_path)
+
+
+def test_real_images_in_a_zip_file(shared: Path) -> None:
+    data = load(shared / "data", imbalance=10)
+    assert (len(data.train), len(data.test)) == (20_431, 10_000)
+    notes = "\n".join(data.notes)
+    assert "training: 50,000 images read, as published" in notes
+    assert "test: 10,000 images read, as published" in notes
+    assert "order of the images in the official archive" in notes
+    assert pixels(data.train, 20_430).shape == (3, 32, 32)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from one_label_files import (
+    IMAGENET,
+    write_imagenet_lt,
+    write_inaturalist,
+    write_list,
+    write_places_lt,
+)
 
 from mlt.config.load import parse_data
 from mlt.data.formats.class_list import names_of_numbers, read_class_list
@@ -22,35 +26,12 @@ def load(name: str, root: Path, cache: Path | None = None, **values: Any) -> Dat
     return load_data(parse_data({"name": name, "root": str(root), **values}), cache)
 
 
-def write_list(file: Path, paths: Sequence[str], numbers: Sequence[int]) -> None:
-    """A list, and the images that it names."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{path} {n}\n" for path, n in zip(paths, numbers)))
-    for path in paths:
-        (file.parent / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8)).save(file.parent / path)
-
-
 def classes(table: LabelTable) -> list[str]:
     return [table.class_names[c] for c in true_classes(table)]
 
 
-IMAGENET = ("n01440764", "n01443537", "n01484850")
-
-
-def imagenet(root: Path) -> Path:
-    """Three synsets: 4, 2 and 1 training images; the test lists are flat, as in the archive."""
-    train = [f"train/{IMAGENET[c]}/{IMAGENET[c]}_{n}.JPEG" for c in range(3) for n in range(4 >> c)]
-    write_list(root / "ImageNet_LT_train.txt", train, [0, 0, 0, 0, 1, 1, 2])
-    val = [f"train/{name}/{name}_9{c}.JPEG" for c, name in enumerate(IMAGENET)]
-    write_list(root / "ImageNet_LT_val.txt", val, [0, 1, 2])
-    test = [f"val/ILSVRC2012_val_0000000{n}.JPEG" for n in range(3)]
-    write_list(root / "ImageNet_LT_test.txt", test, [2, 0, 2])
-    return root
-
-
 def test_imagenet_lt(tmp_path: Path) -> None:
-    data = load("imagenet_lt", imagenet(tmp_path))
+    data = load("imagenet_lt", write_imagenet_lt(tmp_path))
     assert data.train.class_names == data.test.class_names == IMAGENET
     assert data.train.class_counts().counts.tolist() == [4, 2, 1]
     assert classes(data.test) == [IMAGENET[c] for c in (2, 0, 2)]
@@ -64,7 +45,7 @@ def test_imagenet_lt(tmp_path: Path) -> None:
 
 
 def test_names_of_classes_may_be_given(tmp_path: Path) -> None:
-    imagenet(tmp_path)
+    write_imagenet_lt(tmp_path)
     (tmp_path / "names.txt").write_text("crane\ngoldfish\ncrane\n")
     data = load("imagenet_lt", tmp_path, class_labels="names.txt")
     assert data.train.class_names == ("crane (0)", "goldfish", "crane (2)")
@@ -77,7 +58,7 @@ def test_names_of_classes_may_be_given(tmp_path: Path) -> None:
 def test_classes_may_be_chosen(tmp_path: Path) -> None:
     """The numbers of the test list mean what they mean in the training list."""
     chosen = [IMAGENET[2], IMAGENET[0]]
-    data = load("imagenet_lt", imagenet(tmp_path), class_names=chosen)
+    data = load("imagenet_lt", write_imagenet_lt(tmp_path), class_names=chosen)
     assert data.test.class_names == tuple(chosen)
     assert classes(data.test) == [IMAGENET[2], IMAGENET[0], IMAGENET[2]]
 
@@ -93,7 +74,7 @@ def test_validation_may_be_cut_out(tmp_path: Path) -> None:
 
 
 def test_images_in_another_folder(tmp_path: Path) -> None:
-    imagenet(tmp_path / "ILSVRC/Data")
+    write_imagenet_lt(tmp_path / "ILSVRC/Data")
     for file in (tmp_path / "ILSVRC/Data").glob("*.txt"):
         file.rename(tmp_path / file.name)
     with pytest.raises(MissingFileError, match=r"7 of 7 training images are listed .* but absent"):
@@ -103,52 +84,16 @@ def test_images_in_another_folder(tmp_path: Path) -> None:
 
 
 def test_places_lt(tmp_path: Path) -> None:
-    """Folders of folders, of which the last is not enough of a name."""
-    train = ["data_256/a/apartment_building/outdoor/1.jpg", "data_256/z/zen_garden/2.jpg"]
-    train += ["data_256/h/hangar/outdoor/3.jpg"]
-    write_list(tmp_path / "Places_LT_train.txt", train, [0, 2, 1])
-    write_list(tmp_path / "Places_LT_val.txt", ["val_256/Places365_val_00000001.jpg"], [1])
-    write_list(tmp_path / "Places_LT_test.txt", ["val_256/Places365_val_00000002.jpg"], [2])
-    data = load("places_lt", tmp_path)
+    data = load("places_lt", write_places_lt(tmp_path))
     assert data.train.class_names == ("a/apartment_building/outdoor", "h/hangar/outdoor",
                                       "z/zen_garden")  # fmt: skip
     assert classes(data.test) == ["z/zen_garden"]
     assert "published data has 62,500" in "\n".join(data.notes)
 
 
-def write_inat(root: Path, year: int, folder: str) -> None:
-    for part, count in (("train", 4), ("val", 2)):
-        images = [
-            {"id": 100 * count + n, "width": 8, "height": 8, "license": 1, "rights_holder": "x",
-             "file_name": f"{folder}/Plantae/{n % 2}/{part}{n}.jpg"}
-            for n in range(count)
-        ]  # fmt: skip
-        annotations = [
-            {"id": image["id"], "image_id": image["id"], "category_id": n % 2}
-            for n, image in enumerate(images)
-        ]
-        categories = [
-            {"id": c, "name": name, "supercategory": "Plantae"}
-            for c, name in enumerate(("Abies alba", "Acer rubrum"))
-        ]
-        content = {
-            "info": {}, "images": images, "licenses": [], "annotations": annotations,
-            "categories": categories,
-        }  # fmt: skip
-        (root / f"{part}{year}.json").write_text(json.dumps(content))
-        for image in images:
-            file = root / str(image["file_name"])
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8)).save(file)
-
-
-@pytest.mark.parametrize(
-    ("year", "folder", "images"),
-    [(2017, "train_val_images", "579,184"), (2018, "train_val2018", "437,513")],
-)
-def test_inaturalist(tmp_path: Path, year: int, folder: str, images: str) -> None:
-    write_inat(tmp_path, year, folder)
-    data = load(f"inat{year}", tmp_path)
+@pytest.mark.parametrize(("year", "images"), [(2017, "579,184"), (2018, "437,513")])
+def test_inaturalist(tmp_path: Path, year: int, images: str) -> None:
+    data = load(f"inat{year}", write_inaturalist(tmp_path, year))
     assert classes(data.train) == ["Abies alba", "Acer rubrum"] * 2
     assert classes(data.test) == ["Abies alba", "Acer rubrum"]
     assert exactly_one_label(data.train) and exactly_one_label(data.test)
@@ -177,7 +122,7 @@ def test_what_is_not_there_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_cache_notices_other_names(tmp_path: Path) -> None:
-    imagenet(tmp_path / "data")
+    write_imagenet_lt(tmp_path / "data")
     cache = tmp_path / "cache"
     for _ in range(2):
         assert load("imagenet_lt", tmp_path / "data", cache).train.class_names == IMAGENET
@@ -221,6 +166,6 @@ def test_lists_that_are_not_right_are_refused(tmp_path: Path, content: str, comp
 
 
 def test_only_lists_have_names_for_numbers(tmp_path: Path) -> None:
-    write_inat(tmp_path, 2018, "train_val2018")
+    write_inaturalist(tmp_path, 2018)
     with pytest.raises(ConfigError, match="class_labels"):
         load("inat2018", tmp_path, class_labels="names.txt")

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from one_label_files import (
+    ACTIONS,
+    TEST,
+    TRAIN,
+    VERBS,
+    session,
+    write_egtea,
+    write_egtea_lists,
+    write_image,
+)
 
 from mlt.config.load import parse_data
 from mlt.data.formats.egtea import read_clips
@@ -14,45 +23,11 @@ from mlt.data.one_label import exactly_one_label, true_classes
 from mlt.data.run_data import Data, load_data
 from mlt.errors import ConfigError, DataError, MissingFileError
 
-VERBS = ("Take", "Put", "Divide/Pull Apart")
-ACTIONS = ("Take eating_utensil", "Put pan", "Divide/Pull Apart lettuce", "Take plate")
-TRAIN = {  # clip: action, verb
-    "OP01-R01-PastaSalad-1002316-1004005-F024051-F024101": (1, 1),
-    "OP01-R01-PastaSalad-1004110-1021110-F024057-F024548": (3, 3),
-    "P20-R03-BaconAndEggs-364927-367600-F008752-F008829": (4, 1),
-}
-TEST = {"P26-R05-Cheeseburger-1048918-1053237-F025164-F025288": (2, 2)}
-OTHER = {"P26-R05-Cheeseburger-432635-435124-F010377-F010449": (3, 3)}
-
-
-def session(clip: str) -> str:
-    return "-".join(clip.split("-")[:3])
-
-
-def write_lists(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, split, clips in (("train", 1, TRAIN), ("test", 1, TEST), ("train", 2, OTHER),
-                               ("test", 2, TRAIN)):  # fmt: skip
-        lines = [f"{clip} {action} {verb} 2 7\n" for clip, (action, verb) in clips.items()]
-        (folder / f"{part}_split{split}.txt").write_text("".join(lines))
-    for label, names in (("verb", VERBS), ("action", ACTIONS)):
-        lines = [f"{name} {number}\n" for number, name in enumerate(names, 1)]
-        (folder / f"{label}_idx.txt").write_text("".join(lines))
-
-
-def frame(file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8)).save(file)
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Lists in the folder that their archive unpacks to, and 11 frames of each clip."""
-    write_lists(tmp_path / "action_annotation")
-    for clip in (*TRAIN, *TEST, *OTHER):
-        for number in range(1, 12):
-            frame(tmp_path / f"extracted_frames/{session(clip)}/{clip}/{number}.jpg")
-    return tmp_path
+    """The root of the made-up data."""
+    return write_egtea(tmp_path)
 
 
 def load(root: Path, **values: Any) -> Data:
@@ -111,20 +86,20 @@ def test_recordings_stay_whole(root: Path) -> None:
 @pytest.mark.parametrize("form", ["{session}/{clip}.jpg", "{clip}.png", "{clip}/1.jpg"])
 @pytest.mark.parametrize("folder", ["frames/", ""])
 def test_where_frames_may_lie(tmp_path: Path, form: str, folder: str) -> None:
-    write_lists(tmp_path)
+    write_egtea_lists(tmp_path)
     for clip in (*TRAIN, *TEST):
-        frame(tmp_path / (folder + form.format(session=session(clip), clip=clip)))
+        write_image(tmp_path / (folder + form.format(session=session(clip), clip=clip)))
     data = load(tmp_path)
     assert all(data.train.image_path(row).is_file() for row in range(3))
     assert labels(data, "train") == ["Take", "Divide/Pull Apart", "Take"]
 
 
 def test_lists_of_frames(tmp_path: Path) -> None:
-    write_lists(tmp_path)
+    write_egtea_lists(tmp_path)
     (tmp_path / "train.txt").write_text("OP01-R01-PastaSalad-a/5.jpg 1 1 2\nx/6.jpg 2 2 2\n")
     (tmp_path / "test.txt").write_text("x/7.jpg 2 2 2\n")
     for path in ("OP01-R01-PastaSalad-a/5.jpg", "x/6.jpg", "x/7.jpg"):
-        frame(tmp_path / "frames" / path)
+        write_image(tmp_path / "frames" / path)
     data = load(tmp_path, train="train.txt", test="test.txt")
     assert labels(data, "train") == ["Take", "Put"] and labels(data, "test") == ["Put"]
 

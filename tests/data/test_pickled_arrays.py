@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def test_what_python_2_wrote() -> None:
         b"\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x04abcdtbu."
     )
     read = read_pickled_arrays(content, "x")
-    assert read["labels"] == [6, 9] and read["batch_label"] == b"batch"
+    assert read["labels"] == [6, 9] and read["batch_label"] == "batch"
     assert read["data"].tolist() == [[97, 98], [99, 100]]
 
 
@@ -98,6 +99,20 @@ def test_arrays_with_another_amount_of_content_are_refused() -> None:
     assert damaged != content
     with pytest.raises(DataError, match="damaged"):
         read_pickled_arrays(damaged, "x")
+
+
+def test_memory_is_taken_only_for_what_is_there() -> None:
+    """Unpickling would take gigabytes for a place in its memory, or for bytes that do not come."""
+    for content in (
+        b"\x80\x02}r\x00\x00\x00\x7f.",
+        b"\x80\x05}(\x8c\x01a\x96\x00\x00\x00\x00\x10\x00\x00\x00u.",
+        b"\x80\x05}(\x8c\x01a\x8e\x00\x00\x00\x00\x10\x00\x00\x00u.",
+    ):
+        tracemalloc.start()
+        with suppress(DataError):
+            assert read_pickled_arrays(content, "x") == {}
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+        tracemalloc.stop()
 
 
 def test_damage_is_an_error_of_ours() -> None:

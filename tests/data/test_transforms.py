@@ -148,6 +148,20 @@ def test_plain_shift_repeats_the_border() -> None:
     assert torch.allclose(tensor, torch.tensor(9 / 255))
 
 
+@pytest.mark.parametrize(
+    ("padding", "beyond"), [("edge", [1, 1]), ("reflect", [3, 2]), ("zero", [0, 0])]
+)
+def test_what_a_plain_shift_moves_into_view(padding: str, beyond: list[int]) -> None:
+    columns = np.arange(1, 9, dtype=np.uint8)
+    image = Image.fromarray(np.broadcast_to(columns[:, None], (8, 8, 3)).copy())
+    values = {"name": "plain", "size": 8, "shift": 2, "padding": padding}
+    config = TypeAdapter(TransformsConfig).validate_python(values)
+    transform = build_transforms(config, (0,) * 3, (1,) * 3, True)
+    rows = {tuple((transform(image)[0, 4] * 255).round().int().tolist()) for _ in range(60)}
+    assert {row[:4] for row in rows if row[2] == 1} == {(*beyond, 1, 2)}  # by two to the right
+    assert len(rows) == 5  # by 0, 1 and 2 pixels to either side
+
+
 @given(
     form=st.builds(
         Preprocessing,
@@ -194,6 +208,8 @@ def test_incomplete_description() -> None:
         {"name": "published", "min_crop": 0},
         {"name": "plain", "shift": -1},
         {"name": "plain", "min_crop": 0.8},
+        {"name": "plain", "padding": "wrap"},
+        {"name": "plain", "size": 8, "shift": 8, "padding": "reflect"},
         {"name": "fancy"},
     ],
 )

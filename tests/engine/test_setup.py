@@ -43,11 +43,20 @@ def test_a_shift_that_comes_later_is_not_made_up_for(tiny_values: dict[str, Any]
     torch.testing.assert_close(setup.training.model.head[-1].bias.detach(), odds)
 
 
-@pytest.mark.parametrize(("warmup", "warned"), [(0, False), (3, False), (4, True)])
+@pytest.mark.parametrize(
+    ("warmup", "warned"),
+    [
+        ({}, False),
+        ({"warmup_updates": 3}, False),
+        ({"warmup_updates": 4}, True),
+        ({"warmup_epochs": 0.7}, False),
+        ({"warmup_epochs": 1}, True),
+    ],
+)
 def test_a_warmup_that_outlasts_the_run_is_warned_about(
-    tiny_values: dict[str, Any], warmup: int, warned: bool
+    tiny_values: dict[str, Any], warmup: dict[str, float], warned: bool
 ) -> None:
-    tiny_values["schedule"] = {"name": "cosine", "warmup_updates": warmup}
+    tiny_values["schedule"] = {"name": "cosine"} | warmup
     tiny_values["training"] |= {"epochs": 1, "batch_size": 12}
     setup = prepare(parse_config(tiny_values), None)
     assert setup.updates_per_epoch == 4

@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import os
+import pickle
 import tarfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +24,14 @@ from safetensors.torch import save_file
 from mlt.config import load_config
 from mlt.data import Partition, Split, read_coco, read_csv, read_image_ids, read_voc
 from mlt.data.cache import cached_table
+from mlt.data.formats.cifar import CIFAR, CifarArchive, read_cifar
+from mlt.data.formats.class_folders import read_class_folders
+from mlt.data.formats.class_list import names_of_numbers, read_class_list
 from mlt.data.formats.csv import read_class_labels
+from mlt.data.formats.egtea import read_clips
+from mlt.data.formats.pickled_arrays import read_pickled_arrays
 from mlt.data.formats.webdataset import read_webdataset
+from mlt.data.formats.zip_images import list_images
 from mlt.data.images import load_image
 from mlt.data.labels import LabelTable
 from mlt.data.splits.partition import ImagesOfPart, saved_parts
@@ -257,6 +265,36 @@ def _tar(path: Path) -> None:
             archive.addfile(member, io.BytesIO(content))
 
 
+def _pickled(path: Path) -> None:
+    batch = {b"data": np.arange(6, dtype=np.uint8).reshape(2, 3), b"labels": [1, 0]}
+    path.write_bytes(pickle.dumps(batch, protocol=2))
+
+
+def _cifar(path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 9, (2, 3073), dtype=np.uint8).tobytes()
+    with tarfile.open(path, "w:gz") as archive:
+        for name in CIFAR["cifar10_lt"].forms[0].files["train"]:
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(images)
+            archive.addfile(member, io.BytesIO(images))
+
+
+def _read_cifar(path: Path) -> Any:
+    archive = CifarArchive(path, CIFAR["cifar10_lt"].forms[0])
+    return read_cifar(archive, "train", CIFAR["cifar10_lt"].class_names)
+
+
+def _zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("train/cat/a.png", "train/dog/b.png", "test/cat/c.png"):
+            archive.writestr(name, name.encode() * 9)
+
+
+def _read_zip(path: Path) -> Any:
+    images = list_images(path)
+    return [images.read(name) for name in images.members], read_class_folders(images, "train")
+
+
 def _results(path: Path) -> None:
     path.write_text(json.dumps(RESULTS))
 
@@ -286,6 +324,14 @@ READERS = [
     Reader("VOC class list", "v/ImageSets/Main/cat_train.txt",
            lambda p: (_voc_list(p), p.with_name("dog_train.txt").write_text("a 1\nb 1\nc -1\n")),
            lambda p: read_voc(p.parents[2], ".", "train", class_names=None)),
+    Reader("CIFAR, pickled", "data_batch_1", _pickled,
+           lambda p: read_pickled_arrays(p.read_bytes(), p.name)),
+    Reader("CIFAR, packed", "cifar-10-binary.tar.gz", _cifar, _read_cifar),
+    Reader("ZIP file of images", "a.zip", _zip, _read_zip),
+    Reader("list of class numbers", "train.txt", _text("a/x.jpg 0\na/b y.jpg 1\n"),
+           lambda p: read_class_list(p, ".", names_of_numbers(p))),
+    Reader("list of clips", "train_split1.txt", _text("P1-R1-a-1-2 1 1 2\nP1-R2-b-3-4 2 1 3\n"),
+           lambda p: [clip.session for clip in read_clips(p)]),
     Reader("WebDataset", "a.tar", _tar, lambda p: read_webdataset(p.parent, [p.name])),
     Reader("image list", "ids.txt", _text("a.jpg\nb.jpg\n"),
            lambda p: (read_image_list(p), read_image_ids(p))),

@@ -1,16 +1,18 @@
 """Pickled dictionaries of arrays, as CIFAR's Python archives hold them, read without unpickling.
 
-A pickle may name any function and have it called. Here nothing that it names is ever imported: the
-few names that pickles of arrays hold stand for the small classes below, which check what they are
-given, and every other name is refused. NumPy's own unpickling is not used either, since it trusts
-the description of a data type.
+A pickle is a program: it may name any function and have it called. Here the standard library takes
+it apart (:func:`pickletools.genops`), and of its instructions only those are followed that make
+texts, numbers, lists, tuples, dictionaries and arrays. Nothing that it names is imported; of names,
+only the few are known by which NumPy's arrays are written. NumPy's own unpickling is not used
+either, since it trusts the description of a data type.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
+import pickletools
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,13 +32,15 @@ def read_pickled_arrays(content: bytes, source: str) -> dict[str, Any]:
         source: What to call it in messages.
 
     Returns:
-        The dictionary, with keys as text. Arrays are read-only; texts of Python 2 are bytes.
+        The dictionary, with keys as text. Arrays are read-only. Texts of Python 2 are texts with a
+        character per byte.
 
     Raises:
-        DataError: If it is not a pickle, is cut off, names anything but arrays of numbers, or holds
-            something other than a dictionary.
+        DataError: If it is not a pickle, is cut off, asks for anything but arrays of numbers, or
+            holds something other than a dictionary.
 
     Example:
+        >>> import pickle
         >>> content = pickle.dumps({b"data": np.arange(3), b"labels": [1, 0]}, protocol=2)
         >>> read_pickled_arrays(content, "batch")
         {'data': array([0, 1, 2]), 'labels': [1, 0]}
@@ -46,14 +50,14 @@ def read_pickled_arrays(content: bytes, source: str) -> dict[str, Any]:
         mlt.errors.DataError: batch is not read: it is a pickle that asks for builtins.print, and only arrays of numbers, texts, lists and dictionaries are taken from pickles
     """  # noqa: E501
     try:
-        loaded = _Unpickler(io.BytesIO(content), encoding="bytes").load()
-        if not isinstance(loaded, dict):
-            raise DataError(f"{source} is a pickled {type(loaded).__name__}, not a dictionary")
+        read = _followed(content)
+        if not isinstance(read, dict):
+            raise DataError(f"{source} is a pickled {type(read).__name__}, not a dictionary")
         return {
             key.decode() if isinstance(key, bytes) else str(key): (
-                value.array if isinstance(value, _Array) else value
+                value.content if isinstance(value, _Array) else value
             )
-            for key, value in loaded.items()
+            for key, value in read.items()
         }
     except _RefusedError as error:
         raise DataError(
@@ -62,7 +66,7 @@ def read_pickled_arrays(content: bytes, source: str) -> dict[str, Any]:
         ) from None
     except DataError:
         raise
-    except Exception as error:  # Damage makes pickle raise nearly everything.
+    except Exception as error:  # Damage raises nearly everything.
         raise DataError(
             f"{source} is not a pickled dictionary of arrays, or is damaged "
             f"({str(error) or type(error).__name__}); fetch it again"
@@ -73,80 +77,157 @@ class _RefusedError(Exception):
     pass
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        """What stands for a name; never what the name is of."""
-        try:
-            return _STAND_INS[module.replace("numpy._core", "numpy.core"), name]
-        except KeyError:
-            raise _RefusedError(f"{module}.{name}") from None
-
-    def persistent_load(self, _: Any) -> Any:
-        raise _RefusedError("an object outside of it")
-
-
-class _DataType:
-    """``numpy.dtype``: booleans, whole numbers and fractions of one machine word at most."""
-
-    def __init__(self, code: bytes | str, *_: Any) -> None:
-        text = code.decode() if isinstance(code, bytes) else str(code)
-        if not _NUMBERS.fullmatch(text):
-            raise _RefusedError(f"an array of the type {text!r}")
-        self.dtype = np.dtype(text)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        order = state[1].decode() if isinstance(state[1], bytes) else state[1]
-        self.dtype = self.dtype.newbyteorder(">" if order == ">" else "<")
-
-
+@dataclass
 class _Array:
-    """``numpy.core.multiarray._reconstruct``: an empty array, which then gets its content."""
+    """An array, which is made empty and then given its content."""
 
-    array: np.ndarray
-
-    def __init__(self, *_: Any) -> None:
-        pass
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, kind, is_fortran, content = state
-        self.array = _checked(content, kind, shape, "F" if is_fortran else "C")
-
-    @classmethod
-    def from_buffer(cls, content: Any, kind: Any, shape: Any, order: Any) -> _Array:
-        """``numpy.core.numeric._frombuffer``: an array of its content."""
-        read = cls()
-        read.array = _checked(content, kind, shape, order)
-        return read
+    content: np.ndarray | None = None
 
 
-def _checked(content: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
-    if not isinstance(kind, _DataType) or not isinstance(content, (bytes, bytearray)):
+@dataclass
+class _DataType:
+    """What the numbers of an array are."""
+
+    numbers: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class _Function:
+    """What a name stands for."""
+
+    call: Callable[..., Any]
+
+
+_PLAIN = {
+    "BINBYTES", "BINBYTES8", "BINFLOAT", "BININT", "BININT1", "BININT2", "BINSTRING", "BINUNICODE",
+    "BINUNICODE8", "BYTEARRAY8", "FLOAT", "INT", "LONG", "LONG1", "LONG4", "SHORT_BINBYTES",
+    "SHORT_BINSTRING", "SHORT_BINUNICODE", "STRING", "UNICODE",
+}  # fmt: skip
+"""Instructions that give the number or text in them."""
+
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "EMPTY_DICT": dict,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "NEWFALSE": lambda: False,
+    "NEWTRUE": lambda: True,
+    "NONE": lambda: None,
+}
+
+
+def _followed(pickled: bytes) -> Any:
+    """What the instructions of a pickle make."""
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[Any, Any] = {}
+
+    def since_mark() -> list[Any]:
+        start = marks.pop()
+        items = stack[start:]
+        del stack[start:]
+        return items
+
+    for instruction, argument, _ in pickletools.genops(pickled):
+        name = instruction.name
+        if name in _PLAIN:
+            stack.append(argument)
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name]())
+        elif name == "MARK":
+            marks.append(len(stack))
+        elif name in ("APPEND", "APPENDS"):
+            items = since_mark() if name == "APPENDS" else [stack.pop()]
+            _of_type(stack[-1], list).extend(items)
+        elif name in ("SETITEM", "SETITEMS"):
+            items = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            _of_type(stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            size = int(name[-1])
+            stack[-size:] = [tuple(stack[-size:])]
+        elif name == "TUPLE":
+            stack.append(tuple(since_mark()))
+        elif name == "LIST":
+            stack.append(since_mark())
+        elif name == "DICT":
+            items = since_mark()
+            stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+        elif name == "GLOBAL":
+            stack.append(_function(*str(argument).split(" ", 1)))
+        elif name == "STACK_GLOBAL":
+            stack[-2:] = [_function(*stack[-2:])]
+        elif name == "REDUCE":
+            arguments = _of_type(stack.pop(), tuple)
+            stack.append(_of_type(stack.pop(), _Function).call(*arguments))
+        elif name == "BUILD":
+            _fill(stack[-2], _of_type(stack.pop(), tuple))
+        elif name == "STOP":
+            return stack.pop()
+        elif name not in ("PROTO", "FRAME"):
+            raise _RefusedError(f"the instruction {name}")
+    raise ValueError("it is cut off")
+
+
+def _of_type(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise _RefusedError(f"something to be done to a {type(value).__name__}")
+    return value
+
+
+def _fill(made: Any, state: tuple[Any, ...]) -> None:
+    """Give an array its content, or a data type the order of its bytes."""
+    if isinstance(made, _Array):
+        _, shape, numbers, is_fortran, content = state
+        made.content = _array(content, numbers, shape, "F" if is_fortran else "C").content
+    else:
+        made = _of_type(made, _DataType)
+        made.numbers = made.numbers.newbyteorder(">" if _text(state[1]) == ">" else "<")
+
+
+def _array(content: Any, numbers: Any, shape: Any, order: str) -> _Array:
+    """An array of bytes that its data type says how to read."""
+    if isinstance(content, str):
+        content = content.encode("latin1")
+    if not isinstance(numbers, _DataType) or not isinstance(content, (bytes, bytearray)):
         raise _RefusedError("an array whose content is not numbers")
     # reshape refuses another number of elements, and so any shape that the content does not fill.
-    numbers = np.frombuffer(bytes(content), kind.dtype)
-    return numbers.reshape(tuple(shape), order="F" if order == "F" else "C")
+    flat = np.frombuffer(bytes(content), numbers.numbers)
+    return _Array(flat.reshape(tuple(shape), order="F" if order == "F" else "C"))
 
 
-class _Bytes:
-    @classmethod
-    def encode(cls, text: str, encoding: str) -> bytes:
-        """``_codecs.encode``: how Python 3 writes bytes for Python 2."""
-        if encoding != "latin1":
-            raise _RefusedError(f"the encoding {encoding!r}")
-        return str.encode(text, "latin1")
-
-    @classmethod
-    def empty(cls) -> bytes:
-        """``bytes``: how Python 3 writes no bytes for Python 2."""
-        return b""
+def _data_type(code: Any, *_: Any) -> _DataType:
+    if not isinstance(text := _text(code), str) or not _NUMBERS.fullmatch(text):
+        raise _RefusedError(f"an array of the type {text!r}")
+    return _DataType(np.dtype(text))
 
 
-# Bound methods and classes that define __setstate__: nothing that a pickle could set attributes of.
-_STAND_INS: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): _DataType,
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy.core.numeric", "_frombuffer"): _Array.from_buffer,
-    ("_codecs", "encode"): _Bytes.encode,
-    ("__builtin__", "bytes"): _Bytes.empty,
+def _encoded(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise _RefusedError(f"the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+_FUNCTIONS = {
+    ("numpy", "dtype"): _Function(_data_type),
+    ("numpy", "ndarray"): _Function(lambda: _Array()),
+    ("numpy.core.multiarray", "_reconstruct"): _Function(lambda *_: _Array()),
+    ("numpy.core.numeric", "_frombuffer"): _Function(_array),
+    # How Python 3 writes bytes, and no bytes, for Python 2.
+    ("_codecs", "encode"): _Function(_encoded),
+    ("__builtin__", "bytes"): _Function(lambda: b""),
 }
+"""The names by which arrays of numbers are written, and what is done in their place."""
+
+
+def _function(module: str, name: str) -> _Function:
+    module = module.replace("numpy._core", "numpy.core")  # what NumPy 2 calls it
+    if (module, name) not in _FUNCTIONS:
+        raise _RefusedError(f"{module}.{name}")
+    return _FUNCTIONS[module, name]
