@@ -142,10 +142,11 @@ class FeaturesConfig(Settings):
 class EarlyStoppingConfig(Settings):
     """When training ends before its last epoch; judged on the validation images."""
 
-    metric: Literal["mAP.total", "mAP.head", "mAP.medium", "mAP.tail", "AUROC.total", "loss"] = (
-        "mAP.total"
-    )
-    """What has to improve: a mean over classes, or the loss of the validation images."""
+    metric: Literal[
+        "mAP.total", "mAP.head", "mAP.medium", "mAP.tail", "AUROC.total", "top1.total", "loss"
+    ] = "mAP.total"
+    """What has to improve: a mean over classes, top-1 accuracy (of images with exactly one label
+    each), or the loss of the validation images."""
     patience: int = Field(5, ge=1)
     """Evaluations without an improvement after which training ends."""
     min_delta: float = Field(0.0, ge=0)
@@ -291,8 +292,9 @@ class EvaluationConfig(Settings):
     every: Annotated[int, Field(ge=0)] | EvaluateEvery = 1
     """Evaluate after every so many epochs; 0: only after the last. `{updates: n}` evaluates after
     every n updates, also within epochs."""
-    best_by: Literal["mAP", "AUROC"] = "mAP"
-    """The mean over all classes by which the epoch of `best.safetensors` is chosen."""
+    best_by: Literal["mAP", "AUROC", "top1"] = "mAP"
+    """By what the epoch of `best.safetensors` is chosen: a mean over all classes, or top-1
+    accuracy, of images with exactly one label each."""
     head: int = Field(100, ge=1)
     """Classes with at least this many training images are head classes."""
     tail: int = Field(20, ge=0)

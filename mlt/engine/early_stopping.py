@@ -9,6 +9,7 @@ from typing import Any
 
 from mlt.class_groups import GROUPS
 from mlt.config.training import EarlyStoppingConfig
+from mlt.data.one_label import exactly_one_label
 from mlt.engine.setup import Setup
 from mlt.errors import ConfigError
 
@@ -88,12 +89,23 @@ def _value(record: Mapping[str, Any], metric: str) -> float | None:
 
 
 def check_early_stopping(setup: Setup) -> None:
-    """Refuse early stopping where its metric cannot be measured on validation images.
+    """Refuse early stopping and a best epoch where the metric cannot be measured.
 
     Raises:
-        ConfigError: If there are none, or none has a class whose metric it is.
+        ConfigError: If early stopping has no validation images, or none with a class whose metric
+            it is; if top-1 accuracy is asked for of images with several labels.
     """
     config, validation = setup.config.training.early_stopping, setup.data.validation
+    watched = setup.data.test if validation is None else validation
+    by: dict[str, str] = {"evaluation.best_by": setup.config.evaluation.best_by}
+    if config is not None:
+        by["training.early_stopping.metric"] = config.metric
+    for key, metric in by.items():
+        if metric.startswith("top1") and not exactly_one_label(watched):
+            raise ConfigError(
+                f"{key}: {metric} is defined where every image has exactly one label, and the "
+                f"{'test' if validation is None else 'validation'} images do not; choose mAP"
+            )
     if config is None:
         return
     if validation is None:

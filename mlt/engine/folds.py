@@ -157,6 +157,7 @@ def pooled(folds: Sequence[Predictions]) -> Predictions:
         num_train_images=round(float(np.mean(images))) if images else None,
         known=None if all(p.known is None for p in folds) else np.concatenate(known),
         groups=np.concatenate(groups) if len(groups) == len(folds) else None,
+        activation=first.activation,
     )
 
 

@@ -15,6 +15,7 @@ from mlt.engine.one_label import activation_of
 from mlt.engine.setup import Setup
 from mlt.errors import TrainingError
 from mlt.metrics import auroc, summarize
+from mlt.metrics.one_label import top1_accuracy
 from mlt.predictions import Predictions
 
 __all__ = ["in_words", "measure", "predict_part", "predict_watched"]
@@ -49,7 +50,9 @@ def measure(setup: Setup, predictions: Predictions) -> dict[str, Any]:
         predictions: Of the images that it is watched on.
 
     Returns:
-        ``mAP`` always; ``AUROC`` and ``validation_loss`` where something is decided by them.
+        ``mAP`` always; ``top1``, top-1 accuracy and the mean recall of head, medium and tail, where
+        every image has exactly one label; ``AUROC`` and ``validation_loss`` where something is
+        decided by them.
 
     Raises:
         TrainingError: If the validation loss is asked for and is not finite.
@@ -58,6 +61,8 @@ def measure(setup: Setup, predictions: Predictions) -> dict[str, Any]:
     by = {setup.config.evaluation.best_by, *([stopping.metric.split(".")[0]] if stopping else [])}
     limits = setup.class_counts.limits
     measured = {"mAP": summarize(predictions, limits=limits, details=False).to_json()["mAP"]}
+    if predictions.one_label:
+        measured["top1"] = top1_accuracy(predictions, setup.class_counts.groups)
     if "AUROC" in by:
         measured["AUROC"] = {"total": _mean_auroc(predictions)}
     if "loss" in by:

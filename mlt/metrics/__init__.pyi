@@ -25,6 +25,7 @@ from .decision import Decision as Decision
 from .ensemble import mean_predictions as mean_predictions
 from .evaluation import Predictions as Predictions, summarize as summarize
 from .f_beta import FBeta as FBeta, f_beta as f_beta
+from .one_label import OneLabelRates as OneLabelRates, one_label_rates as one_label_rates
 from .precision_recall import (
     PrecisionRecallF1 as PrecisionRecallF1,
     decide as decide,

@@ -21,6 +21,7 @@ from mlt.metrics.confidence.metric_intervals import (
     average_precision_intervals,
 )
 from mlt.metrics.f_beta import f_beta
+from mlt.metrics.one_label import one_label_rates
 from mlt.metrics.precision_recall import TOP, decide, precision_recall_f1, top_k
 from mlt.metrics.ranking import ranking_metrics
 from mlt.metrics.summary import ClassResult, Details, Summary
@@ -200,6 +201,11 @@ def _details(
             targets, logits, known, groups, level=level, image_groups=predictions.groups
         ),
         f_beta=None if beta is None else f_beta(targets, decisions, known, beta=beta),
+        one_label=one_label_rates(
+            targets, predictions.logits, groups, level=level, image_groups=predictions.groups
+        )
+        if predictions.one_label
+        else None,
     )
 
 

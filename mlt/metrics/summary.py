@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from mlt.class_groups import GROUPS, SEEN, GroupLimits, seen_and_unseen
 from mlt.metrics.confidence.interval import UNDEFINED, Interval
 from mlt.metrics.confidence.metric_intervals import MetricIntervals
 from mlt.metrics.f_beta import FBeta
+from mlt.metrics.one_label import OneLabelRates
 from mlt.metrics.precision_recall import TOP, PrecisionRecallF1
 from mlt.metrics.ranking import RankingMetrics
 from mlt.metrics.text import bounds, percent
@@ -93,6 +95,7 @@ class Details:
         intervals: Of each average precision and each mean of them, around the corrected values.
         auroc: Of each AUROC and each mean of them, around these.
         f_beta: F-beta of the decisions, if it was asked for.
+        one_label: Top-1 error, recall and precision, if every image has exactly one label.
     """
 
     micro_ap: float
@@ -103,14 +106,19 @@ class Details:
     intervals: MetricIntervals
     auroc: MetricIntervals
     f_beta: FBeta | None = None
+    one_label: OneLabelRates | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, class_names: Sequence[str]) -> dict[str, Any]:
         """What they add to ``metrics.json``."""
         at = self.threshold
         limit: Any = at
         if at is not None:
             limit = list(map(plain_threshold, at)) if isinstance(at, tuple) else plain_threshold(at)
+        one, of_one = self.one_label, {}
+        if one is not None:
+            of_one = one.intervals_to_json(class_names)
         return {
+            **({} if one is None else one.to_json(class_names)),
             "mAP_corrected": self.intervals.centres,
             "AUROC": self.auroc.centres,
             "intervals": {
@@ -119,6 +127,7 @@ class Details:
                 "resamples": 0,
                 "mAP": self.intervals.to_json(),
                 "AUROC": self.auroc.to_json(),
+                **of_one,
             },
             "micro_AP": _number(self.micro_ap),
             "rates": {"threshold": limit, **self.rates.to_json()},
@@ -212,6 +221,10 @@ class Summary:
                 f"; corrected: less the upward bias of rare classes; {100 * of.level:g} % intervals"
                 + ("" if self.num_groups is None else " for other groups")
             )
+        one = None if self.details is None else self.details.one_label
+        if one is not None:
+            heading += f"{'recall':>8}{'interval':>17}"
+            lines = [line + _around(one.recall.means[row[0]], 8) for line, row in zip(lines, rows)]
         if not auroc and self.details is not None:
             lines += self._auroc_line(self.details.auroc.means["total"])
         if auroc and self.details is not None:
@@ -220,6 +233,8 @@ class Summary:
             lines = [line + _around(areas[row[0]], 8) for line, row in zip(lines, rows)]
             if alike := [name for name in self.undefined_auroc if name not in self.undefined]:
                 lines.append(f"in every test image, so without an AUROC: {', '.join(alike)}")
+        if one is not None:
+            lines.append(_one_label_line(one))
         if self.undefined:
             lines.append(
                 f"without a test image, so undefined and in no mean: {', '.join(self.undefined)}"
@@ -254,7 +269,7 @@ class Summary:
             "undefined_classes": list(self.undefined),
         }
         if self.details is not None:
-            result |= self.details.to_json()
+            result |= self.details.to_json([c.name for c in self.per_class])
             result["undefined_AUROC"] = list(self.undefined_auroc)
         result["per_class"] = [c.to_json() for c in self.per_class]
         return result
@@ -263,6 +278,15 @@ class Summary:
 def _around(interval: Interval, width: int) -> str:
     """What an interval is around, and its bounds, as two columns."""
     return f"{percent(interval.centre):>{width}}{bounds(interval):>17}"
+
+
+def _one_label_line(of: OneLabelRates) -> str:
+    """Top-1 error and macro precision in a line; macro recall is in the row of all classes."""
+    error, precision = of.top1_error, of.precision.means["total"]
+    return (
+        f"top-1 error {percent(error.centre)} ({bounds(error)}), macro precision "
+        f"{percent(precision.centre)} ({bounds(precision)})"
+    )
 
 
 def _number(value: float) -> float | None:

@@ -84,7 +84,7 @@ def mistakes(predictions: Predictions, column: int) -> Mistakes:
     rows = np.arange(len(truth))
     if predictions.known is not None:
         rows = np.flatnonzero(predictions.known[:, column])
-    order = rows[np.argsort(-predictions.logits[rows, column], kind="stable")]
+    order = rows[np.argsort(-predictions.log_odds[rows, column], kind="stable")]
     count = np.count_nonzero(truth[rows])
     ranks = np.zeros(len(truth), np.intp)
     ranks[order] = np.arange(1, len(order) + 1)

@@ -34,7 +34,9 @@ def rates_table(summary: Summary, run: Run) -> Table:
     details = summary.details
     assert details is not None
     rules = {
-        "probability of 50 % or more": details.rates,
+        "probability of 50 % or more"
+        if details.threshold is not None
+        else "the most probable class": details.rates,
         f"the {TOP} highest per image": details.top_rates,
     }
     if run.decision and run.decision.thresholds:

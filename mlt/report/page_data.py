@@ -95,11 +95,11 @@ def _method(method: Method, worst: int) -> dict[str, Any]:
     run = method.first
     p = run.predictions
     known = np.ones(p.targets.shape, bool) if p.known is None else p.known
-    plain = expit(p.logits.astype(np.float64))
+    plain = expit(p.log_odds.astype(np.float64))
     calibrated = run.calibration.apply(p.logits) if run.calibration else None
     probabilities = plain if calibrated is None else calibrated
     intervals = average_precision_intervals(
-        p.targets, p.logits, p.known, image_groups=p.groups
+        p.targets, p.log_odds, p.known, image_groups=p.groups
     ).per_class
     found = confusion(p)
     classes = []
@@ -108,7 +108,7 @@ def _method(method: Method, worst: int) -> dict[str, Any]:
         wrong = mistakes(p, c)
         curve = _curves(
             p.targets[rows, c],
-            p.logits[rows, c],
+            p.log_odds[rows, c],
             plain[rows, c],
             None if calibrated is None else calibrated[rows, c],
         )
@@ -132,10 +132,10 @@ def _method(method: Method, worst: int) -> dict[str, Any]:
             }
         )
     together = {
-        "ap": _round(micro_average_precision(p.targets, p.logits, p.known)),
+        "ap": _round(micro_average_precision(p.targets, p.log_odds, p.known)),
         **_curves(
             p.targets[known],
-            p.logits[known],
+            p.log_odds[known],
             plain[known],
             None if calibrated is None else calibrated[known],
         ),

@@ -53,7 +53,7 @@ def worst_mistakes(p: Predictions, columns: Sequence[int], limit: int) -> list[M
     found = {c: mistakes(p, c) for c in columns}
 
     def mistake(c: int, kind: Kind, row: int) -> Mistake:
-        order = np.argsort(-p.logits[row], kind="stable")
+        order = np.argsort(-p.log_odds[row], kind="stable")
         others = [int(k) for k in order if given[row, k] and k != c]
         return Mistake(c, kind, row, int(found[c].ranks[row]), tuple(others[:OTHERS]))
 

@@ -91,13 +91,13 @@ class Run:
     def ap(self) -> NDArray[np.float64]:
         """(C,) average precision, NaN where undefined."""
         p = self.predictions
-        return average_precision(p.targets, p.logits, p.known)
+        return average_precision(p.targets, p.log_odds, p.known)
 
     @cached_property
     def auroc(self) -> NDArray[np.float64]:
         """(C,) area under the ROC curve, NaN where undefined."""
         p = self.predictions
-        return auroc(p.targets, p.logits, p.known)
+        return auroc(p.targets, p.log_odds, p.known)
 
     @cached_property
     def positives(self) -> NDArray[np.intp]:

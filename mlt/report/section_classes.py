@@ -44,11 +44,22 @@ def classes_section(report: Report) -> Section:
     return Section(
         "classes",
         {
-            "table": class_table(report, per_class, [areas[name] for name in single]),
+            "table": class_table(
+                report, per_class, [areas[name] for name in single], _recalls(report)
+            ),
             "bars": class_bars(report.class_counts, per_class, report.baseline.first),
             "colors": [(group, group) for group in GROUPS],
         },
     )
+
+
+def _recalls(report: Report) -> list[SeedMean]:
+    """The recall of each class, where every test image has exactly one label; else none."""
+    runs = report.baseline.predictions
+    if not runs[0].one_label:
+        return []
+    found = aggregate_seeds(runs, groups=report.single_classes, metric="recall")
+    return [found[name] for name in report.single_classes]
 
 
 def compared_classes_section(compared: Compared) -> Section:
@@ -63,13 +74,19 @@ def compared_classes_section(compared: Compared) -> Section:
     )
 
 
-def class_table(report: Report, means: Sequence[SeedMean], areas: Sequence[SeedMean]) -> Table:
+def class_table(
+    report: Report,
+    means: Sequence[SeedMean],
+    areas: Sequence[SeedMean],
+    recalls: Sequence[SeedMean] = (),
+) -> Table:
     """Return one line per class, from the most to the least frequent in training.
 
     Args:
         report: The method.
         means: (C,) average precision over its runs, with intervals.
         areas: (C,) AUROC, likewise.
+        recalls: (C,) recall, likewise, where every image has exactly one label; else none.
     """
     run, rows = report.baseline.first, []
     for c in report.order.tolist():
@@ -79,6 +96,8 @@ def class_table(report: Report, means: Sequence[SeedMean], areas: Sequence[SeedM
             [*_class(report, c), Mean(of.mean, of.sd), of.interval.centre, of.interval, float(lift),
              Mean(area.mean, area.sd), area.interval]
         )  # fmt: skip
+        if recalls:
+            rows[-1] += [Mean(recalls[c].mean, recalls[c].sd), recalls[c].interval]
     columns = [
         *_COLUMNS,
         Column("AP", "mean", "Average precision in percent, ± standard deviation over the runs"),
@@ -88,6 +107,9 @@ def class_table(report: Report, means: Sequence[SeedMean], areas: Sequence[SeedM
         Column("AUROC", "mean", "Area under the ROC curve in percent; 50 is a random order"),
         Column("AUROC interval", "interval"),
     ]
+    if recalls:
+        hint = "Share of its test images whose most probable class it is, in percent"
+        columns += [Column("recall", "mean", hint), Column("recall interval", "interval")]
     title = "Average precision and AUROC of each class"
     return Table("classes", title, columns, rows, links=report.order.tolist())
 

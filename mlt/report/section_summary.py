@@ -68,7 +68,7 @@ def summary_section(report: Report) -> Section:
             "units": _units(summary),
             "untested": report.untested,
             "rates": rates_table(summary, first),
-            "facts": _auroc_facts(means) | _ranking_facts(summary),
+            "facts": _one_label_facts(summary) | _auroc_facts(means) | _ranking_facts(summary),
         },
     )
 
@@ -143,6 +143,20 @@ def _auroc_facts(means: Sequence[GroupMean]) -> dict[str, str]:
     return {
         name: f"{format_value(Mean(of.mean, of.sd), 'mean')} % "
         f"({format_value(of.interval, 'interval')})"
+        for name, of in found.items()
+    }
+
+
+def _one_label_facts(summary: Summary) -> dict[str, str]:
+    """Top-1 error, macro precision and recall of the first run, where every image has one label."""
+    one = None if summary.details is None else summary.details.one_label
+    if one is None:
+        return {}
+    found = {"top-1 error": one.top1_error, "macro precision": one.precision.means["total"]}
+    for name, interval in one.recall.means.items():
+        found["macro recall" if name == "total" else f"recall, {name}"] = interval
+    return {
+        name: f"{format_value(of.centre, 'percent')} % ({format_value(of, 'interval')})"
         for name, of in found.items()
     }
 

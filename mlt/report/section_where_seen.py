@@ -97,7 +97,10 @@ def _pictures(
         photograph.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         pictures = [{"data": as_base64(photograph), "name": "", "notes": _about(p, mistake.row)}]
         for k, c in enumerate(columns):
-            notes = [*_said(p, mistake, c), f"{100 * expit(float(p.logits[mistake.row, c])):.1f} %"]
+            notes = [
+                *_said(p, mistake, c),
+                f"{100 * expit(float(p.log_odds[mistake.row, c])):.1f} %",
+            ]
             if not seen.maps[k].any():
                 notes.append("nothing speaks for it")
             data = as_base64(seen.overlay(k, photograph))

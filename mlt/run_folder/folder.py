@@ -202,8 +202,8 @@ class RunFolder:
         """The updates at the last evaluation in ``metrics.jsonl``; 0 without one."""
         return max((record.get("updates") or 0 for record in self.read_history()), default=0)
 
-    def best_total(self, by: Literal["mAP", "AUROC"] = "mAP") -> float:
-        """The highest total mAP, or mean AUROC, in ``metrics.jsonl``; 0 without one."""
+    def best_total(self, by: Literal["mAP", "AUROC", "top1"] = "mAP") -> float:
+        """The highest total mAP, mean AUROC or top-1 accuracy in ``metrics.jsonl``; 0 without."""
         means = [record.get(by) or {} for record in self.read_history()]
         return max((mean.get("total") or 0.0 for mean in means), default=0.0)
 

@@ -163,3 +163,30 @@ def test_the_union_of_mixed_labels_is_not_one_label(one_label: dict[str, Any]) -
 def test_one_class_is_nothing_to_choose_between() -> None:
     with pytest.raises(DataError, match="a softmax chooses between classes"):
         Predictions.from_arrays([[1.0]], [[1]], activation="softmax")
+
+
+def test_top1_is_watched_and_chooses_the_best_epoch(one_label: dict[str, Any]) -> None:
+    data = one_label["data"] | {"validation": one_label["data"]["test"]}
+    stopping = {"metric": "top1.total", "patience": 1, "min_delta": 1.0}
+    values = with_loss(
+        one_label,
+        "ce",
+        data=data,
+        evaluation={"best_by": "top1", "head": 5, "tail": 3},
+        training={"epochs": 4, "batch_size": 6, "workers": 0, "early_stopping": stopping},
+    )
+    mlt.train(parse_config(values))
+    run = RunFolder(values["output"])
+    records = run.read_history()
+    assert len(records) == 2  # nothing improves on the first by more than 1
+    last = Predictions.load(run.validation)
+    assert records[0]["top1"].keys() == {"total", "head", "medium", "tail"}
+    assert run.best_total("top1") == max(record["top1"]["total"] for record in records)
+    right = last.targets.argmax(1) == last.logits.argmax(1)
+    assert right.mean() in [record["top1"]["total"] for record in records]
+
+
+def test_top1_of_several_labels_is_refused(plain_values: dict[str, Any]) -> None:
+    config = parse_config(plain_values | {"evaluation": {"best_by": "top1"}})
+    with pytest.raises(ConfigError, match=r"evaluation.best_by: top1 is defined where every image"):
+        mlt.train(config)

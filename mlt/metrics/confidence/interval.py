@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from scipy.special import expit, stdtrit
+from scipy.special import betaincinv, expit, stdtrit
 
 from mlt.errors import ConfigError
 from mlt.metrics.confidence.influence import Estimate
 
-__all__ = ["UNDEFINED", "Interval", "add_variances", "analytic_interval"]
+__all__ = ["UNDEFINED", "Interval", "add_variances", "analytic_interval", "rate_interval"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,55 @@ def analytic_interval(
     low, high = expit([middle - half, middle + half])
     low = min(low, tail ** (1 / mean.positives), mean.unbiased)
     return Interval(float(low), float(max(high, mean.unbiased)), mean.unbiased)
+
+
+def rate_interval(
+    mean: Estimate,
+    level: float = 0.95,
+    *,
+    classes: int = 1,
+    extra_variance: float = 0.0,
+    extra_freedom: float = math.inf,
+) -> Interval:
+    """Interval of a share of images, such as a recall, or of the mean of some.
+
+    Of one share it is the exact one of Clopper and Pearson; where images belong together, with the
+    number of images that would give its variance (Korn and Graubard). Of a mean it is
+    :func:`analytic_interval`, whose upper bound is at least what n wrong images allow, as its lower
+    bound is at most what n right ones do.
+
+    Args:
+        mean: Of one share or more.
+        level: Confidence.
+        classes: How many shares it is the mean of.
+        extra_variance: Variance that does not come from the images, such as seeds.
+        extra_freedom: Degrees of freedom of that variance.
+
+    References:
+        Clopper and Pearson, Biometrika 26, 1934. Korn and Graubard, Survey Methodology 24, 1998.
+
+    Example:
+        >>> five_of_five = Estimate(1.0, 1.0, 0.0, 4.0, positives=5.0, steps=5.0, images=20)
+        >>> round(rate_interval(five_of_five).low, 4)
+        0.4782
+    """
+    if classes != 1 or extra_variance > 0 or math.isnan(mean.value):
+        found = analytic_interval(
+            mean, level, extra_variance=extra_variance, extra_freedom=extra_freedom
+        )
+        if not found.defined:
+            return found
+        return replace(found, high=max(found.high, 1 - ((1 - level) / 2) ** (1 / mean.positives)))
+    if not 0 < level < 1:
+        raise ConfigError(f"level must be between 0 and 1, for example 0.95; got {level}")
+    share, n, tail = mean.value, mean.steps, (1 - level) / 2
+    if mean.positives < mean.steps:  # images that belong together
+        spread = share * (1 - share)
+        n = min(n, spread / mean.variance if spread > 0 and mean.variance > 0 else mean.positives)
+    right = share * n
+    low = betaincinv(right, n - right + 1, tail) if share > 0 else 0.0
+    high = betaincinv(right + 1, n - right, 1 - tail) if share < 1 else 1.0
+    return Interval(float(low), float(high), share)
 
 
 def add_variances(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:

@@ -13,21 +13,36 @@ from numpy.typing import NDArray
 from mlt.class_groups import GroupLimits
 from mlt.errors import DataError
 from mlt.metrics.confidence.auroc_influence import auroc_influence
-from mlt.metrics.confidence.estimates import Combine, Estimates, Groups, ap_influence, estimate
+from mlt.metrics.confidence.estimates import (
+    Combine,
+    Estimates,
+    Groups,
+    InfluenceOf,
+    ap_influence,
+    estimate,
+)
 from mlt.metrics.confidence.influence import ClassInfluence, mean_over_models
-from mlt.metrics.confidence.interval import Interval, add_variances, analytic_interval
+from mlt.metrics.confidence.interval import (
+    Interval,
+    add_variances,
+    analytic_interval,
+    rate_interval,
+)
+from mlt.metrics.confidence.rate_influence import precision_influence, recall_influence
 from mlt.metrics.confidence.significance import Difference, t_test
+from mlt.metrics.precision_recall import top_k
 from mlt.predictions import Predictions, align
 
 __all__ = ["Metric", "SeedMean", "aggregate_seeds", "compare_seeds"]
 
-Metric = Literal["AP", "AUROC"]
-"""What is averaged over classes."""
+Metric = Literal["AP", "AUROC", "recall", "precision", "accuracy"]
+"""What is averaged over classes. The last three are of images with exactly one label each; top-1
+accuracy is averaged over the images instead, and is there for "total" only."""
 
 
 @dataclass(frozen=True)
 class SeedMean:
-    """The mAP (or mean AUROC) of a method over its seeds; NaN where undefined.
+    """The mAP (or another metric) of a method over its seeds; NaN where undefined.
 
     Attributes:
         mean: Mean over the seeds.
@@ -79,7 +94,7 @@ def aggregate_seeds(
         groups: Class indices of named groups, to be averaged in place of head, medium and tail:
             single classes, for example.
         level: Confidence.
-        metric: "AP" (the mean is mAP) or "AUROC".
+        metric: "AP" (the mean is mAP) or another one of `Metric`.
 
     Returns:
         One for "total", "head", "medium" and "tail", or "total" and those groups. Without training
@@ -106,7 +121,13 @@ def aggregate_seeds(
     for name, mean in found.means.items():
         of_runs = found.model_means(name)
         variance, freedom = _variance_of_mean(of_runs)
-        interval = analytic_interval(mean, level, extra_variance=variance, extra_freedom=freedom)
+        of_seeds = {"extra_variance": variance, "extra_freedom": freedom}
+        if metric in ("AP", "AUROC"):
+            interval = analytic_interval(mean, level, **of_seeds)
+        else:
+            # The mean over several runs is no share of images any more.
+            classes = len(found.columns[name]) if len(runs) == 1 else 0
+            interval = rate_interval(mean, level, classes=classes, **of_seeds)
         sd = float(np.std(of_runs, ddof=1)) if len(of_runs) > 1 else math.nan
         result[name] = SeedMean(float(of_runs.mean()), sd, interval, len(of_runs))
     return result
@@ -137,7 +158,7 @@ def compare_seeds(
         groups: Class indices of named groups, to be compared in place of head, medium and tail:
             single classes, for example.
         level: Confidence.
-        metric: "AP" (the mean is mAP) or "AUROC".
+        metric: "AP" (the mean is mAP) or another one of `Metric`.
 
     Returns:
         First minus second for "total", "head", "medium" and "tail", or "total" and those groups.
@@ -186,9 +207,35 @@ def _estimate(
     first = runs[0]
     aligned = [first, *(align(first, run) for run in runs[1:])]
     image_groups = next((run.groups for run in aligned if run.groups is not None), None)
-    influence_of = {"AP": ap_influence, "AUROC": auroc_influence}[metric]
-    scores = [run.log_odds for run in aligned]
-    return estimate(first.targets, scores, first.known, groups, combine, influence_of, image_groups)
+    influence_of = _INFLUENCES[metric]
+    if metric in ("AP", "AUROC"):
+        scores = [run.log_odds for run in aligned]
+        of = first.targets, scores, first.known, groups
+        return estimate(*of, combine, influence_of, image_groups)
+    _check_one_label(first)
+    chosen = [top_k(run.logits, 1) for run in aligned]
+    if metric == "accuracy":
+        right = [np.any(first.targets & each, axis=1, keepdims=True) for each in chosen]
+        images = np.ones((len(first), 1), bool)
+        return estimate(images, right, None, None, combine, influence_of, image_groups)
+    return estimate(first.targets, chosen, None, groups, combine, influence_of, image_groups)
+
+
+_INFLUENCES: dict[Metric, InfluenceOf] = {
+    "AP": ap_influence,
+    "AUROC": auroc_influence,
+    "recall": recall_influence,
+    "precision": precision_influence,
+    "accuracy": recall_influence,
+}
+
+
+def _check_one_label(predictions: Predictions) -> None:
+    if not predictions.one_label:
+        raise DataError(
+            "recall, precision and accuracy of the most probable class are of images with exactly "
+            "one label each, and these have other numbers of labels"
+        )
 
 
 def _variance_of_mean(means: NDArray[np.float64]) -> tuple[float, float]:
