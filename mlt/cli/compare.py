@@ -29,6 +29,9 @@ Predictions of other tools, or saved ones, are compared without training:
 
   mlt compare a.csv b.csv --logits --targets truth.csv --train-targets train.csv --output runs/ab"""
 
+ONE_LABEL_TABLES = ("one-label", "one-label-differences")
+"""Tables of a report that are printed where it has them."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -93,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         output = Path(arguments.report or Path(arguments.output) / "report.html")
         # The runs of a baseline that failed with every seed are not there; then it is the first.
-        report_runs(trained.runs, output)
+        report_runs(trained.runs, output, printed=ONE_LABEL_TABLES)
     for name, reason in trained.failed.items():
         print(f"{name} failed: {reason}")
     return 1 if trained.failed else 0
@@ -145,7 +148,8 @@ def _report_folds(arguments: argparse.Namespace, results: Mapping[str, FoldResul
     images = set(runs[0].predictions.image_ids.tolist())
     runs = [run for run in runs if set(run.predictions.image_ids.tolist()) == images]
     print("\nall images together, each predicted by the run that was not trained on it:")
-    report_runs(runs, Path(arguments.report or Path(arguments.output) / "report.html"))
+    report = Path(arguments.report or Path(arguments.output) / "report.html")
+    report_runs(runs, report, printed=ONE_LABEL_TABLES)
     for name in results:
         file = Path(arguments.output) / f"{name}-all-folds.npz"
         print(f"every class: mlt evaluate --predictions {file} --auroc --classes")
@@ -189,7 +193,7 @@ def _compare_predictions(arguments: argparse.Namespace) -> int:
         )
         return 0
     output = Path(arguments.report or Path(arguments.output) / "report.html")
-    printed = ("auroc", "differences", "auroc-differences")
+    printed = ("auroc", "differences", "auroc-differences", *ONE_LABEL_TABLES)
     report_runs(read, output, printed=printed)
     return 0
 

@@ -220,8 +220,8 @@ class LDAMSoftmaxLoss(_CountedRowLoss):
     """Softmax cross entropy with a margin that grows as the class gets rarer (Cao et al., 2019).
 
     With deferred re-weighting, `drw_epoch`, a row weighs as the effective number of its class says
-    from that epoch on. The mean is over rows; the published code divides by the sum of the batch's
-    weights instead.
+    from that epoch on. The mean is over rows; the authors' code divides by the sum of the
+    weights of the batch's rows instead, as `torch.nn.functional.cross_entropy` does.
 
     Args:
         class_counts: Images of each class.

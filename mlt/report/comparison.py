@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from mlt.class_groups import GROUPS
-from mlt.metrics import Difference, SeedMean, aggregate_seeds, compare_seeds, holm
-from mlt.report.methods import Report
+from mlt.metrics import Difference, Interval, SeedMean, aggregate_seeds, compare_seeds, holm
+from mlt.metrics.confidence.multi_seed import Metric
+from mlt.report.methods import Method, Report
 
-__all__ = ["LEVEL", "MEANS", "Compared", "Contrast", "compare_methods"]
+__all__ = ["LEVEL", "MEANS", "Compared", "Contrast", "OneLabelCompared", "compare_methods"]
+
+Value = TypeVar("Value", SeedMean, Difference)
 
 MEANS = ("total", *GROUPS)
 LEVEL = 0.05
 """Corrected p-values below this are called a difference."""
+TOP1_ERROR = "top-1 error"
+_ONE_LABEL: tuple[Metric, ...] = ("accuracy", "recall", "precision")
 
 
 @dataclass(frozen=True)
@@ -25,17 +31,35 @@ class Contrast:
     Attributes:
         difference: The method minus the baseline, with the p-value of this test alone.
         corrected: The p-value corrected for all tests of the table.
+        lower_is_better: Whether it is of an error.
     """
 
     difference: Difference
     corrected: float
+    lower_is_better: bool = False
 
     @property
     def verdict(self) -> str | None:
         """Whether the method is better or worse than the baseline, where the test allows it."""
         if math.isnan(self.corrected) or self.corrected >= LEVEL:
             return None
-        return "better" if self.difference.value > 0 else "worse"
+        return "better" if (self.difference.value > 0) != self.lower_is_better else "worse"
+
+
+@dataclass(frozen=True, eq=False)
+class OneLabelCompared:
+    """The most probable class of every image, where each image has exactly one label.
+
+    Both have a value for "top-1 error", "macro recall", "recall, head" and so on for the report's
+    groups, and "macro precision".
+
+    Attributes:
+        means: For each method its means over the seeds.
+        tests: The differences of these from the baseline, which itself has an empty one.
+    """
+
+    means: list[dict[str, SeedMean]]
+    tests: list[dict[str, Contrast]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +73,7 @@ class Compared:
         auroc_means: For each method its mean AUROC, likewise.
         auroc_tests: The differences of these from the baseline.
         class_tests: For each method the differences of the classes, in column order.
+        one_label: Top-1 error, recall and precision; None where images have several labels or none.
     """
 
     report: Report
@@ -57,6 +82,7 @@ class Compared:
     auroc_means: list[dict[str, SeedMean]]
     auroc_tests: list[dict[str, Contrast]]
     class_tests: list[dict[str, Contrast]]
+    one_label: OneLabelCompared | None
 
     @property
     def num_tests(self) -> int:
@@ -74,31 +100,78 @@ def compare_methods(report: Report) -> Compared:
 
     Head, medium and tail (and seen and unseen) are those of the baseline's training counts for
     every method, whatever it was trained on itself. The p-values of the means are corrected
-    together by Holm's method, and so are those of AUROC and those of the classes.
+    together by Holm's method, and so are those of AUROC, those of the most probable class and those
+    of the classes.
 
     Args:
         report: The methods; the first is the baseline.
     """
-    groups, others = report.groups, report.methods[1:]
+    others = report.methods[1:]
     baseline = report.baseline.predictions
     classes = report.single_classes
-    of_means = [compare_seeds(m.predictions, baseline, groups=groups) for m in others]
-    of_areas = [
-        compare_seeds(m.predictions, baseline, groups=groups, metric="AUROC") for m in others
-    ]
     of_classes = [compare_seeds(m.predictions, baseline, groups=classes) for m in others]
     for differences in of_classes:
         del differences["total"]
     return Compared(
         report=report,
-        means=[aggregate_seeds(m.predictions, groups=groups) for m in report.methods],
-        tests=[{}, *_corrected(of_means)],
-        auroc_means=[
-            aggregate_seeds(m.predictions, groups=groups, metric="AUROC") for m in report.methods
-        ],
-        auroc_tests=[{}, *_corrected(of_areas)],
+        means=_means(report, "AP"),
+        tests=_tests(report, "AP"),
+        auroc_means=_means(report, "AUROC"),
+        auroc_tests=_tests(report, "AUROC"),
         class_tests=[{}, *_corrected(of_classes)],
+        one_label=_one_label(report) if report.baseline.first.predictions.one_label else None,
     )
+
+
+def _means(report: Report, metric: Metric) -> list[dict[str, SeedMean]]:
+    return [
+        aggregate_seeds(m.predictions, groups=report.groups, metric=metric) for m in report.methods
+    ]
+
+
+def _tests(report: Report, metric: Metric) -> list[dict[str, Contrast]]:
+    return [{}, *_corrected([_differences(report, m, metric) for m in report.methods[1:]])]
+
+
+def _differences(report: Report, method: Method, metric: Metric) -> dict[str, Difference]:
+    baseline = report.baseline.predictions
+    return compare_seeds(method.predictions, baseline, groups=report.groups, metric=metric)
+
+
+def _one_label(report: Report) -> OneLabelCompared:
+    accuracy, recall, precision = (_means(report, metric) for metric in _ONE_LABEL)
+    means = [
+        _named(_error(a["total"]), r, p["total"])
+        for a, r, p in zip(accuracy, recall, precision, strict=True)
+    ]
+    tests = [
+        _named(
+            _turned(_differences(report, method, "accuracy")["total"]),
+            _differences(report, method, "recall"),
+            _differences(report, method, "precision")["total"],
+        )
+        for method in report.methods[1:]
+    ]
+    return OneLabelCompared(means, [{}, *_corrected(tests)])
+
+
+def _named(error: Value, recall: dict[str, Value], precision: Value) -> dict[str, Value]:
+    named = {
+        "macro recall" if group == "total" else f"recall, {group}": of
+        for group, of in recall.items()
+    }
+    return {TOP1_ERROR: error, **named, "macro precision": precision}
+
+
+def _error(accuracy: SeedMean) -> SeedMean:
+    of = accuracy.interval
+    interval = Interval(1 - of.high, 1 - of.low, 1 - of.centre)
+    return replace(accuracy, mean=1 - accuracy.mean, interval=interval)
+
+
+def _turned(accuracy: Difference) -> Difference:
+    """The difference in error, from that in accuracy."""
+    return Difference(-accuracy.value, -accuracy.high, -accuracy.low, accuracy.p_value)
 
 
 def _corrected(differences: list[dict[str, Difference]]) -> list[dict[str, Contrast]]:
@@ -106,7 +179,8 @@ def _corrected(differences: list[dict[str, Difference]]) -> list[dict[str, Contr
     flat = [d.p_value for each in differences for d in each.values()]
     corrected = iter(holm(np.array(flat)).tolist())
     return [
-        {name: Contrast(d, next(corrected)) for name, d in each.items()} for each in differences
+        {name: Contrast(d, next(corrected), name == TOP1_ERROR) for name, d in each.items()}
+        for each in differences
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -21,12 +22,15 @@ __all__ = [
     "comparison_section",
     "comparison_table",
     "difference_table",
+    "one_label_difference_table",
+    "one_label_table",
 ]
 
 WIDTH = 960
 """Of the drawing of differences."""
 
 _METHOD = [Column("method"), Column("runs", "count", "Runs that differ in their seed")]
+_CLASSES = Column("classes", "group")
 
 
 def comparison_section(compared: Compared) -> Section:
@@ -41,6 +45,8 @@ def comparison_section(compared: Compared) -> Section:
             "auroc": auroc_table(compared),
             "differences": difference_table(compared),
             "auroc_differences": auroc_difference_table(compared),
+            "one_label": one_label_table(compared),
+            "one_label_differences": one_label_difference_table(compared),
             "untested": report.untested,
             "num_tests": compared.num_tests,
             "level": f"{LEVEL:g}",
@@ -84,13 +90,27 @@ def auroc_table(compared: Compared) -> Table:
         *(Column(group, "mean", f"Mean over the {group} classes") for group in groups),
         *(Column(f"{group} interval", "interval", only_csv=True) for group in groups),
     ]
-    rows = []
-    for start, means, tests in _rows(compared, compared.auroc_means, compared.auroc_tests):
-        total, *of_groups = [mean.interval for mean in means.values()]
-        cells = [_mean(mean, tests.get(name)) for name, mean in means.items()]
-        rows.append([*start, cells[0], total, *cells[1:], *of_groups])
+    rows = _mean_rows(compared, compared.auroc_means, compared.auroc_tests)
     title = "Mean area under the ROC curve of each method, in percent"
     return Table("auroc", title, columns, rows, note=compared.report.groups_note)
+
+
+def one_label_table(compared: Compared) -> Table | None:
+    """Return one line per method: top-1 error, recall and precision; None without such data."""
+    one = compared.one_label
+    if one is None:
+        return None
+    error, *others = one.means[0]
+    columns = [
+        *_METHOD,
+        Column(error, "mean", "Share of the images whose class is not the most probable one"),
+        Column("95 % interval", "interval", "For other seeds and other test images"),
+        *(Column(name, "mean", "Mean over the classes; recall is accuracy") for name in others),
+        *(Column(f"{name} interval", "interval", only_csv=True) for name in others),
+    ]
+    rows = _mean_rows(compared, one.means, one.tests)
+    title = "Top-1 error, recall and precision of each method, in percent"
+    return Table("one-label", title, columns, rows, note=compared.report.groups_note)
 
 
 def difference_table(compared: Compared) -> Table:
@@ -105,24 +125,51 @@ def auroc_difference_table(compared: Compared) -> Table:
     return _differences("auroc-differences", title, "AUROC", compared.report, compared.auroc_tests)
 
 
+def one_label_difference_table(compared: Compared) -> Table | None:
+    """Return the same of top-1 error, recall and precision; None without such data."""
+    if compared.one_label is None:
+        return None
+    title = f"Differences from {compared.report.baseline.name} in top-1 error, recall and precision"
+    tests = compared.one_label.tests
+    of = Column("of")
+    return _differences("one-label-differences", title, "each metric", compared.report, tests, of)
+
+
 def _differences(
-    name: str, title: str, metric: str, report: Report, tests: Sequence[dict[str, Contrast]]
+    name: str,
+    title: str,
+    metric: str,
+    report: Report,
+    tests: Sequence[dict[str, Contrast]],
+    of: Column = _CLASSES,
 ) -> Table:
     rows = [
-        [method.name, of, t.difference, t.difference.p_value, t.corrected, t.verdict]
+        [method.name, what, t.difference, t.difference.p_value, t.corrected, t.verdict]
         for method, found in zip(report.methods[1:], tests[1:])
-        for of, t in found.items()
+        for what, t in found.items()
     ]
     num_tests = sum(not math.isnan(t.corrected) for found in tests for t in found.values())
     columns = [
         Column("method"),
-        Column("classes", "group"),
+        of,
         Column("difference", "difference", f"In points of {metric}, with its 95 % interval"),
         Column("p", "p_value", "Of this test alone"),
         Column("p corrected", "p_value", f"By Holm's method for {num_tests} tests"),
         Column("verdict", "verdict"),
     ]
     return Table(name, title, columns, rows, note=report.groups_note)
+
+
+def _mean_rows(
+    compared: Compared, means: Sequence[dict[str, SeedMean]], tests: Sequence[dict[str, Contrast]]
+) -> list[list[Any]]:
+    """The cells of each method: its means, of the first the interval behind it, the others last."""
+    rows = []
+    for start, of_method, tested in _rows(compared, means, tests):
+        first, *others = [mean.interval for mean in of_method.values()]
+        cells = [_mean(mean, tested.get(name)) for name, mean in of_method.items()]
+        rows.append([*start, cells[0], first, *cells[1:], *others])
+    return rows
 
 
 def _rows(
