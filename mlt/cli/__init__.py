@@ -40,6 +40,7 @@ COMMANDS = {
     "split": "cut one table into training, validation and test images, or into folds",
     "build-split": "build a long-tailed split from annotations",
     "show-sampler": "print how often a sampler will draw each class",
+    "effective-number": "print effective numbers and class weights over beta, and recommend one",
     "configs": "list the configurations that come with mlt, or print one or their schema",
 }
 

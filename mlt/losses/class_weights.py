@@ -19,6 +19,7 @@ __all__ = [
     "ClassCounts",
     "class_margins",
     "effective_number_weights",
+    "effective_numbers",
     "inverse_frequency_weights",
     "num_samples",
     "positive_weights",
@@ -140,6 +141,29 @@ def effective_number_weights(
     if beta == 0:
         return np.ones_like(counts)
     return (beta - 1) / np.expm1(counts * np.log(beta))
+
+
+def effective_numbers(
+    counts: Array, beta: float | Literal["auto"], num_samples: float = 1.0
+) -> Array:
+    """Return the effective number of samples of each class, (1 - beta^n) / (1 - beta).
+
+    Args:
+        counts: As for :func:`effective_number_weights`.
+        beta: In [0, 1), or `auto`; see :func:`resolve_beta`.
+        num_samples: N, for `auto`.
+
+    Raises:
+        ConfigError: If beta is out of range.
+
+    References:
+        Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, eq. 1.
+
+    Example:
+        >>> effective_numbers(np.array([1.0, 2.0, 1000.0]), beta=0.9).round(4)
+        array([ 1. ,  1.9, 10. ])
+    """
+    return 1 / effective_number_weights(counts, beta, num_samples)
 
 
 def resolve_beta(beta: float | Literal["auto"], num_samples: float) -> float:
