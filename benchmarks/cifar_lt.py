@@ -17,15 +17,13 @@ included. Runs in ``--output`` that are complete are not trained again.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from train_once import train_once
 
-import mlt
 from mlt.cli.process import tune_process
 from mlt.config import load_config
 from mlt.predictions import Predictions
@@ -67,21 +65,14 @@ def run(arguments: argparse.Namespace, loss: str, seed: int, folder: Path) -> di
     """Errors of a run by class, its epochs and its seconds of CPU; trained once."""
     part = "validation" if arguments.validation else "test"
     output = folder / f"{arguments.config} {part} {loss} {seed}".replace(" ", "_")
-    kept = output / "benchmark.json"
-    if not kept.exists():
-        overrides = [f"loss={LOSSES[loss]}", f"data.root={arguments.root}", f"seed={seed}"]
-        overrides += [f"output={output}", *(QUICK if arguments.quick else ())]
-        if arguments.validation:
-            overrides.append("data.validation={fraction: 0.1}")
-        config = load_config(arguments.config, [*overrides, *arguments.overrides])
-        start = time.process_time()
-        mlt.train(config)
-        seconds = time.process_time() - start
-        name = "validation.npz" if arguments.validation else "predictions.npz"
-        errors = class_errors(Predictions.load(output / name))
-        found = {"errors": errors, "epochs": config.training.epochs, "seconds": seconds}
-        kept.write_text(json.dumps(found))
-    return json.loads(kept.read_text())
+    overrides = [f"loss={LOSSES[loss]}", f"data.root={arguments.root}", f"seed={seed}"]
+    overrides += [f"output={output}", *(QUICK if arguments.quick else ())]
+    if arguments.validation:
+        overrides.append("data.validation={fraction: 0.1}")
+    config = load_config(arguments.config, [*overrides, *arguments.overrides])
+    predictions, seconds = train_once(config, test=not arguments.validation)
+    errors = class_errors(predictions)
+    return {"errors": errors, "epochs": config.training.epochs, "seconds": seconds}
 
 
 def class_errors(predictions: Predictions) -> list[float]:

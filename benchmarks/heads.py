@@ -25,8 +25,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 from frozen_features import logistic_regression
+from train_once import train_once
 
-import mlt
 from mlt.cli.process import tune_process
 from mlt.config import Config, load_config
 from mlt.metrics import aggregate_seeds, compare_seeds, holm
@@ -133,11 +133,9 @@ def main() -> None:
                         *arguments.overrides,
                     ],
                 )
-                output = Path(config.output)
-                seconds = train(config, output / "seconds.txt")
-                name = "predictions" if arguments.test else "validation"
-                found.setdefault(row.name, []).append(Predictions.load(output / f"{name}.npz"))
-            times[row.name] = seconds, milliseconds(output, config)
+                predictions, seconds = train_once(config, arguments.test)
+                found.setdefault(row.name, []).append(predictions)
+            times[row.name] = seconds, milliseconds(config)
             first = found[row.name][0]
             group = [f"{100 * m.mean:.1f}" for m in aggregate_seeds(found[row.name]).values()]
             print(f"{row.name}: {' '.join(group)}, {len(first.image_ids)} images", flush=True)
@@ -147,18 +145,9 @@ def main() -> None:
     print_table(found, times)
 
 
-def train(config: Config, file: Path) -> float:
-    """Train unless it has been done; the seconds of CPU, which the file keeps."""
-    if not file.exists():
-        start = time.process_time()
-        mlt.train(config)
-        file.write_text(str(time.process_time() - start))
-    return float(file.read_text())
-
-
-def milliseconds(output: Path, config: Config) -> float:
+def milliseconds(config: Config) -> float:
     """Time per image of the model of a run, in batches of 32, the best of 5."""
-    model, _ = load_checkpoint(output / "last.safetensors")
+    model, _ = load_checkpoint(Path(config.output) / "last.safetensors")
     images = torch.zeros(32, 3, config.transforms.size, config.transforms.size)
     taken = []
     with torch.inference_mode():

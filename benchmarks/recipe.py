@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import time
-from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import mlt
+from train_once import train_once
+
 from mlt.cli.process import tune_process
 from mlt.config import load_config
 from mlt.metrics import aggregate_seeds
@@ -86,19 +85,10 @@ def run(
 ) -> tuple[Predictions, float]:
     """Predictions on the images that are judged, and seconds of CPU; trained once."""
     part = "test" if arguments.test else "validation"
-    output = folder / f"{part} {name} {seed}"
-    seconds = output / "seconds.txt"
-    if not seconds.exists():
-        cut = () if arguments.test else ("data.validation={fraction: 0.2}",)
-        more = (f"seed={seed}", f"output={output}")
-        overrides: Iterable[str] = (*RECIPE, *backbone(*ROWS[name]), *cut, *more)
-        start = time.process_time()
-        mlt.train(load_config(arguments.config, [*overrides, *arguments.overrides]))
-        seconds.write_text(str(time.process_time() - start))
-    predictions = Predictions.load(
-        output / ("predictions.npz" if arguments.test else "validation.npz")
-    )
-    return predictions, float(seconds.read_text())
+    cut = () if arguments.test else ("data.validation={fraction: 0.2}",)
+    more = (f"seed={seed}", f"output={folder}/{part} {name} {seed}")
+    overrides = [*RECIPE, *backbone(*ROWS[name]), *cut, *more, *arguments.overrides]
+    return train_once(load_config(arguments.config, overrides), arguments.test)
 
 
 def print_row(name: str, runs: list[Predictions], seconds: float | None = None) -> None:

@@ -17,6 +17,8 @@ from timm.models import build_model_with_cfg, checkpoint_seq, generate_default_c
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mlt.models.small_network import SmallNetwork
+
 __all__ = ["CifarFast", "cifar_fast", "whitening_filters"]
 
 default_cfgs = generate_default_cfgs(
@@ -36,7 +38,7 @@ default_cfgs = generate_default_cfgs(
 _FEATURE_SCALE = 1 / 9  # keeps the first logits small, so that a high rate does no harm
 
 
-class CifarFast(nn.Module):
+class CifarFast(SmallNetwork):
     """Whitened patches, then three pairs of convolutions, each pair at half the resolution.
 
     Args:
@@ -62,7 +64,6 @@ class CifarFast(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = widths[-1]
-        self.grad_checkpointing = False
         patches = 4 * in_chans
         filters = nn.init.orthogonal_(torch.empty(patches, patches))
         self.register_buffer("filters", _both_signs(filters, in_chans))
@@ -82,10 +83,6 @@ class CifarFast(nn.Module):
         filters = whitening_filters(images.to(self.filters))
         self.filters.copy_(_both_signs(filters, images.shape[1]))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, num_classes), or pooled features without classes, of (N, 3, H, W)."""
-        return self.forward_head(self.forward_features(images))
-
     def forward_features(self, images: Tensor) -> Tensor:
         """The last feature map, (N, D, h, w); 3 by 3 of an image of 32 by 32 pixels."""
         maps = F.gelu(F.conv2d(images, self.filters, self.bias))
@@ -97,26 +94,9 @@ class CifarFast(nn.Module):
                 maps = pair(maps)
         return maps * _FEATURE_SCALE
 
-    def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool a feature map and, unless ``pre_logits``, apply the last layer."""
-        return self.head(maps, pre_logits=pre_logits)
-
-    def get_classifier(self) -> nn.Module:
-        """The last layer."""
-        return self.head.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Give the network a fresh last layer, or none (0)."""
-        self.num_classes = num_classes
-        self.head.reset(num_classes, global_pool)
-
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Which parameters are of which layer, for rates that differ between layers."""
         return {"stem": r"^bias", "blocks": r"^layer(\d+)"}
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keep the input of each pair only, and compute its activations again going backward."""
-        self.grad_checkpointing = enable
 
 
 def whitening_filters(images: Tensor, size: int = 2, eps: float = 5e-4) -> Tensor:

@@ -14,6 +14,8 @@ from timm.models import build_model_with_cfg, checkpoint_seq, generate_default_c
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mlt.models.small_network import SmallNetwork
+
 __all__ = ["CifarResNet", "cifar_resnet32"]
 
 default_cfgs = generate_default_cfgs(
@@ -31,7 +33,7 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-class CifarResNet(nn.Module):
+class CifarResNet(SmallNetwork):
     """A residual network of 6 n + 2 layers for small images, with shortcuts without parameters.
 
     Args:
@@ -52,7 +54,6 @@ class CifarResNet(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = 64
-        self.grad_checkpointing = False
         self.conv1 = nn.Conv2d(in_chans, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = _stage(16, 16, blocks, stride=1)
@@ -62,10 +63,6 @@ class CifarResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, num_classes), or pooled features (N, 64) without classes, of (N, 3, H, W)."""
-        return self.forward_head(self.forward_features(images))
 
     def forward_features(self, images: Tensor) -> Tensor:
         """The last feature map, (N, 64, H / 4, W / 4)."""
@@ -77,27 +74,10 @@ class CifarResNet(nn.Module):
             maps = stage(maps)
         return maps
 
-    def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool a feature map and, unless ``pre_logits``, apply the last layer."""
-        return self.head(maps, pre_logits=pre_logits)
-
-    def get_classifier(self) -> nn.Module:
-        """The last layer."""
-        return self.head.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Give the network a fresh last layer, or none (0)."""
-        self.num_classes = num_classes
-        self.head.reset(num_classes, global_pool)
-
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Which parameters are of which layer, for rates that differ between layers."""
         blocks = r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"
         return {"stem": r"^(?:conv1|bn1)", "blocks": blocks}
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keep the input of each block only, and compute its activations again going backward."""
-        self.grad_checkpointing = enable
 
 
 def _stage(width_in: int, width: int, blocks: int, stride: int) -> nn.Sequential:

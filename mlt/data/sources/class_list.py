@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import model_validator
 
 from mlt.data.sources.base import DataSource, OrFraction, OwnDataSettings, Part
-from mlt.data.sources.csv import Files
+from mlt.data.sources.csv import Files, as_names
 from mlt.data.sources.known import KnownDataSet
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ class ClassListSource(DataSource[ClassListData]):
 
     def image_folders(self) -> Sequence[str]:
         """The folders that images are looked for in."""
-        images = self.settings.images
-        return (images,) if isinstance(images, str) else images
+        return as_names(self.settings.images)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

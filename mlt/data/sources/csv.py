@@ -29,10 +29,16 @@ if TYPE_CHECKING:
     from mlt.data.columns import StringColumn
     from mlt.data.labels import LabelTable
 
-__all__ = ["CsvData", "CsvSource", "SplitValues"]
+__all__ = ["CsvData", "CsvSource", "Files", "SplitValues", "as_names"]
 
 Files: TypeAlias = str | tuple[str, ...]
 """A file, several that are read as one, or a pattern such as `labels/*.csv`."""
+
+
+def as_names(files: Files) -> tuple[str, ...]:
+    """The names in a key that takes one or several."""
+    return (files,) if isinstance(files, str) else files
+
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
@@ -99,7 +105,7 @@ class CsvData(TableFormat, OwnDataSettings):
         """The tables of a part; those of the training part where it names none of its own."""
         given = getattr(self, part)
         files: Files = self.train if given is None or isinstance(given, Fraction) else given
-        return (files,) if isinstance(files, str) else files
+        return as_names(files)
 
     def keys_of(self, part: str) -> list[str]:
         """The keys that say which images a part has, of those that are not null."""
@@ -129,8 +135,7 @@ class CsvSource(DataSource[CsvData]):
 
     def image_folders(self) -> Sequence[str]:
         """The folders that images are looked for in."""
-        images = self.settings.images
-        return (images,) if isinstance(images, str) else images
+        return as_names(self.settings.images)
 
     def declared_classes(self) -> Sequence[str]:
         """Those of the configuration, or those of the training images."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from mlt.data.sources.base import DataSource, Fraction, OwnDataSettings, Part
-from mlt.data.sources.csv import Files
+from mlt.data.sources.csv import Files, as_names
 from mlt.data.sources.known import KnownDataSet
 from mlt.errors import MissingFileError
 from mlt.settings import UserPath
@@ -82,8 +82,7 @@ class EgteaSource(DataSource[EgteaData]):
 
     def image_folders(self) -> Sequence[str]:
         """The folders that frames are looked for in."""
-        images = self.settings.images
-        return (images,) if isinstance(images, str) else images
+        return as_names(self.settings.images)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
