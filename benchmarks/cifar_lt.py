@@ -32,7 +32,7 @@ LOSSES = {
     "ce": "{preset: ce, options: {label_smoothing: 0.2}}",
     "cb_softmax": "{preset: cb_softmax, options: {beta: 0.9999, label_smoothing: 0.2}}",
     "cb_softmax late": "{preset: cb_softmax, "
-    "options: {beta: 0.9999, label_smoothing: 0.2, start_epoch: 8}}",
+    "options: {beta: 0.9999, label_smoothing: 0.2, start_epoch: 12}}",
     "cb_focal": "{preset: cb_focal_single, options: {beta: 0.9999, gamma: 1.0}}",
 }
 QUICK = ("data.imbalance=200", "training.epochs=1", "schedule.warmup_epochs=0.2")
