@@ -165,6 +165,7 @@ def _compare_predictions(arguments: argparse.Namespace) -> int:
     """Compare what has been predicted already: tables, runs and files of predictions."""
     from mlt.cli.report import read_runs, report_runs
     from mlt.errors import ConfigError
+    from mlt.report.runs import load_run
 
     if arguments.losses or arguments.overrides or arguments.dry_run or arguments.folds:
         raise ConfigError(
@@ -173,13 +174,12 @@ def _compare_predictions(arguments: argparse.Namespace) -> int:
     if len(arguments.configs) < 2:
         raise ConfigError("give at least two files of predictions to compare")
     read = read_runs(arguments, arguments.configs)
-    if any(not isinstance(run, str) and run.predictions.class_counts is None for run in read):
+    runs = [load_run(run) if isinstance(run, str) else run for run in read]
+    if any(run.predictions.class_counts is None for run in runs):
         from mlt.metrics.confidence.clusters import Clusters
         from mlt.report.page import write_tables
-        from mlt.report.runs import load_run
         from mlt.report.totals import totals_tables
 
-        runs = [load_run(run) if isinstance(run, str) else run for run in read]
         tables = totals_tables(runs)
         write_tables(tables, arguments.output)
         print("\n\n".join(table.to_text() for table in tables))
@@ -194,7 +194,7 @@ def _compare_predictions(arguments: argparse.Namespace) -> int:
         return 0
     output = Path(arguments.report or Path(arguments.output) / "report.html")
     printed = ("auroc", "differences", "auroc-differences", *ONE_LABEL_TABLES)
-    report_runs(read, output, printed=printed)
+    report_runs(runs, output, printed=printed)
     return 0
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlt.class_groups import GROUPS
-from mlt.metrics import Difference, Interval, SeedMean, aggregate_seeds, compare_seeds, holm
+from mlt.metrics import Difference, SeedMean, aggregate_seeds, compare_seeds, holm
 from mlt.metrics.confidence.multi_seed import Metric
 from mlt.report.methods import Method, Report
+from mlt.report.one_label import TOP1_ERROR, one_label_differences, one_label_means
 
 __all__ = ["LEVEL", "MEANS", "Compared", "Contrast", "OneLabelCompared", "compare_methods"]
-
-Value = TypeVar("Value", SeedMean, Difference)
 
 MEANS = ("total", *GROUPS)
 LEVEL = 0.05
 """Corrected p-values below this are called a difference."""
-TOP1_ERROR = "top-1 error"
-_ONE_LABEL: tuple[Metric, ...] = ("accuracy", "recall", "precision")
 
 
 @dataclass(frozen=True)
@@ -139,39 +135,11 @@ def _differences(report: Report, method: Method, metric: Metric) -> dict[str, Di
 
 
 def _one_label(report: Report) -> OneLabelCompared:
-    accuracy, recall, precision = (_means(report, metric) for metric in _ONE_LABEL)
-    means = [
-        _named(_error(a["total"]), r, p["total"])
-        for a, r, p in zip(accuracy, recall, precision, strict=True)
-    ]
-    tests = [
-        _named(
-            _turned(_differences(report, method, "accuracy")["total"]),
-            _differences(report, method, "recall"),
-            _differences(report, method, "precision")["total"],
-        )
-        for method in report.methods[1:]
-    ]
-    return OneLabelCompared(means, [{}, *_corrected(tests)])
-
-
-def _named(error: Value, recall: dict[str, Value], precision: Value) -> dict[str, Value]:
-    named = {
-        "macro recall" if group == "total" else f"recall, {group}": of
-        for group, of in recall.items()
-    }
-    return {TOP1_ERROR: error, **named, "macro precision": precision}
-
-
-def _error(accuracy: SeedMean) -> SeedMean:
-    of = accuracy.interval
-    interval = Interval(1 - of.high, 1 - of.low, 1 - of.centre)
-    return replace(accuracy, mean=1 - accuracy.mean, interval=interval)
-
-
-def _turned(accuracy: Difference) -> Difference:
-    """The difference in error, from that in accuracy."""
-    return Difference(-accuracy.value, -accuracy.high, -accuracy.low, accuracy.p_value)
+    baseline, groups = report.baseline.predictions, report.groups
+    tests = [one_label_differences(m.predictions, baseline, groups) for m in report.methods[1:]]
+    return OneLabelCompared(
+        [one_label_means(m.predictions, groups) for m in report.methods], [{}, *_corrected(tests)]
+    )
 
 
 def _corrected(differences: list[dict[str, Difference]]) -> list[dict[str, Contrast]]:

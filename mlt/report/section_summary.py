@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from mlt.metrics import Interval, SeedMean, Summary, aggregate_seeds, summarize
 from mlt.report.decision_tables import rates_table
 from mlt.report.format import CORRECTED, Mean, format_value
 from mlt.report.methods import Report
+from mlt.report.one_label import one_label_means
 from mlt.report.render import Section
 from mlt.report.svg import Scale, circle, path, svg
 from mlt.report.tables import Column, Table
@@ -58,6 +59,10 @@ def summary_section(report: Report) -> Section:
     first = report.baseline.first
     summary = summarize(first.predictions, limits=first.limits)
     means = _group_means(report)
+    areas = {"AUROC" if m.name == "total" else f"AUROC, {m.name}": m.auroc for m in means}
+    one_label = {}
+    if first.predictions.one_label:
+        one_label = one_label_means(report.baseline.predictions, report.groups)
     return Section(
         "summary",
         {
@@ -68,7 +73,7 @@ def summary_section(report: Report) -> Section:
             "units": _units(summary),
             "untested": report.untested,
             "rates": rates_table(summary, first),
-            "facts": _one_label_facts(summary) | _auroc_facts(means) | _ranking_facts(summary),
+            "facts": _mean_facts(one_label | areas) | _ranking_facts(summary),
         },
     )
 
@@ -137,27 +142,12 @@ def _group_means(report: Report) -> list[GroupMean]:
     ]
 
 
-def _auroc_facts(means: Sequence[GroupMean]) -> dict[str, str]:
-    """The mean AUROC of all classes and of each group, with its interval."""
-    found = {"AUROC" if m.name == "total" else f"AUROC, {m.name}": m.auroc for m in means}
+def _mean_facts(means: Mapping[str, SeedMean]) -> dict[str, str]:
+    """Each mean, with its spread over several runs and its interval."""
     return {
         name: f"{format_value(Mean(of.mean, of.sd), 'mean')} % "
         f"({format_value(of.interval, 'interval')})"
-        for name, of in found.items()
-    }
-
-
-def _one_label_facts(summary: Summary) -> dict[str, str]:
-    """Top-1 error, macro precision and recall of the first run, where every image has one label."""
-    one = None if summary.details is None else summary.details.one_label
-    if one is None:
-        return {}
-    found = {"top-1 error": one.top1_error, "macro precision": one.precision.means["total"]}
-    for name, interval in one.recall.means.items():
-        found["macro recall" if name == "total" else f"recall, {name}"] = interval
-    return {
-        name: f"{format_value(of.centre, 'percent')} % ({format_value(of, 'interval')})"
-        for name, of in found.items()
+        for name, of in means.items()
     }
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlt.metrics import aggregate_seeds, compare_seeds, holm
-from mlt.metrics.confidence.multi_seed import Metric
+from mlt.metrics import Difference, SeedMean, aggregate_seeds, compare_seeds, holm
+from mlt.predictions import Predictions
 from mlt.report.format import CORRECTED
+from mlt.report.one_label import one_label_differences, one_label_means
 from mlt.report.runs import Run
 from mlt.report.tables import Column, Table
 
 __all__ = ["totals_tables"]
 
-_METRICS: tuple[Metric, ...] = ("AP", "AUROC")
-
 
 def totals_tables(runs: Sequence[Run]) -> tuple[Table, Table]:
-    """Return mAP and mean AUROC of each, and their differences from the first with paired tests.
+    """Return the means of each over all classes, and differences from the first with paired tests.
+
+    They are mAP and mean AUROC, and where every image has exactly one label also top-1 error,
+    macro recall and macro precision.
 
     Args:
         runs: At least two, on the same images.
@@ -25,33 +27,24 @@ def totals_tables(runs: Sequence[Run]) -> tuple[Table, Table]:
         DataError: If they are of different images, classes or targets.
     """
     names = _names(runs)
-    values, differences = [], []
-    for name, run in zip(names, runs, strict=True):
-        ap, area = (
-            aggregate_seeds([run.predictions], groups={}, metric=metric)["total"]
-            for metric in _METRICS
-        )
-        values.append([name, ap.mean, ap.interval.centre, ap.interval, area.mean, area.interval])
-    for metric in _METRICS:
-        tests = [
-            compare_seeds([run.predictions], [runs[0].predictions], groups={}, metric=metric)
-            for run in runs[1:]
-        ]
-        totals = [found["total"] for found in tests]
+    values = [_means(run.predictions) for run in runs]
+    tests = [_differences(run.predictions, runs[0].predictions) for run in runs[1:]]
+    rows = []
+    for name, means in zip(names, values, strict=True):
+        cells = [cell for mean in means.values() for cell in (mean.mean, mean.interval)]
+        rows.append([name, cells[0], means["mAP"].interval.centre, *cells[1:]])
+    differences = []
+    for metric in values[0]:
+        totals = [found[metric] for found in tests]
         corrected = holm([total.p_value for total in totals]).tolist()
-        shown = "mAP" if metric == "AP" else metric
         differences += [
-            [name, shown, total, total.p_value, p]
+            [name, metric, total, total.p_value, p]
             for name, total, p in zip(names[1:], totals, corrected, strict=True)
         ]
-    columns = [
-        Column("predictions"),
-        Column("mAP", "percent"),
-        Column("corrected", "percent", CORRECTED),
-        Column("95 % interval", "interval"),
-        Column("AUROC", "percent"),
-        Column("95 % interval", "interval"),
-    ]
+    columns = [Column("predictions")]
+    for metric in values[0]:
+        columns += [Column(metric, "percent"), Column("95 % interval", "interval")]
+    columns.insert(2, Column("corrected", "percent", CORRECTED))
     of_difference = [
         Column("predictions"),
         Column("of", "text"),
@@ -59,11 +52,33 @@ def totals_tables(runs: Sequence[Run]) -> tuple[Table, Table]:
         Column("p", "p_value", "Of this test alone"),
         Column("p corrected", "p_value", "By Holm's method over the rows of one metric"),
     ]
-    title = "Mean average precision and AUROC over all classes, in percent"
+    title = "Means over all classes, in percent"
     return (
-        Table("comparison", title, columns, values),
+        Table("comparison", title, columns, rows),
         Table("differences", f"Differences from {names[0]}, in points", of_difference, differences),
     )
+
+
+def _means(predictions: Predictions) -> dict[str, SeedMean]:
+    """Each mean over all classes by its name."""
+    runs = [predictions]
+    one_label = one_label_means(runs, {}) if predictions.one_label else {}
+    return {
+        "mAP": aggregate_seeds(runs, groups={})["total"],
+        "AUROC": aggregate_seeds(runs, groups={}, metric="AUROC")["total"],
+        **one_label,
+    }
+
+
+def _differences(predictions: Predictions, baseline: Predictions) -> dict[str, Difference]:
+    """The differences in these from the baseline."""
+    both = [predictions], [baseline]
+    one_label = one_label_differences(*both, {}) if predictions.one_label else {}
+    return {
+        "mAP": compare_seeds(*both, groups={})["total"],
+        "AUROC": compare_seeds(*both, groups={}, metric="AUROC")["total"],
+        **one_label,
+    }
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

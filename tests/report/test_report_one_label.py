@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.metrics import accuracy_score, precision_score, recall_score
 
 from mlt.cli import main
 from mlt.metrics import compare_seeds, holm
+from mlt.predictions import Predictions
 from mlt.report.methods import load_report
 from mlt.report.page import make_page
 
@@ -95,3 +97,40 @@ def test_files_and_printed_tables(runs, tmp_path, capsys) -> None:
     printed = capsys.readouterr().out
     assert "Top-1 error, recall and precision of each method, in percent" in printed
     assert "in top-1 error, recall and precision\n" in printed
+
+
+def test_a_single_method_has_the_means_over_its_seeds(runs) -> None:
+    page = make_page(load_report(runs[3:]))
+    truth = ONE_LABEL.argmax(axis=1)
+    errors = [
+        100 * (1 - accuracy_score(truth, p.logits.argmax(axis=1)))
+        for p in load_report(runs[3:]).baseline.predictions
+    ]
+    assert np.std(errors) > 0
+    shown = f"<dt>top-1 error</dt><dd>{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f} %"
+    assert shown in page.html
+
+
+def test_predictions_without_training_counts_are_compared(runs, tmp_path, capsys) -> None:
+    files = []
+    for run in (runs[0], runs[3]):
+        predictions = replace(Predictions.load(run / "predictions.npz"), class_counts=None)
+        files.append(tmp_path / f"{run.name}.npz")
+        predictions.save(files[-1])
+    output = tmp_path / "compared"
+    assert main(["compare", *map(str, files), "--output", str(output)]) == 0
+    assert "top-1 error" in capsys.readouterr().out
+    lines = list(csv.DictReader(io.StringIO((output / "comparison.csv").read_text())))
+    loaded = [Predictions.load(file) for file in files]
+    truth = ONE_LABEL.argmax(axis=1)
+    for line, predictions in zip(lines, loaded, strict=True):
+        chosen = predictions.logits.argmax(axis=1)
+        assert float(line["top-1 error"]) == pytest.approx(1 - accuracy_score(truth, chosen))
+        macro = recall_score(truth, chosen, average="macro")
+        assert float(line["macro recall"]) == pytest.approx(macro)
+    tests = list(csv.DictReader(io.StringIO((output / "differences.csv").read_text())))
+    found = {line["of"]: float(line["difference"]) for line in tests}
+    assert set(found) == {"mAP", "AUROC", "top-1 error", "macro recall", "macro precision"}
+    assert found["top-1 error"] == pytest.approx(
+        float(lines[1]["top-1 error"]) - float(lines[0]["top-1 error"])
+    )

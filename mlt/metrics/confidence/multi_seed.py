@@ -116,7 +116,8 @@ def aggregate_seeds(
     """
     if not runs:
         raise DataError("there is no run to aggregate")
-    found = _estimate(runs, groups or _groups(runs[0], limits), mean_over_models, metric)
+    groups = _groups(runs[0], limits) if groups is None else groups
+    found = _estimate(runs, groups, mean_over_models, metric)
     result = {}
     for name, mean in found.means.items():
         of_runs = found.model_means(name)
@@ -183,7 +184,7 @@ def compare_seeds(
     def difference(runs: Sequence[ClassInfluence]) -> ClassInfluence:
         return mean_over_models(runs[:count]).minus(mean_over_models(runs[count:]))
 
-    groups = groups or _groups(first[0], limits)
+    groups = _groups(first[0], limits) if groups is None else groups
     found = _estimate([*first, *second], groups, difference, metric)
     result = {}
     for name, mean in found.means.items():
