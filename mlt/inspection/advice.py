@@ -231,20 +231,24 @@ def _about_the_run(parts: Mapping[str, PartLabels], takes_validation: bool) -> I
             "test images. Name one in data.validation, or cut one out of the training images: "
             "--set 'data.validation={fraction: 0.1}'",
         )
-    counts = parts["train"].class_counts if "train" in parts else {}
-    trained = [n for n in counts.values() if n]
+    if "train" not in parts:
+        return
+    trained = [n for n in parts["train"].class_counts.values() if n]
+    one_each = all(part.one_each for part in parts.values())
+    plain = "ce" if one_each else "bce"
+    rebalanced = "balanced_softmax cb_softmax" if one_each else "sqrt_inverse cb_focal"
     if trained and max(trained) >= LONG_TAILED * min(trained):
         yield Advice(
             "do",
             f"The most frequent class has {max(trained)} training images, the rarest {min(trained)}"
             f": {max(trained) / min(trained):.0f} to 1. Compare cross entropy with a rebalanced "
-            "loss: mlt compare CONFIG --losses bce sqrt_inverse cb_focal --seeds 3",
+            f"loss: mlt compare CONFIG --losses {plain} {rebalanced} --seeds 3",
         )
     elif trained:
         yield Advice(
             "do",
             f"The classes are balanced ({max(trained)} to {min(trained)} training images): start "
-            "with cross entropy, {preset: bce}.",
+            f"with cross entropy, {{preset: {plain}}}.",
         )
 
 

@@ -42,6 +42,11 @@ class PartLabels:
     soft_targets: int
     image_groups: int | None
 
+    @property
+    def one_each(self) -> bool:
+        """Whether every image has exactly one label."""
+        return self.images > 0 and not self.without_label and self.most_labels == 1
+
 
 def count_labels(table: LabelTable) -> PartLabels:
     """Count the labels of a part.

@@ -33,12 +33,12 @@ from .factory import (
 from .focusing import Focusing as Focusing
 from .loss_config import loss_options as loss_options
 from .reweighting import Weighting as Weighting
+from .seesaw import SeesawLoss as SeesawLoss
 from .softmax_classes import (
     BalancedSoftmaxLoss as BalancedSoftmaxLoss,
     ClassBalancedSoftmaxLoss as ClassBalancedSoftmaxLoss,
     LDAMSoftmaxLoss as LDAMSoftmaxLoss,
     LogitAdjustedSoftmaxLoss as LogitAdjustedSoftmaxLoss,
-    SeesawLoss as SeesawLoss,
     SoftmaxCrossEntropyLoss as SoftmaxCrossEntropyLoss,
 )
 from .stateful import EqualizationLossV2 as EqualizationLossV2, SelfPacedLoss as SelfPacedLoss

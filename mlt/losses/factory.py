@@ -20,12 +20,12 @@ from mlt.losses.loss_config import PresetLoss, resolve_preset
 from mlt.losses.presets import ONE_LABEL_SIGMOID, PRESETS
 from mlt.losses.reduce import check_reduction
 from mlt.losses.reweighting import build_weighting
+from mlt.losses.seesaw import SeesawLoss
 from mlt.losses.softmax_classes import (
     BalancedSoftmaxLoss,
     ClassBalancedSoftmaxLoss,
     LDAMSoftmaxLoss,
     LogitAdjustedSoftmaxLoss,
-    SeesawLoss,
     SoftmaxCrossEntropyLoss,
 )
 from mlt.losses.stateful import EqualizationLossV2, SelfPacedLoss

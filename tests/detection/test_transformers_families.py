@@ -23,7 +23,7 @@ from mlt.detection.transformers import LossFunction, against_no_object
 from mlt.detection.transformers.attach import FAMILIES
 from mlt.errors import ConfigError
 from mlt.losses import create_loss
-from mlt.losses.softmax_classes import SeesawLoss
+from mlt.losses.seesaw import SeesawLoss
 
 K, QUERIES, LAYERS, BINS = 5, 6, 3, 4
 DENOISING = 4

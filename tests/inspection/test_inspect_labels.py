@@ -272,3 +272,20 @@ def test_a_loss_of_the_configuration(tiny_values: dict) -> None:
     assert found.rebalancing is not None
     assert found.rebalancing.loss_weights is None
     assert found.rebalancing.draws == found.parts["train"].class_counts
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "named"),
+    [
+        ([[0]] * 20 + [[1]] * 2, [[0], [1]], "--losses ce balanced_softmax cb_softmax --seeds"),
+        ([[0]] * 20 + [[1]] * 15, [[0], [1]], "{preset: ce}"),
+        ([[0]] * 20 + [[1]] * 2, [[0], [0, 1]], "--losses bce sqrt_inverse cb_focal --seeds"),
+        ([[0]] * 20 + [[1]] * 2 + [[]], [[0], [1]], "--losses bce sqrt_inverse cb_focal --seeds"),
+        ([[0]] * 20 + [[0, 1]] * 15, [[0], [1]], "{preset: bce}"),
+    ],
+)
+def test_the_losses_named_are_those_the_labels_allow(
+    train: list[list[int]], test: list[list[int]], named: str
+) -> None:
+    parts = {"train": table_of(train, ["cat", "dog"]), "test": table_of(test, ["cat", "dog"])}
+    assert named in "\n".join(a.text for a in inspect_data(parts, pictures=0).advice)

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 
 from mlt.losses import create_loss
+from mlt.losses.seesaw import SeesawLoss
 from mlt.losses.softmax_classes import (
     BalancedSoftmaxLoss,
     ClassBalancedSoftmaxLoss,
     LDAMSoftmaxLoss,
     LogitAdjustedSoftmaxLoss,
-    SeesawLoss,
-    seesaw,
-    softmax_cross_entropy,
 )
+from mlt.losses.softmax_functional import seesaw, softmax_cross_entropy
 
 COUNTS = [60, 30, 9, 2, 1]
 KEPT = [0, 2, 3]

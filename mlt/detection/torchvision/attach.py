@@ -44,8 +44,8 @@ def attach(model: Model, loss: DetectionLoss) -> Model:
     weights still load, but its scores mean little until it has been fine-tuned. With a new head
     call :func:`set_prior` first.
 
-    ``torch.nn.CrossEntropyLoss(reduction="none")`` and the losses of `mlt.losses.softmax_classes`
-    keep such a head a softmax head; their classes are all C columns, the background first.
+    ``torch.nn.CrossEntropyLoss(reduction="none")`` and mlt's softmax losses keep such a
+    head a softmax head; their classes are all C columns, the background first.
 
     The state dict keeps its keys, so weights load before and after. The loss goes along with the
     model to other devices, but is not in its state dict: save ``loss.state_dict()`` of a loss with

@@ -83,7 +83,7 @@ def attach(model: Model, loss: DetectionLoss, targets: Targets = "framework") ->
             image classifier whose labels are rows of 0 and 1.
         loss: For detection element-wise, ``create_loss(..., reduction="none")``, for the
             ``model.config.num_labels`` classes. Where the model has a no-object column also one of
-            `mlt.losses.softmax_classes`, for one class more: "no object" is the last. For image
+            mlt's softmax losses, for one class more: "no object" is the last. For image
             classification one that gives a single number, ``create_loss(...)``.
         targets: ``framework``: a matched query is told to predict what the framework's own loss
             would tell it, in some families the quality of its box (soft targets). ``hard``: 1.
