@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+import torch
+from scipy.special import log_softmax, softmax
 from torch import nn
 
 import mlt
+from mlt.cli import main
 from mlt.config import parse_config
 from mlt.engine.evaluate import evaluate_ensemble
 from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.inference import Predictor
 from mlt.losses import list_losses
 from mlt.metrics import Predictions
-from mlt.models.checkpoint import read_info
+from mlt.models.checkpoint import decision_copy, read_info
 from mlt.run_folder import RunFolder
 
 
@@ -190,3 +193,47 @@ def test_top1_of_several_labels_is_refused(plain_values: dict[str, Any]) -> None
     config = parse_config(plain_values | {"evaluation": {"best_by": "top1"}})
     with pytest.raises(ConfigError, match=r"evaluation.best_by: top1 is defined where every image"):
         mlt.train(config)
+
+
+def test_the_commands_give_softmax_probabilities(
+    one_label: dict[str, Any], tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Predict, export and tune; a temperature is in what each of them gives afterwards."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    values = one_label["data"] | {"validation": one_label["data"]["train"]}
+    training = {"epochs": 10, "batch_size": 6, "workers": 0}
+    mlt.train(parse_config(with_loss(one_label, "cb_softmax", data=values, training=training)))
+    run = RunFolder(one_label["output"])
+    saved = Predictions.load(run.validation)
+    files = [str(tiny_source / str(image)) for image in saved.image_ids]
+    tuned = ["tune", str(run.last), "--predictions", str(run.validation)]
+    assert main([*tuned, "--calibration", "platt"]) == 2
+    assert "temperature" in capsys.readouterr().err
+    assert main(tuned) == 0
+    # Cross entropy of the validation images has its minimum there: its slope changes sign.
+    temperature = json.loads(decision_copy(run.last).read_text())["calibration"]["classes"][0][
+        "slope"
+    ]
+    truth = saved.targets.argmax(1)
+    logits = saved.logits.astype(float)
+
+    def entropy(scale: float) -> float:
+        return -log_softmax(scale * logits, axis=1)[range(len(truth)), truth].mean()
+
+    assert entropy(temperature) < min(entropy(0.99 * temperature), entropy(1.01 * temperature))
+    expected = softmax(temperature * logits, axis=1)
+    capsys.readouterr()
+    assert main(["predict", str(run.last), *files, "--format", "jsonl"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [list(line["probabilities"].values()) for line in lines]
+    np.testing.assert_allclose(told, expected, atol=2e-5)
+    exported = tmp_path / "model.onnx"
+    assert main(["export", str(run.last), "--sigmoid", "--output", str(exported)]) == 0
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    described = json.loads(session.get_modelmeta().custom_metadata_map["mlt"])
+    assert (described["output"], described["activation"]) == ("probabilities", "softmax")
+    model = mlt.models.checkpoint.load_checkpoint(run.last)[0].eval()
+    images = np.random.default_rng(0).normal(size=(4, 3, 32, 32)).astype(np.float32)
+    given = model(torch.from_numpy(images)).detach().double().numpy()
+    (found,) = session.run(None, {"images": images})
+    np.testing.assert_allclose(found, softmax(temperature * given, axis=1), atol=1e-5)
