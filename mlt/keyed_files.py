@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KEY", "drop_file", "make_room", "match_rows"]
+__all__ = ["KEY", "bytes_in", "drop_file", "make_room", "match_rows"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,12 @@ def make_room(root: Path, size: int, limit: int, keep: Iterable[Path], suffix: s
                 path.unlink()
                 total -= stat.st_size
     return total <= limit
+
+
+def bytes_in(folders: Iterable[Path], suffix: str) -> int:
+    """Bytes that the files in some folders take together."""
+    found = (_stat(path) for folder in folders for path in folder.glob(f"*{suffix}"))
+    return sum(stat.st_size for stat in found if stat is not None)
 
 
 def _stat(path: Path) -> os.stat_result | None:

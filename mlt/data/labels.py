@@ -27,6 +27,7 @@ from mlt.data.columns import (
 )
 from mlt.data.label_file import map_label_file, read_label_file, table_digest, write_label_file
 from mlt.data.mapped_arrays import Stamp
+from mlt.data.names import repeated
 from mlt.data.sparse import (
     canonical,
     canonical_values,
@@ -240,6 +241,12 @@ class LabelTable:
         pairs.sort_indices()
         return pairs
 
+    def judged(self) -> csr_array | None:
+        """Count the images of class i on which class j is known: (C, C) int64; None: all are."""
+        if self.known is None:
+            return None
+        return csr_array(self.labels.astype(np.int64).T @ self.known.astype(np.int64))
+
     def take(self, rows: np.ndarray | Sequence[int]) -> LabelTable:
         """The table of these rows, in this order.
 
@@ -367,8 +374,7 @@ def _check_names(names: tuple[str, ...]) -> None:
     if wrong := [n for n in names if not isinstance(n, str) or not n]:
         raise DataError(f"class names must be strings and not empty, got {wrong[0]!r}")
     check_no_nul(names, "class name")
-    if len(set(names)) != len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
+    if twice := repeated(names):
         raise DataError(f"class names occur more than once: {', '.join(twice[:5])}")
 
 

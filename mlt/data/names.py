@@ -1,10 +1,11 @@
-"""How two lists of class names differ, in words."""
+"""How lists of class names differ, and names that they have twice."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-__all__ = ["name_difference"]
+__all__ = ["name_difference", "repeated"]
 
 
 def name_difference(
@@ -35,6 +36,16 @@ def name_difference(
     only |= {of_b: [name for name in b if name not in in_a]}
     parts = [f"only in {of}: {_some(names, limit)}" for of, names in only.items() if names]
     return "; ".join(parts) or "the same names in another order"
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """The names that are there more than once, sorted.
+
+    Example:
+        >>> repeated(["cow", "cat", "dog", "cat", "cow", "cat"])
+        ['cat', 'cow']
+    """
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _some(names: list[str], limit: int) -> str:

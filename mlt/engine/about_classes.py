@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlt.data.labels import LabelTable
+from mlt.data.sparse import column_counts
 from mlt.engine.training_state import load_training_state
 from mlt.errors import DataError, MissingFileError, UserError
 from mlt.language import ClassEmbeddings
@@ -41,7 +42,8 @@ def about_classes(head: Head, train: LabelTable, state: Path | None = None) -> A
     return AboutClasses(
         names=train.class_names,
         cooccurrence=train.cooccurrence() if counted else None,
-        num_images=len(train),
+        num_images=len(train) if train.known is None else column_counts(train.known),
+        judged=train.judged() if counted else None,
         embeddings=_embeddings(getattr(head, "embeddings", None), train.class_names, state),
     )
 

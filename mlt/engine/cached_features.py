@@ -20,7 +20,7 @@ from mlt.features.dataset import DrawnFeatures, EveryView
 from mlt.features.head_model import HeadModel
 from mlt.features.store import row_size
 from mlt.features.views import View, backbone_digest, evaluation_views, train_views
-from mlt.keyed_files import make_room
+from mlt.keyed_files import bytes_in, make_room
 from mlt.models import Classifier
 
 __all__ = ["uses_features", "with_cached_features"]
@@ -75,7 +75,8 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
             f"{settings.cache_size:g}",
         )
     in_use = {backbone.folder(view) for _, views in plan for view in views}
-    setup.processes.on_main(lambda: make_room(backbone.root, size, limit, in_use, ".npy"))
+    missing = max(0, size - bytes_in(in_use, ".npy"))
+    setup.processes.on_main(lambda: make_room(backbone.root, missing, limit, in_use, ".npy"))
     logger.info(
         "the head learns from features of the frozen backbone, of each training image %s: "
         "%.3g MB in %s",

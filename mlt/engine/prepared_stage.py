@@ -159,6 +159,7 @@ def prepare_stages(
             freeze = plan.config.model.freeze if own.model is None else plan.settings.freeze
             freeze = handed if freeze is None else freeze
             set_learning(model, freeze, learns_scale)
+            _check_what_learns(plan, model, freeze)
             _check_batch_norm(model, plan.config.training, num_processes)
             optimizer = build_optimizer(plan.config.optimizer, model, loss)
             if plan.config.optimizer.decay_to_start:
@@ -188,6 +189,20 @@ def prepare_stages(
             "nothing could decay; leave it out"
         )
     return tuple(prepared)
+
+
+def _check_what_learns(
+    plan: PlannedStage, model: nn.Module, freeze: tuple[str, ...] | str | None
+) -> None:
+    """Refuse to freeze by name all that ``model.learn`` lets learn."""
+    if not isinstance(model, Classifier) or freeze in (None, "all"):
+        return
+    learn = plan.config.model.learn.name
+    if learn != "all" and not any(p.requires_grad for p in model.backbone.parameters()):
+        raise ConfigError(
+            f"training.stages.{plan.number}.freeze: all that model.learn: {learn} names is frozen "
+            f"by {', '.join(freeze or ())}; `all` says so, and the backbone's features are cached"
+        )
 
 
 def _check_batch_norm(model: nn.Module, training: TrainingConfig, num_processes: int) -> None:

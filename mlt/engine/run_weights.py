@@ -30,6 +30,7 @@ def save_weights(setup: Setup, path: Path) -> None:
         epoch=setup.training.position.epoch,
         starting_weights=None if setup.starting_weights is None else setup.starting_weights.digest,
         activation=activation_of(setup.training.loss),
+        image_size=setup.config.transforms.size if setup.loads_tensors else None,
     )
     state = full(setup.training.evaluated_model.state_dict())
     if setup.starting_weights is not None:

@@ -20,6 +20,7 @@ from mlt.data.transforms import Preprocessing, Transform, build_transforms, eval
 from mlt.data.view_settings import ViewConfig, expand_views
 from mlt.data.view_transform import view_transform
 from mlt.models import Classifier
+from mlt.models.adapters import plain_state
 from mlt.models.checkpoint import weights_digest
 
 __all__ = ["View", "backbone_digest", "evaluation_views", "train_views"]
@@ -116,10 +117,10 @@ def backbone_digest(model: Classifier, name: str) -> str:
     """What the features depend on beside the pixels: architecture, weights, pooled or not.
 
     Args:
-        model: Its weights, and batch norm's statistics.
+        model: Its weights, adapters merged into them, and batch norm's statistics.
         name: Of the architecture, as timm knows it.
     """
-    about = f"{timm.__version__} {name} {weights_digest(model.backbone.state_dict())}"
+    about = f"{timm.__version__} {name} {weights_digest(plain_state(model.backbone))}"
     return _sha256(f"{about} feature map".encode() if model.is_spatial else about.encode())
 
 

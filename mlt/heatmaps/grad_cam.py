@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Sequence[int]) -> Tensor
 
     A is the last feature map. Where the head sees the class token of a vision transformer alone,
     the last tokens of the patches do not count any more; A then is what the last attention block
-    sees of them, after its first norm.
+    sees of them, after the norm before its attention, if it has one there.
 
     Args:
         model: A :class:`~mlt.models.Classifier`, or a timm model with its own classifier; it is
@@ -130,8 +131,10 @@ def _from_last_attention(
     model: nn.Module, backbone: nn.Module, images: Tensor
 ) -> tuple[Tensor, Tensor]:
     """As above, from the tokens that the last attention block takes."""
+    block: Any
     try:
-        layer = backbone.blocks[-1].norm1  # type: ignore[index, union-attr]
+        block = backbone.blocks[-1]  # type: ignore[index, union-attr]
+        norm = block.norm1
     except (AttributeError, IndexError, TypeError):
         raise ConfigError(
             f"{type(backbone).__name__} pools a class token and has no blocks with a norm1, as the "
@@ -140,14 +143,19 @@ def _from_last_attention(
         ) from None
     kept: list[Tensor] = []
 
-    def begin(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+    def begin(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         torch.set_grad_enabled(True)  # until the end of no_grad in grad_cam
-        kept.append(output.detach().requires_grad_())
-        return kept[-1]
+        kept.append(inputs[0].detach().requires_grad_())
+        return kept[0], *inputs[1:]
 
-    hook = layer.register_forward_hook(begin)
+    def after_norm(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if inputs[0] is kept[0]:  # else it comes after the attention
+            kept.append(output)
+
+    hooks = block.register_forward_pre_hook(begin), norm.register_forward_hook(after_norm)
     try:
         logits = model(images)
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
     return kept[-1], logits

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 from scipy.special import bdtrc
 
 from mlt.data.labels import LabelTable
@@ -70,10 +69,7 @@ def hidden_classes(table: LabelTable) -> tuple[Hidden, ...]:
         return ()
     base = counts / known_counts
     pairs = table.cooccurrence()
-    # Rare class by class of which it is known whether the image has it.
-    judged = None
-    if known is not None:
-        judged = csr_array(table.labels.astype(np.int64).T @ known.astype(np.int64))
+    judged = table.judged()
     found = []
     for rare in np.argsort(counts, kind="stable").tolist():
         row = slice(pairs.indptr[rare], pairs.indptr[rare + 1])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
+from mlt.data.names import repeated
 from mlt.errors import DataError, MissingFileError
 from mlt.files import NOT_JSON, atomic_write
 
@@ -54,12 +55,13 @@ class ClassEmbeddings:
     bias: float | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "vectors", np.asarray(self.vectors, np.float32))
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.names):
             raise DataError(
                 f"{len(self.names)} class names, but embeddings of shape {self.vectors.shape}; "
                 "expected (classes, width)"
             )
-        if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
+        if twice := repeated(self.names):
             raise DataError(f"class names occur more than once: {', '.join(twice[:5])}")
         for problem, rows in (
             ("are not finite", ~np.isfinite(self.vectors).all(axis=1)),

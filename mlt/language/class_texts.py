@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from mlt.data.names import repeated
 from mlt.errors import ConfigError, DataError, MissingFileError
 from mlt.files import NOT_JSON
 
@@ -44,7 +46,7 @@ def class_texts(
     """
     if not class_names:
         raise ConfigError("there are no class names to embed")
-    if twice := sorted({name for name in class_names if [*class_names].count(name) > 1}):
+    if twice := repeated(class_names):
         raise ConfigError(f"class names occur more than once: {', '.join(twice[:5])}")
     if descriptions is not None and (missing := [n for n in class_names if n not in descriptions]):
         raise ConfigError(
@@ -98,7 +100,7 @@ def read_descriptions(path: str | Path) -> dict[str, tuple[str, ...]]:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        found = _from_rows(path, list(csv.reader(_text(path).splitlines())))
+        found = _from_rows(path)
     elif suffix in (".json", ".yaml", ".yml"):
         parse = json.loads if suffix == ".json" else yaml.safe_load
         try:
@@ -130,18 +132,26 @@ def _from_object(path: Path, value: Any) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _from_rows(path: Path, rows: list[list[str]]) -> dict[str, tuple[str, ...]]:
-    if not rows or [cell.strip().lower() for cell in rows[0]] != _HEADER:
-        given = ",".join(rows[0]) if rows else "nothing"
-        raise DataError(f"{path} must begin with the line {','.join(_HEADER)}; it has {given}")
+def _from_rows(path: Path) -> dict[str, tuple[str, ...]]:
+    rows = csv.reader(io.StringIO(_text(path), newline=""))
     found: dict[str, tuple[str, ...]] = {}
-    for number, row in enumerate(rows[1:], start=2):
-        if not row:
-            continue
-        if len(row) != 2 or not all(cell.strip() for cell in row):
-            raise DataError(f"{path}, line {number}: expected a class and a text, got {row}")
-        name, text = (cell.strip() for cell in row)
-        found[name] = (*found.get(name, ()), text)
+    try:
+        header = next(rows, [])
+        if [cell.strip().lower() for cell in header] != _HEADER:
+            given = ",".join(header) or "nothing"
+            raise DataError(f"{path} must begin with the line {','.join(_HEADER)}; it has {given}")
+        for row in rows:
+            if not row:
+                continue
+            cells = [" ".join(cell.split()) for cell in row]  # a cell may have several lines
+            if len(cells) != 2 or not all(cells):
+                raise DataError(
+                    f"{path}, line {rows.line_num}: expected a class and a text, got {row}"
+                )
+            name, text = cells
+            found[name] = (*found.get(name, ()), text)
+    except csv.Error as error:
+        raise DataError(f"{path}, line {rows.line_num}: {error}") from error
     if not found:
         raise DataError(f"{path} has no description")
     return found

@@ -94,7 +94,8 @@ class OpenClipTower(TextTower):
         """The tokens of a text alone, without start and end."""
         if self._has_own_tokenizer:
             return self.tokenizer.encode(text)
-        return self.tokenizer.tokenizer.encode(text, add_special_tokens=False)
+        cleaned = self.tokenizer.clean_fn(text)  # as it does itself before it cuts words
+        return self.tokenizer.tokenizer.encode(cleaned, add_special_tokens=False)
 
     @property
     def _has_own_tokenizer(self) -> bool:

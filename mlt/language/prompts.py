@@ -60,9 +60,14 @@ class PromptEncoder:
                 f"{cut[0]!r}; a shorter context leaves room for the class names"
             )
         self._tokens: Tensor = tower.tokenizer(prompts)
-        self._start = self._tokens[0].tolist().index(wanted[0])
+        self._start = (self._tokens[0] == wanted[0]).int().argmax().item()
         self.length = len(wanted)
-        assert (self._tokens[:, self._places] == torch.tensor(wanted)).all()
+        found = self._tokens[:, self._places]
+        if found.shape[1] < self.length or (found != torch.tensor(wanted)).any():
+            raise ConfigError(
+                f"the context {words!r} is not cut into the same tokens before the class names as "
+                f"alone by {tower.name}, so that it has no place of its own; take other words"
+            )
         self.width = int(self._table.weight.shape[1])
         self.begin = None
         if isinstance(context, str):

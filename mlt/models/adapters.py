@@ -28,6 +28,7 @@ __all__ = [
     "is_adapter",
     "merge_adapters",
     "merged_state",
+    "plain_state",
 ]
 
 _DOWN, _UP = "lora_down", "lora_up"
@@ -251,7 +252,20 @@ def merged_state(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]
     return merged
 
 
+def plain_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict that a model would have without adapters, and the same outputs.
+
+    Args:
+        model: With adapters or without; it stays as it is.
+    """
+    scales = {adapted.scale for _, adapted in _adapted(model)}
+    state = model.state_dict()
+    return merged_state(state, scales.pop()) if scales else state
+
+
 def _merged(weight: Tensor, down: Tensor, up: Tensor, scale: float) -> Tensor:
+    if not up.any():
+        return weight.detach()
     return (weight + scale * (up @ down).view(weight.shape)).detach()
 
 

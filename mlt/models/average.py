@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 
 from mlt.errors import CheckpointError
-from mlt.models.checkpoint import CheckpointInfo, check_class_names, read_checkpoint
+from mlt.models.checkpoint import (
+    CheckpointInfo,
+    check_class_names,
+    read_checkpoint,
+    without_adapters,
+)
 
 __all__ = ["average_weights"]
 
@@ -28,6 +33,9 @@ def average_weights(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor], Che
     It helps where the checkpoints lie in one valley of the loss: fine-tuned from the same weights,
     or epochs of one run. Statistics of batch norm are averaged like weights, which is exact where
     they are the same, as those of a frozen backbone are; else there is a warning.
+
+    Low-rank updates are added to the weights before (the mean of products is not the product of
+    means), so the result has none.
 
     Args:
         paths: ``.safetensors`` files of runs with the same model, classes and preprocessing.
@@ -47,7 +55,7 @@ def average_weights(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor], Che
     about: CheckpointInfo | None = None
     moved = False
     for path in paths:
-        state, info = read_checkpoint(path)
+        state, info = without_adapters(path, *read_checkpoint(path))
         if about is None:
             about, first = info, state
             sums = {k: v.double() for k, v in state.items() if v.is_floating_point()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ __all__ = [
     "save_decision",
     "start_from",
     "weights_digest",
+    "without_adapters",
 ]
 
 OWN_MODEL = "own"
@@ -182,19 +183,16 @@ def _take_backbone(
     model: Classifier, path: Path, image_size: int | None
 ) -> tuple[dict[str, Tensor], CheckpointInfo]:
     """Load the backbone of a checkpoint; its head, and what it says about itself, are returned."""
-    state_dict, info = read_checkpoint(path)
+    state_dict, info = without_adapters(path, *read_checkpoint(path))
     of_file = _model_config(path, info)
     parts: dict[str, dict[str, Tensor]] = {"backbone": {}, "head": {}}
     for name, value in state_dict.items():
         part, _, inner = name.partition(".")
         parts[part][inner] = value
-    if isinstance(of_file.learn, LearnLoRA):
-        scale = of_file.learn.alpha / of_file.learn.rank
-        parts["backbone"] = merged_state(parts["backbone"], scale)
     own = model.backbone.state_dict()
     parts["backbone"].update({name: own[name] for name in own if is_adapter(name)})
     try:
-        _load_backbone(model, parts["backbone"], info.preprocessing.get("size"), image_size)
+        _load_backbone(model, parts["backbone"], info.input_size, image_size)
     except CheckpointError as error:
         raise CheckpointError(
             f"model.checkpoint: the backbone of {path} is {of_file.backbone}, which does not fit: "
@@ -278,6 +276,28 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     return start | state_dict, info
 
 
+def without_adapters(
+    path: str | Path, state_dict: dict[str, Tensor], info: CheckpointInfo
+) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """A checkpoint's weights with the updates of its adapters added, and what is said of them.
+
+    Args:
+        path: Its name, for errors.
+        state_dict: Its weights and buffers.
+        info: What it says about itself; one without adapters stays as it is.
+
+    Raises:
+        CheckpointError: If it describes a model that this version of mlt does not know.
+    """
+    if OWN_MODEL in info.model:
+        return state_dict, info
+    learn = _model_config(Path(path), info).learn
+    if not isinstance(learn, LearnLoRA):
+        return state_dict, info
+    model = info.model | {"learn": {"name": "all"}}
+    return merged_state(state_dict, learn.alpha / learn.rank), replace(info, model=model)
+
+
 def _starting_state(
     path: Path, info: CheckpointInfo, state_dict: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
@@ -286,7 +306,7 @@ def _starting_state(
     weights = "none" if checkpoint else info.model.get("weights")
     model = _built(path, info, state_dict, weights)
     if checkpoint:
-        _take_backbone(model, Path(checkpoint), info.preprocessing.get("size"))
+        _take_backbone(model, Path(checkpoint), info.input_size)
     return {
         f"backbone.{name}": value
         for name, value in model.backbone.state_dict().items()
@@ -302,7 +322,7 @@ def _built(
     # Of what was known about the classes, the weights have all that matters.
     stored = state_dict.get("head.embeddings")
     about = AboutClasses(info.class_names, embeddings=None if stored is None else stored.numpy())
-    size = info.preprocessing.get("size")
+    size = info.input_size
     return build_model(config, len(info.class_names), image_size=size, about=about)
 
 

@@ -52,6 +52,8 @@ class CheckpointInfo:
         starting_weights: Digest of the backbone's weights that the file leaves out because they are
             as the run began with them; None: it has all weights.
         activation: How the model's logits become probabilities.
+        image_size: Height and width that the model was built for, where the preprocessing does not
+            say it.
     """
 
     class_names: tuple[str, ...]
@@ -63,6 +65,12 @@ class CheckpointInfo:
     decision: dict[str, Any] | None = None
     starting_weights: str | None = None
     activation: Activation = "sigmoid"
+    image_size: int | None = None
+
+    @property
+    def input_size(self) -> int | None:
+        """Height and width that the model was built for; None: those of its own."""
+        return self.image_size or self.preprocessing.get("size")
 
 
 def info_of(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:

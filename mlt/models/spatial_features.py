@@ -97,20 +97,25 @@ def to_map(backbone: nn.Module, features: Tensor, images: Tensor) -> Tensor:
         if features.shape[1] == channels:
             return features
     if isinstance(features, Tensor) and features.ndim == 3 and features.shape[2] == channels:
-        tokens = features[:, getattr(backbone, "num_prefix_tokens", 0) :]
-        height, width = images.shape[-2:]
-        # Patches are square, so that rows and columns of them are as height and width.
-        rows = round((tokens.shape[1] * height / width) ** 0.5)
-        if rows and tokens.shape[1] % rows == 0:
-            columns = tokens.shape[1] // rows
-            if rows * width == columns * height:
-                return tokens.transpose(1, 2).unflatten(2, (rows, columns))
+        # Some (CaiT, XCiT) put the class token there after the blocks only.
+        for prefix in dict.fromkeys((getattr(backbone, "num_prefix_tokens", 0), 0)):
+            tokens = features[:, prefix:]
+            if grid := _grid(tokens.shape[1], *images.shape[-2:]):
+                return tokens.transpose(1, 2).unflatten(2, grid)
     given = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
     raise ConfigError(
         f"{_name(backbone)} gives features of shape {given} for images of {tuple(images.shape)}, "
         "which are not a map of its positions; model.head: linear does without, or take another "
         "backbone"
     )
+
+
+def _grid(tokens: int, height: int, width: int) -> tuple[int, int] | None:
+    """Rows and columns of square patches of an image, which are as its height and width."""
+    rows = round((tokens * height / width) ** 0.5)
+    if rows and tokens % rows == 0 and rows * width == tokens // rows * height:
+        return rows, tokens // rows
+    return None
 
 
 def _name(backbone: nn.Module) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from mlt.engine.setup import Setup, prepare
 from mlt.engine.train import train
 from mlt.errors import ConfigError
 from mlt.features.compute import FrozenBackbone
+from mlt.features.views import backbone_digest
+from mlt.models import build_model
 from mlt.models.backbone import build_backbone
 from mlt.models.checkpoint import load_checkpoint
 from mlt.models.settings import ModelConfig
@@ -181,6 +184,40 @@ def test_features_that_take_more_than_their_room_are_refused(
     values = changed(frozen, "small", features={"cache_size": 1e-9})
     with pytest.raises(ConfigError, match=r"would take .* GB"):
         on_features(values, tmp_path)
+
+
+def test_features_that_are_there_need_no_room(frozen: dict[str, Any], tmp_path: Path) -> None:
+    on_features(frozen, tmp_path)
+    root = tmp_path / "features"
+    size = sum(file.stat().st_size for file in root.glob("*/*.npy"))
+    other = root / "other" / "file.npy"
+    other.parent.mkdir()
+    other.write_bytes(bytes(size))
+    os.utime(other, (0, 0))
+    limit = {"cache_size": 2.2 * size / 1e9}
+    on_features(changed(frozen, "again", features=limit), tmp_path)
+    assert other.exists()
+    small = {"cache_size": 1.8 * size / 1e9}
+    on_features(changed(frozen, "tight", features=small), tmp_path)
+    assert not other.exists()
+
+
+def test_adapters_that_have_not_learnt_are_no_other_backbone(frozen: dict[str, Any]) -> None:
+    plain = build_model(ModelConfig.model_validate(frozen["model"]), 4)
+    weights = plain.backbone.state_dict()
+
+    def adapted(seed: int, std: float) -> str:
+        torch.manual_seed(seed)
+        learn = {"freeze": [], "learn": {"name": "lora", "rank": 2}}
+        model = build_model(ModelConfig.model_validate(frozen["model"] | learn), 4)
+        model.backbone.load_state_dict(weights, strict=False)
+        for name, parameter in model.backbone.named_parameters():
+            if std and name.endswith("lora_up"):
+                torch.nn.init.normal_(parameter, std=std)
+        return backbone_digest(model, "name")
+
+    assert adapted(1, 0) == adapted(2, 0) == backbone_digest(plain, "name")
+    assert adapted(1, 0.1) != adapted(1, 0)
 
 
 def test_features_of_a_backbone_that_learns_are_refused(frozen: dict[str, Any]) -> None:

@@ -188,6 +188,19 @@ def test_learning_of_a_frozen_backbone_is_refused(tiny_values: dict[str, Any]) -
         parse_config(named(tiny_values, "refused", "bias", stages=stages[:1]))
 
 
+def test_a_stage_that_freezes_all_that_would_learn_is_refused(tiny_values: dict[str, Any]) -> None:
+    learn = {"name": "last_blocks", "blocks": 1}
+    frozen = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
+    stages = [{"epochs": 1, "freeze": "all"}, {"epochs": 1, "freeze": frozen}]
+    message = (
+        r"training\.stages\.1\.freeze: all that model\.learn: last_blocks names is frozen by conv1"
+    )
+    with pytest.raises(ConfigError, match=message):
+        train(parse_config(named(tiny_values, "refused", learn, stages=stages)))
+    stages[1]["freeze"] = frozen[:-1]
+    train(parse_config(named(tiny_values, "taken", learn, stages=stages)))
+
+
 def test_decay_to_the_start_by_hand(plain_values: dict[str, Any]) -> None:
     plain_values["optimizer"] = {
         "name": "sgd",

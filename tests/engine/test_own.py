@@ -174,6 +174,24 @@ def test_a_model_of_ones_own_on_image_files_predicts_image_files(
     np.testing.assert_allclose(answer.logits, saved.logits[0], atol=1e-5)
 
 
+def test_tensors_of_another_size_than_the_backbones_own(
+    config: Config, tables: dict[str, LabelTable]
+) -> None:
+    """Position embeddings have the size of the images, which the checkpoint must know."""
+    names = ["a", "b", "c", "d"]
+    items = {part: Items(table, names) for part, table in tables.items()}
+    model = config.model.model_copy(update={"backbone": "test_vit"})
+    config = config.model_copy(update={"model": model})
+    mlt.train(config, data=items)
+    run = RunFolder(config.output)
+    made, info = load_checkpoint(run.last)
+    assert (info.image_size, info.preprocessing) == (config.transforms.size, {})
+    with torch.no_grad():
+        logits = made(torch.stack(items["test"].images))
+    saved = Predictions.load(run.predictions).logits
+    np.testing.assert_allclose(logits.numpy(), saved, atol=1e-4)
+
+
 def test_a_run_with_things_handed_over_resumes_by_the_same_call(
     config: Config, tables: dict[str, LabelTable], tmp_path: Path
 ) -> None:

@@ -15,7 +15,11 @@ from mlt.cli import main
 from mlt.config import load_config
 from mlt.engine.evaluate import evaluate_checkpoint
 from mlt.metrics import summarize
-from mlt.models.checkpoint import read_checkpoint, save_checkpoint
+from mlt.models import build_model
+from mlt.models.adapters import is_adapter, merge_adapters
+from mlt.models.average import average_weights
+from mlt.models.checkpoint import CheckpointInfo, load_checkpoint, read_checkpoint, save_checkpoint
+from mlt.models.settings import ModelConfig
 
 
 @pytest.fixture
@@ -102,3 +106,27 @@ def test_what_cannot_be_averaged_is_refused(
     assert main(["average", str(members[0]), "--output", "soup.pt"]) == 2
     assert "must end in .safetensors" in capsys.readouterr().err
     assert not Path(out).exists()
+
+
+def test_of_adapters_the_updates_are_averaged_and_not_their_factors(tmp_path: Path) -> None:
+    files, merged = [], []
+    for seed, alpha in enumerate((8.0, 8.0, 32.0)):
+        section = {"backbone": "test_vit", "weights": "none", "learn": {"name": "lora"}}
+        section["learn"] |= {"rank": 2, "alpha": alpha}
+        torch.manual_seed(0)
+        model = build_model(ModelConfig.model_validate(section), 2)
+        torch.manual_seed(seed + 1)
+        for name, parameter in model.named_parameters():
+            if is_adapter(name):
+                torch.nn.init.normal_(parameter, std=0.1)
+        files.append(tmp_path / f"{seed}.safetensors")
+        info = CheckpointInfo(("a", "b"), (3, 2), 4, section, {}, 1)
+        save_checkpoint(files[-1], model.state_dict(), info)
+        merged.append(merge_adapters(model).state_dict())
+    soup = tmp_path / "soup.safetensors"
+    save_checkpoint(soup, *average_weights(files))
+    found = load_checkpoint(soup)[0].state_dict()
+    assert found.keys() == merged[0].keys()
+    for name, value in found.items():
+        expected = sum(each[name].double() for each in merged) / 3
+        torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-6, msg=name)

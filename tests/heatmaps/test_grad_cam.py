@@ -8,6 +8,7 @@ from copy import deepcopy
 import pytest
 import timm
 import torch
+from timm.models.vision_transformer import ResPostBlock
 from torch import Tensor, nn
 
 from mlt.errors import ConfigError
@@ -159,6 +160,38 @@ def test_the_last_tokens_of_patches_say_nothing_of_a_class_token(name: str) -> N
     (gradient,) = torch.autograd.grad(model.forward_head(features)[0, 1], features)
     assert gradient[:, model.num_prefix_tokens :].abs().max() == 0
     assert grad_cam(model, torch.randn(4, 3, 64, 64), range(5)).max() > 0
+
+
+@pytest.mark.parametrize("name", ["eva02_tiny_patch14_224", "vit_tiny_patch16_224"])
+def test_a_norm_after_the_attention_is_not_taken(name: str) -> None:
+    """There the patches have no gradient any more; the input of the block has."""
+    post = {"use_post_norm": True} if name.startswith("eva") else {"block_fn": ResPostBlock}
+    torch.manual_seed(0)
+    options = TINY_VIT | {"global_pool": "token"} | post
+    model = timm.create_model(name, num_classes=5, **options).eval()
+    for block in model.blocks:  # begins at 0 in some
+        nn.init.ones_(block.norm1.weight), nn.init.ones_(block.norm2.weight)
+    images = torch.randn(1, 3, 64, 64)
+    found = grad_cam(model, images, [2])
+    kept: list[Tensor] = []
+    model.blocks[-1].register_forward_pre_hook(lambda _m, inputs: kept.append(inputs[0]))
+    (gradient,) = torch.autograd.grad(model(images)[0, 2], kept)
+    prefix = model.num_prefix_tokens
+    alpha = gradient[0, prefix:].mean(0)
+    expected = (kept[0][0, prefix:] @ alpha).clamp_min(0)
+    assert expected.max() > 0
+    torch.testing.assert_close(found.flatten(), expected.detach(), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["cait_xxs24_224", "xcit_nano_12_p16_224"])
+def test_a_class_token_that_comes_after_the_blocks(name: str) -> None:
+    torch.manual_seed(0)
+    options = {"embed_dim": 32, "num_heads": 2, "depth": 2}
+    model = timm.create_model(name, num_classes=5, **options).eval()
+    model = Classifier(model, nn.Identity())
+    found = grad_cam(model, torch.randn(2, 3, 224, 224), range(5))
+    assert found.shape == (2, 5, 14, 14)
+    assert found.max() > 0
 
 
 def test_a_timm_model_with_its_own_classifier_and_a_head_on_the_map() -> None:

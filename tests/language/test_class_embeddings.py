@@ -56,6 +56,13 @@ def test_vectors_that_mean_nothing(vectors: list[object], message: str) -> None:
         made(vectors=np.array(vectors, np.float32))
 
 
+def test_numbers_of_other_types_become_float32(tmp_path: Path) -> None:
+    given = ClassEmbeddings(("cat", "dog"), np.eye(2))
+    given.save(tmp_path / "a.safetensors")
+    for one in (given, ClassEmbeddings.read(tmp_path / "a.safetensors")):
+        assert one.vectors.dtype == np.float32
+
+
 def test_a_name_that_is_there_twice() -> None:
     with pytest.raises(DataError, match="more than once: cat"):
         made(names=("cat", "dog", "cat"))

@@ -33,6 +33,7 @@ def test_a_class_without_description() -> None:
         ("a.json", '{"cat": ["it purrs", "it sleeps"], "dog": "it barks"}'),
         ("a.yaml", "cat: [it purrs, it sleeps]\ndog: it barks\n"),
         ("a.csv", "class,text\ncat,it purrs\ndog,it barks\n\ncat,it sleeps\n"),
+        ("a.csv", 'class,text\ncat,"it\npurrs"\ndog,it barks\ncat,"it\u2028sleeps"\n'),
         ("a.csv", "\ufeffClass, Text\r\ncat,it purrs\r\ndog,it barks\r\ncat,it sleeps\r\n"),
     ],
 )
@@ -58,6 +59,8 @@ def test_descriptions(name: str, content: str, tmp_path: Path) -> None:
         ("a.csv", "cat,it purrs\n", "must begin with the line class,text; it has cat,it purrs"),
         ("a.csv", "class,text\ncat,it purrs,always\n", "line 2: expected a class and a text"),
         ("a.csv", "class,text\n", "has no description"),
+        ("a.csv", 'class,text\ncat,"it\npurrs"\ndog\n', "line 4: expected a class and a text"),
+        ("a.csv", "class,text\ncat," + "x" * 200_000, "line 2: field larger than"),
         ("a.csv", "", "must begin with the line class,text"),
         ("a.txt", "cat", "in a .json, .yaml or .csv file"),
     ],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from mlt.config import parse_config
@@ -79,6 +82,42 @@ def test_prompts_that_are_too_long(tower: OpenClipTower) -> None:
         PromptEncoder(tower, ["cat", "cat " * 12], 64)
     with pytest.raises(ConfigError, match="the context ' ' has no word"):
         PromptEncoder(tower, ["cat"], " ")
+
+
+@pytest.mark.parametrize("context", ["A photo of a", "a photo,  of a", "a photo of a"])
+def test_a_tokenizer_that_cleans_texts(tower: OpenClipTower, context: str) -> None:
+    """As those of SigLIP do: in lower case and without punctuation."""
+    tower.tokenizer = Words(["a", "photo", "of", "person", "traffic", "light"])
+    encode = PromptEncoder(tower, NAMES, context)
+    assert (encode._start, encode.length) == (0, 4)
+    assert tower.too_long(["A, photo! of a person"] * 2 + ["a " * 8]) == ["a " * 8]
+
+
+def test_words_that_have_no_place_of_their_own(tower: OpenClipTower) -> None:
+    tower.tokenizer = Words(["a", "photo", "of", "person", "traffic", "light"])
+    tower.tokenizer.clean_fn = lambda text: text.replace("of person", "person").rstrip(".")
+    with pytest.raises(ConfigError, match="'photo of' is not cut into the same tokens"):
+        PromptEncoder(tower, ["person"], "photo of")
+
+
+class Words:
+    """In the form of open_clip's tokenizer for those of transformers; a token is a word."""
+
+    context_length = 8
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self.tokenizer = SimpleNamespace(encode=lambda text, **_: self._tokens(text))
+
+    def clean_fn(self, text: str) -> str:
+        return re.sub(r"[^a-z ]", "", text.lower())
+
+    def __call__(self, texts: list[str]) -> Tensor:
+        rows = [self._tokens(self.clean_fn(text)) for text in texts]
+        return torch.tensor([row + [0] * (self.context_length - len(row)) for row in rows])
+
+    def _tokens(self, text: str) -> list[int]:
+        return [self.words.index(word) + 1 for word in text.split()]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from mlt.data.labels import LabelTable
+from mlt.engine.about_classes import about_classes
 from mlt.models.heads import LabelGraph, build_head, conditional_shares, cosines, graph_weights
 from mlt.models.heads.about import AboutClasses
 from mlt.models.heads.settings import GCNHead
@@ -33,6 +35,24 @@ def test_shrinkage_draws_rare_classes_to_what_all_images_have() -> None:
     np.testing.assert_allclose(shares[2], [0.5, 0.02, 0.0, 0.1])  # never seen: the shares of all
     closer = np.abs(shares[:, 0] - 0.5) <= np.abs(conditional_shares(TOGETHER, 100)[:, 0] - 0.5)
     assert closer.all()
+
+
+def test_labels_that_are_not_known_are_not_taken_for_absent() -> None:
+    """Cat on 100 of 400 images; dog known on 20 of these, and on 30 others without it."""
+    labels = [[0, 1]] * 20 + [[0]] * 80 + [[]] * 300
+    known = [[0, 1]] * 20 + [[0]] * 80 + [[0, 1]] * 30 + [[0]] * 270
+    table = LabelTable.from_lists(
+        range(400), map(str, range(400)), ["cat", "dog"], labels, known_indices=known
+    )
+    about = about_classes(GCNHead(name="gcn"), table)
+    assert about.cooccurrence is not None
+    counted = about.cooccurrence, about.num_images
+    shares = conditional_shares(*counted, judged=about.judged)
+    np.testing.assert_allclose(shares, [[1.0, 1.0], [1.0, 1.0]])
+    shares = conditional_shares(*counted, shrinkage=10.0, judged=about.judged)
+    assert shares[0, 1] == pytest.approx((20 + 10 * 20 / 50) / (20 + 10))
+    assert shares[1, 0] == pytest.approx((20 + 10 * 100 / 400) / (20 + 10))
+    assert build_head(GCNHead(name="gcn"), 6, 2, about).graph[0, 1] > 0
 
 
 def test_weights_by_the_equations() -> None:

@@ -165,7 +165,9 @@ def _graph(config: GCNHead, about: AboutClasses) -> NDArray[np.float64] | None:
     elif about.cooccurrence is None:
         relation = None
     else:
-        relation = conditional_shares(about.cooccurrence, about.num_images, config.shrinkage)
+        relation = conditional_shares(
+            about.cooccurrence, about.num_images, config.shrinkage, about.judged
+        )
     return None if relation is None else graph_weights(relation, config.threshold, config.neighbors)
 
 

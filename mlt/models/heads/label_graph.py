@@ -14,18 +14,23 @@ __all__ = ["conditional_shares", "cosines", "graph_weights"]
 
 
 def conditional_shares(
-    cooccurrence: csr_array, num_images: int, shrinkage: float = 0.0
+    cooccurrence: csr_array,
+    num_images: int | NDArray[np.integer],
+    shrinkage: float = 0.0,
+    judged: csr_array | None = None,
 ) -> NDArray[np.float64]:
     """How often class j is in the images of class i.
 
-    ``(M_ij + k r_j) / (M_ii + k)``, with M the counts, r_j the share of j among all images, and k
+    ``(M_ij + k r_j) / (K_ij + k)``, with M the counts, K_ij the images of i on which j is known
+    (M_ii where all labels are), r_j the share of j among the images on which it is known, and k
     the shrinkage: the share of a class that has few images is drawn towards what it would be if the
     two had nothing to do with each other.
 
     Args:
         cooccurrence: (C, C) images that have both of two classes.
-        num_images: All images that were counted.
+        num_images: All images that were counted, or (C,) those on which each class is known.
         shrinkage: k, in images.
+        judged: (C, C) K; None: every label is known.
 
     Returns:
         (C, C), rows i and columns j; a class without images has the shares of all images, or 0
@@ -41,8 +46,9 @@ def conditional_shares(
     """
     counts = cooccurrence.toarray().astype(np.float64)
     own = counts.diagonal()
-    share = own / max(num_images, 1)
-    return (counts + shrinkage * share) / np.maximum(own + shrinkage, 1e-12)[:, None]
+    share = own / np.maximum(num_images, 1)
+    images = own[:, None] if judged is None else judged.toarray()
+    return (counts + shrinkage * share) / np.maximum(images + shrinkage, 1e-12)
 
 
 def cosines(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
