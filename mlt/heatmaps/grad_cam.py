@@ -133,7 +133,7 @@ def _from_last_attention(
     """As above, from the tokens that the last attention block takes."""
     block: Any
     try:
-        block = backbone.blocks[-1]  # type: ignore[index, union-attr]
+        block = backbone.blocks[-1]  # type: ignore[index]
         norm = block.norm1
     except (AttributeError, IndexError, TypeError):
         raise ConfigError(
