@@ -29,6 +29,11 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
         "--probabilities", action="store_true", help="the scores are probabilities, from 0 to 1"
     )
     group.add_argument(
+        "--softmax",
+        action="store_true",
+        help="the logits are of a softmax over all classes, not of a sigmoid per class",
+    )
+    group.add_argument(
         "--targets",
         metavar="FILE",
         help="the true labels: a table (the id and a column per class, or the id and `labels`), or "
@@ -97,6 +102,8 @@ def read_predictions(
             f"say what the scores of {file} are, --logits or --probabilities: the file does not "
             "say, and thresholds, rates and calibration would be wrong without a word"
         )
+    if arguments.softmax and not arguments.logits:
+        raise ConfigError("--softmax goes with --logits; probabilities are what they are")
     if (config is None) == (arguments.targets is None):
         other = ", or CONFIG, whose data section says where they are (not both)"
         raise ConfigError(
@@ -127,6 +134,7 @@ def read_predictions(
         id_column=arguments.id_column,
         class_names=arguments.class_names,
         subset=arguments.subset,
+        activation="softmax" if arguments.softmax else "sigmoid",
     )
 
 
@@ -142,8 +150,8 @@ def refuse_table_arguments(arguments: argparse.Namespace, what: str) -> None:
     """
     from mlt.errors import ConfigError
 
-    names = ("logits", "probabilities", "targets", "train_targets", "id_column", "targets_set",
-             "class_names", "subset")  # fmt: skip
+    names = ("logits", "probabilities", "softmax", "targets", "train_targets", "id_column",
+             "targets_set", "class_names", "subset")  # fmt: skip
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]
     if given:
         raise ConfigError(f"{', '.join(given)}: for tables of scores; {what}")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 from torch import nn
+from torch.nn import functional as F
 
 from mlt.activation import Activation
 from mlt.data.labels import LabelTable
@@ -12,20 +15,30 @@ from mlt.data.one_label import true_classes
 from mlt.engine.own import OwnLoss, name_of
 from mlt.errors import DataError
 
-__all__ = ["activation_of", "check_one_label"]
+__all__ = ["activation_of", "check_one_label", "stated_activation"]
 
 
 def activation_of(loss: nn.Module) -> Activation:
     """How the logits that a loss trains become probabilities: as it says, a sigmoid if it does not.
 
-    ``nn.CrossEntropyLoss`` does not say so, but is known to be a softmax loss.
-
     Args:
         loss: Of `mlt.losses`, or handed over.
     """
-    function = loss.function if isinstance(loss, OwnLoss) else loss
-    softmax = isinstance(function, nn.CrossEntropyLoss)
-    return "softmax" if softmax else getattr(function, "activation", "sigmoid")
+    return stated_activation(loss) or "sigmoid"
+
+
+def stated_activation(loss: nn.Module) -> Activation | None:
+    """What a loss says in its attribute ``activation``; None if it says nothing.
+
+    PyTorch's cross entropy does not say so, but is known to be a softmax loss, as a module and as a
+    function, which may have some arguments bound (``functools.partial``).
+    """
+    function: Any = loss.function if isinstance(loss, OwnLoss) else loss
+    while isinstance(function, partial) and not hasattr(function, "activation"):
+        function = function.func
+    if isinstance(function, nn.CrossEntropyLoss) or function is F.cross_entropy:
+        return "softmax"
+    return getattr(function, "activation", None)
 
 
 def check_one_label(loss: nn.Module, parts: Mapping[str, LabelTable | None]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mlt.engine.one_label import stated_activation
 from mlt.engine.own import OwnLoss, name_of
 from mlt.errors import ConfigError
 
@@ -31,15 +32,17 @@ def check_loss(
         soft_targets: Whether training mixes labels, to targets between 0 and 1.
 
     Raises:
-        ConfigError: If it fails, does not return one number that depends on the logits, or says
-            that it needs targets of 0 and 1 where they are mixed.
+        ConfigError: If it fails, does not return one number that depends on the logits, says that
+            it needs targets of 0 and 1 where they are mixed, or looks like a softmax loss and does
+            not say whether it is.
     """
     function = loss.function if isinstance(loss, OwnLoss) else loss
-    name = name_of(function)
+    name, activation = name_of(function), stated_activation(loss)
     if soft_targets and not getattr(function, "takes_soft_targets", True):
+        union = "" if activation == "softmax" else "transforms.mix.labels: union, or "
         raise ConfigError(
             f"loss: {name} needs targets of 0 and 1, but transforms.mix gives mixed images targets "
-            "between them; choose transforms.mix.labels: union, or another loss"
+            f"between them; choose {union}another loss"
         )
     logits = torch.linspace(-2, 2, 2 * num_classes, device=device).view(2, num_classes)
     logits.requires_grad_()
@@ -54,6 +57,8 @@ def check_loss(
     with torch.random.fork_rng(devices=devices):
         try:
             value = tried.to(device)(logits, targets, known)
+            shift = torch.arange(1.0, 3.0, device=device)[:, None]
+            moved = None if activation else tried(logits + shift, targets, known)
         except ConfigError:
             raise
         except Exception as error:
@@ -70,6 +75,12 @@ def check_loss(
         raise ConfigError(
             f"loss: {name} returns {got}; training needs one number per batch, a tensor. Most "
             "losses return it with reduction='mean'"
+        )
+    if num_classes > 1 and isinstance(moved, Tensor) and torch.allclose(moved, value, rtol=1e-4):
+        raise ConfigError(
+            f"loss: {name} stays the same when all logits of an image grow alike, as softmax "
+            "losses do. Say how its logits become probabilities: give it the attribute activation, "
+            "'softmax' (then every image needs exactly one label) or 'sigmoid'"
         )
     if not _depends(value, logits):
         raise ConfigError(

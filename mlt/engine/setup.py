@@ -25,7 +25,7 @@ from mlt.engine.compilation import check_compiler, compile_in_place
 from mlt.engine.decay_to_start import digest_of_start, weights_to_start_from
 from mlt.engine.gradient_checkpointing import check_recomputed_batch_norm
 from mlt.engine.loop import Training
-from mlt.engine.one_label import check_one_label
+from mlt.engine.one_label import activation_of, check_one_label
 from mlt.engine.own import Own, OwnLoss
 from mlt.engine.own_checks import check_loss, check_model
 from mlt.engine.position import Position
@@ -263,6 +263,11 @@ def _loss(
     """That of the configuration, or the one that was handed over; on the device."""
     loss = build_loss(config.loss, class_counts) if own.loss is None else own.loss
     mix = config.transforms.mix
+    if mix is not None and mix.labels == "union" and activation_of(loss) == "softmax":
+        raise ConfigError(
+            "transforms.mix.labels: union gives mixed images two labels, and the loss is a softmax "
+            "loss, for exactly one; choose labels: mix"
+        )
     check_loss(
         loss,
         class_counts.num_classes,

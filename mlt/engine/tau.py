@@ -1,9 +1,9 @@
 """Tau-normalisation of the last layer, and which tau to take.
 
 Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020
-(1910.09217), section 4.2. The paper's classifiers are softmax over one label per image. Here each
-class has a sigmoid of its own, and a positive factor does not change the order of its scores:
-average precision per class stays as it is, and what changes is how the classes of an image compare.
+(1910.09217), section 4.2. The paper's classifiers are softmax over one label per image. Where each
+class has a sigmoid of its own, a positive factor does not change the order of its scores: average
+precision per class stays as it is, and what changes is how the classes of an image compare.
 """
 
 from __future__ import annotations

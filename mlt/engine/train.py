@@ -50,10 +50,10 @@ def train(
 
     The results in ``metrics.json`` are those of the test images after the last epoch; with
     ``training.early_stopping`` they are those of ``best.safetensors``.
-    ``best.safetensors`` holds the epoch with the highest total mAP, or mean AUROC with
-    ``evaluation.best_by: AUROC``, on the validation images, whose last predictions are in
-    ``validation.npz``. Without validation images it was chosen on the test images, so that its mAP
-    on them is an optimistic figure.
+    ``best.safetensors`` holds the epoch with the highest total mAP, or what
+    ``evaluation.best_by`` names (``AUROC``, ``top1``), on the validation images, whose last
+    predictions are in ``validation.npz``. Without validation images it was chosen on the test
+    images, so that its mAP on them is an optimistic figure.
 
     Args:
         config: The run; a configuration, a YAML file, or the name of one that ships with mlt.

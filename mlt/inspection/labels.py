@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlt.data.labels import LabelTable
+from mlt.data.one_label import exactly_one_label
 from mlt.data.sparse import column_counts
 
 __all__ = ["PartLabels", "count_labels"]
@@ -29,6 +30,7 @@ class PartLabels:
         soft_targets: Targets strictly between 0 and 1. From 0.5 on they count as labels.
         image_groups: Patients, videos or whatever else images belong to; None where the data does
             not say.
+        one_each: Whether every image has exactly one of several classes, as softmax losses need.
     """
 
     images: int
@@ -41,11 +43,7 @@ class PartLabels:
     most_labels: int
     soft_targets: int
     image_groups: int | None
-
-    @property
-    def one_each(self) -> bool:
-        """Whether every image has exactly one label."""
-        return self.images > 0 and not self.without_label and self.most_labels == 1
+    one_each: bool
 
 
 def count_labels(table: LabelTable) -> PartLabels:
@@ -77,6 +75,7 @@ def count_labels(table: LabelTable) -> PartLabels:
         most_labels=int(each.max(initial=0)),
         soft_targets=soft,
         image_groups=None if table.groups is None else len(table.groups.array.unique()),
+        one_each=table.num_classes > 1 and exactly_one_label(table),
     )
 
 

@@ -128,7 +128,7 @@ def effective_number_weights(
         num_samples: N, for `auto`.
 
     Raises:
-        ConfigError: If beta is out of range.
+        ConfigError: If beta is out of range, or there is less than one sample.
 
     References:
         Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, eq. 8.
@@ -188,6 +188,10 @@ def resolve_beta(beta: float | Literal["auto"], num_samples: float) -> float:
         0.999
     """
     if beta == "auto":
+        if num_samples < 1:
+            raise ConfigError(
+                f"beta 'auto' needs numbers of images, not shares: {num_samples:g} in all"
+            )
         return float((num_samples - 1) / num_samples)
     if not 0 <= beta < 1:
         raise ConfigError(f"beta must be in [0, 1) or 'auto', not {beta}.")

@@ -74,11 +74,7 @@ def check_inputs(
             GPU, or a compiled call, fails with a RuntimeError when it gets there. Where nothing can
             be raised (other devices, torch.jit.trace, a compiled vmap), the loss is NaN.
     """
-    if num_classes is not None and logits.shape[-1] != num_classes:
-        raise ConfigError(
-            f"The loss was built with the counts of {num_classes} classes, but the logits have "
-            f"shape {tuple(logits.shape)}: their last axis must be the classes, in the same order."
-        )
+    check_columns(logits, num_classes)
     if targets.shape != logits.shape:
         raise ConfigError(
             f"Logits have shape {tuple(logits.shape)} but targets {tuple(targets.shape)}; give one "
@@ -90,6 +86,19 @@ def check_inputs(
         )
     known = None if known is None else known.bool()
     return _refuse_outside(working_precision(logits), targets, known), known
+
+
+def check_columns(logits: Tensor, num_classes: int | None) -> None:
+    """Refuse logits of another number of classes than a loss was built for.
+
+    Raises:
+        ConfigError: If they differ; None: any number will do.
+    """
+    if num_classes is not None and logits.shape[-1] != num_classes:
+        raise ConfigError(
+            f"The loss was built with the counts of {num_classes} classes, but the logits have "
+            f"shape {tuple(logits.shape)}: their last axis must be the classes, in the same order."
+        )
 
 
 def _refuse_outside(logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mlt.errors import ConfigError
 from mlt.losses.base import Loss
-from mlt.losses.reduce import reduce_rows
+from mlt.losses.reduce import check_columns, reduce_rows
 from mlt.losses.settings import Reduction
 from mlt.losses.softmax_functional import seesaw, softmax_inputs
 
@@ -62,6 +62,7 @@ class SeesawLoss(Loss):
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Return the loss; targets are class indices (...) or one-hot rows (..., C)."""
+        check_columns(logits, self.num_columns)
         if self.training:
             _, rows, _ = softmax_inputs(logits, targets, known)
             seen = rows.double().flatten(0, -2).sum(0)

@@ -25,7 +25,7 @@ from mlt.losses.class_weights import (
     warn_of_clamped,
 )
 from mlt.losses.part_settings import Beta
-from mlt.losses.reduce import check_label_smoothing, reduce_rows
+from mlt.losses.reduce import check_columns, check_label_smoothing, reduce_rows
 from mlt.losses.reweighting import ColumnWeighting
 from mlt.losses.settings import Reduction
 from mlt.losses.softmax_functional import (
@@ -61,6 +61,7 @@ class _RowLoss(Loss):
 
     def forward(self, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
         """Return the loss; targets are class indices (...) or rows (..., C)."""
+        check_columns(logits, self.num_columns)
         return reduce_rows(self.rows(logits, targets, known), self.reduction, known)
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlt.errors import ConfigError
+from mlt.errors import ConfigError, DataError
 from mlt.losses.reduce import blank_unknown, check_inputs
 
 __all__ = [
@@ -26,7 +26,12 @@ def _one_hot(logits: Tensor, targets: Tensor) -> Tensor:
             f"Logits have shape {tuple(logits.shape)}; targets must be class indices of shape "
             f"{tuple(logits.shape[:-1])} or rows of the same shape, not {tuple(targets.shape)}."
         )
-    return F.one_hot(targets.long(), logits.shape[-1])
+    try:
+        return F.one_hot(targets.long(), logits.shape[-1])
+    except RuntimeError as error:  # on the CPU; a GPU fails when it gets there
+        raise DataError(
+            f"Targets must be class indices from 0 to {logits.shape[-1] - 1}: {error}"
+        ) from error
 
 
 def softmax_inputs(

@@ -170,9 +170,7 @@ def fit_calibration(
     else:
         slope, intercept = _platt(y, z)
     if slope <= 0:
-        raise DataError(
-            'the logits order images no better than chance; only the method "none" is left'
-        )
+        raise _no_better_than_chance()
     slopes, intercepts = np.full(c, slope), np.full(c, intercept)
     if method == "platt_per_label":
         for k in range(c):
@@ -220,14 +218,26 @@ def _temperature(y: NDArray[np.bool_], z: NDArray[np.float64]) -> float:
 
 
 def _least(loss: Callable[[float], float], size: float) -> float:
-    """The slope with the least loss, for logits of that mean absolute value."""
+    """The slope with the least loss, for logits of that mean absolute value.
+
+    Raises:
+        DataError: If none has less than the same probability for all.
+    """
     from scipy.optimize import minimize_scalar  # slow to import
 
-    scale = max(size, np.finfo(float).tiny)
-    # From a line that is flat over all logits to one that is a step.
-    bounds = (np.log(1e-4 / scale), np.log(1e4 / scale))
-    found = minimize_scalar(lambda x: loss(np.exp(x)), bounds=bounds, method="bounded")
-    return float(np.exp(found.x))
+    if size > 0:
+        scale = max(size, 1e-300)
+        # From a line that is flat over all logits to one that is a step.
+        bounds = (np.log(1e-4 / scale), np.log(1e4 / scale))
+        found = minimize_scalar(lambda x: loss(np.exp(x)), bounds=bounds, method="bounded")
+        slope = float(np.exp(found.x))
+        if loss(slope) < loss(0.0):
+            return slope
+    raise _no_better_than_chance()
+
+
+def _no_better_than_chance() -> DataError:
+    return DataError('the logits order images no better than chance; only method "none" is left')
 
 
 def _platt(y: NDArray[np.bool_], z: NDArray[np.float64]) -> tuple[float, float]:

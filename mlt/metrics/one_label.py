@@ -56,15 +56,17 @@ class OneLabelRates:
 
     def intervals_to_json(self, class_names: Sequence[str]) -> dict[str, Any]:
         """Their intervals, under the same names."""
+
+        def by_name(rates: MetricIntervals) -> dict[str, Any]:
+            return {n: i.to_json() for n, i in zip(class_names, rates.per_class, strict=True)}
+
         return {
             "top1_error": self.top1_error.to_json(),
             "macro_precision": self.precision.means["total"].to_json(),
             "macro_recall": self.recall.means["total"].to_json(),
             "recall": self.recall.to_json(),
-            "per_class_recall": {
-                name: interval.to_json()
-                for name, interval in zip(class_names, self.recall.per_class, strict=True)
-            },
+            "per_class_recall": by_name(self.recall),
+            "per_class_precision": by_name(self.precision),
         }
 
 

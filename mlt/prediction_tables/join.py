@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from mlt.errors import DataError
+from mlt.activation import Activation
+from mlt.errors import ConfigError, DataError
 from mlt.prediction_tables.scores import Kind, Scores, read_scores
 from mlt.prediction_tables.truth import Truth, TruthTable, alike, named
 from mlt.predictions import Predictions
@@ -26,6 +28,7 @@ def read_predictions(
     id_column: str | None = None,
     class_names: Sequence[str] | None = None,
     subset: bool = False,
+    activation: Activation = "sigmoid",
 ) -> Predictions:
     """Read the scores of another tool and put them beside the truth.
 
@@ -41,8 +44,11 @@ def read_predictions(
         class_names: Classes to evaluate, in this order; None is all, which must be the same in
             both.
         subset: Evaluate the images that have scores where the truth has more.
+        activation: How logits become probabilities. Those of a softmax have no common zero, so that
+            images ordered by a logit are not ordered by its class's probability.
 
     Raises:
+        ConfigError: If a softmax is named of probabilities, which are what they are.
         MissingFileError: If there is no such file.
         DataError: If a table cannot be read, or images or classes of one are missing in the other;
             the message says how many, and the first few.
@@ -58,6 +64,8 @@ def read_predictions(
         >>> found.image_ids.tolist(), found.class_names, found.targets.tolist()
         (['a', 'b'], ('cat', 'dog'), [[False, True], [True, False]])
     """
+    if activation == "softmax" and kind != "logits":
+        raise ConfigError("activation: a softmax is of logits; probabilities need none")
     scores = read_scores(file, kind, id_column=id_column, class_names=class_names)
     if kind == "logits" and scores.logits.min() >= 0 and scores.logits.max() <= 1:
         log.warning("%s: all logits are between 0 and 1; are they probabilities?", file)
@@ -68,7 +76,14 @@ def read_predictions(
             truth = TruthTable(Path(truth), id_column=id_column)
     if isinstance(truth, TruthTable):
         truth = truth.read(scores.class_names, chosen=class_names is not None)
-    return join(scores, truth, class_names, subset=subset)
+    joined = join(scores, truth, class_names, subset=subset)
+    if kind == "logits" and activation == "sigmoid" and joined.one_label:
+        log.warning(
+            "%s: every image has exactly one label; if the logits are of a softmax, say so "
+            "(activation, or --softmax): average precision is another one then",
+            file,
+        )
+    return replace(joined, activation=activation)
 
 
 def join(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mlt.cli import main
@@ -124,6 +125,23 @@ def test_a_configuration_has_the_truth_too(
     command = ["evaluate", "--predictions", str(table), "--logits", "--targets", own, *limits]
     assert main(command) == 0
     assert capsys.readouterr().out == printed
+
+
+def test_logits_of_a_softmax(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a common offset per image they order images otherwise than probabilities do."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 200)
+    logits = rng.normal(size=(200, 3)) + 2 * np.eye(3)[labels] + 9 * rng.normal(size=(200, 1))
+    for name, rows in (("one", np.eye(3, dtype=int)[labels]), ("c", logits)):
+        lines = [f"{i},{','.join(map(repr, row.tolist()))}" for i, row in enumerate(rows)]
+        (folder / f"{name}.csv").write_text("\n".join(["id,cat,dog,yeti", *lines]) + "\n")
+    command = ["evaluate", "--predictions", "c.csv", "--targets", "one.csv", "--output", "out"]
+    assert main([*command, "--logits", "--softmax"]) == 0
+    values = json.loads((folder / "out" / "metrics.json").read_text())
+    expected = average_precision_score(np.eye(3)[labels], softmax(logits, axis=1))
+    assert values["mAP"]["total"] == pytest.approx(expected)
+    assert main([*command, "--overwrite", "--probabilities", "--softmax"]) == 2
+    assert "--softmax goes with --logits" in capsys.readouterr().err
 
 
 def test_tables_are_compared_and_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from cifar_files import BINARY, PYTHON, Cifar
 
 from mlt.config.load import parse_data
+from mlt.data.formats.zip_images import list_images
 from mlt.data.labels import LabelTable
 from mlt.data.one_label import exactly_one_label, true_classes
 from mlt.data.row_images import row_image
@@ -272,3 +273,17 @@ def test_real_images_in_a_zip_file(shared: Path) -> None:
     assert "test: 10,000 images read, as published" in notes
     assert "order of the images in the official archive" in notes
     assert pixels(data.train, 20_430).shape == (3, 32, 32)
+
+
+def test_a_member_that_is_larger_than_it_says_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "images.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/1.png", bytes(5_000_000))
+    content = file.read_bytes()
+    size = (5_000_000).to_bytes(4, "little")
+    assert content.count(size) == 2
+    for said in (0, 17):
+        file.write_bytes(content.replace(size, said.to_bytes(4, "little")))
+        images = list_images(file)
+        with pytest.raises(DataError, match=r"a/1\.png in .* is damaged"):
+            images.read("a/1.png")

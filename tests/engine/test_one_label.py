@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 from torch import nn
+from torch.nn import functional as F
 
 import mlt
 from mlt.cli import main
@@ -18,7 +20,7 @@ from mlt.config import parse_config
 from mlt.engine.evaluate import evaluate_ensemble
 from mlt.errors import CheckpointError, ConfigError, DataError
 from mlt.inference import Predictor
-from mlt.losses import list_losses
+from mlt.losses import SeesawLoss, list_losses
 from mlt.metrics import Predictions
 from mlt.models.checkpoint import decision_copy, read_info
 from mlt.run_folder import RunFolder
@@ -95,6 +97,31 @@ def test_a_loss_handed_over_says_that_it_is_a_softmax_loss(one_label: dict[str, 
     assert read_info(RunFolder(config.output).last).activation == "softmax"
 
 
+@pytest.mark.parametrize(
+    "loss", [F.cross_entropy, partial(F.cross_entropy, label_smoothing=0.1)], ids=["plain", "bound"]
+)
+def test_the_function_of_cross_entropy_is_a_softmax_loss(
+    one_label: dict[str, Any], loss: Any
+) -> None:
+    config = parse_config(with_loss(one_label, "bce"))
+    mlt.train(config, loss=loss)
+    assert read_info(RunFolder(config.output).last).activation == "softmax"
+
+
+def test_a_loss_that_looks_like_a_softmax_must_say_so(one_label: dict[str, Any]) -> None:
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return -(targets * logits.log_softmax(-1)).sum(-1).mean()
+
+    config = parse_config(with_loss(one_label, "bce"))
+    with pytest.raises(ConfigError, match="loss stays the same when all logits of an image grow"):
+        mlt.train(config, loss=loss)
+    for activation in ("softmax", "sigmoid"):
+        loss.activation = activation  # type: ignore[attr-defined]
+        own = config.model_copy(update={"output": f"{config.output}_{activation}"})
+        mlt.train(own, loss=loss)
+        assert read_info(RunFolder(own.output).last).activation == activation
+
+
 def test_deferred_weights_of_ldam_resume_bit_for_bit(one_label: dict[str, Any]) -> None:
     loss = {"preset": "ldam_softmax", "options": {"s": 3, "drw_epoch": 2, "beta": 0.99}}
     training = {"epochs": 4, "batch_size": 6, "workers": 0}
@@ -159,8 +186,22 @@ def test_the_union_of_mixed_labels_is_not_one_label(one_label: dict[str, Any]) -
         parse_config(with_loss(one_label, "ce", transforms=transforms))
     transforms["mix"] = {"mixup": 0.2}
     mlt.train(parse_config(with_loss(one_label, "cb_softmax", transforms=transforms)))
-    with pytest.raises(ConfigError, match=r"transforms.mix.labels: .* the loss 'seesaw'"):
+    with pytest.raises(ConfigError, match=r"transforms.mix.labels: .* the loss 'seesaw'") as told:
         parse_config(with_loss(one_label, "seesaw", transforms=transforms))
+    assert "such as ce or cb_softmax" in str(told.value) and "union" not in str(told.value)
+
+
+def test_the_union_is_refused_for_a_softmax_loss_that_is_handed_over(
+    one_label: dict[str, Any],
+) -> None:
+    transforms = {"name": "plain", "size": 32, "mix": {"mixup": 0.2, "labels": "union"}}
+    config = parse_config(with_loss(one_label, "bce", transforms=transforms))
+    with pytest.raises(ConfigError, match="union gives mixed images two labels"):
+        mlt.train(config, loss=nn.CrossEntropyLoss())
+    transforms["mix"] = {"mixup": 0.2}
+    config = parse_config(with_loss(one_label, "bce", transforms=transforms))
+    with pytest.raises(ConfigError, match="between them; choose another loss"):
+        mlt.train(config, loss=SeesawLoss(3))
 
 
 def test_one_class_is_nothing_to_choose_between() -> None:

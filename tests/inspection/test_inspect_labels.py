@@ -289,3 +289,11 @@ def test_the_losses_named_are_those_the_labels_allow(
 ) -> None:
     parts = {"train": table_of(train, ["cat", "dog"]), "test": table_of(test, ["cat", "dog"])}
     assert named in "\n".join(a.text for a in inspect_data(parts, pictures=0).advice)
+
+
+def test_a_softmax_is_not_named_where_it_is_refused() -> None:
+    one_class = table_of([[0]] * 9, ["cat"])
+    unknown = table_of([[0]] * 9 + [[1]] * 9, ["cat", "dog"], [[0, 1]] * 17 + [[1]])
+    for table in (one_class, unknown):
+        advice = inspect_data({"train": table}, pictures=0).advice
+        assert "{preset: bce}" in "\n".join(a.text for a in advice)

@@ -80,3 +80,8 @@ def test_rows_rise_without_doubles_and_know_equal_weights() -> None:
 def test_what_cannot_be_weighed(counts: list[int], betas: list[float], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         over_betas(ClassCounts.from_counts(counts), betas)
+
+
+def test_shares_are_not_counts() -> None:
+    with pytest.raises(ConfigError, match=r"needs numbers of images, not shares: 0\.5 in all"):
+        create_loss("cb_softmax", [0.3, 0.2])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mlt.errors import ConfigError, DataError
 from mlt.losses import create_loss
 from mlt.losses.seesaw import SeesawLoss
 from mlt.losses.softmax_classes import (
@@ -59,6 +60,7 @@ def test_a_masked_class_is_as_good_as_removed(
     known = torch.zeros(6, 5, dtype=torch.bool)
     known[:, KEPT] = True
     loss, smaller = MAKERS[name](reduction), MAKERS[name](reduction)
+    smaller.num_columns = len(KEPT)
     for key, vector in list(smaller.named_buffers()):
         owner, _, buffer = key.rpartition(".")
         setattr(smaller.get_submodule(owner), buffer, vector[KEPT])
@@ -136,3 +138,18 @@ def test_deferred_weights_start_at_their_epoch(name: str, options: dict[str, flo
         again = create_loss(name, COUNTS, beta=0.9, reduction="none", **options)
         again.load_state_dict(loss.state_dict())  # a resumed run
         torch.testing.assert_close(again(logits, labels), expected)
+
+
+@pytest.mark.parametrize("name", ["cb_softmax", "balanced_softmax", "logit_adjusted_softmax",
+                                  "ldam_softmax", "seesaw"])  # fmt: skip
+@pytest.mark.parametrize(("counts", "columns"), [([9, 3, 1], 4), ([9], 4)])
+def test_logits_of_other_classes_are_refused(name: str, counts: list[int], columns: int) -> None:
+    loss = create_loss(name, counts)
+    with pytest.raises(ConfigError, match=f"built with the counts of {len(counts)} classes"):
+        loss(torch.zeros(2, columns), torch.eye(columns)[:2])
+
+
+def test_a_class_index_that_there_is_not_is_refused() -> None:
+    for index in (-1, 3):
+        with pytest.raises(DataError, match="class indices from 0 to 2"):
+            create_loss("ce")(torch.zeros(1, 3), torch.tensor([index]))

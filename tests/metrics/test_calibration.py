@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -171,3 +172,14 @@ def test_bins_equal_those_of_exact_arithmetic(bins: int, dtype: type) -> None:
     near = np.concatenate([edges, np.nextafter(edges, dtype(0)), np.nextafter(edges, dtype(1))])
     p = np.concatenate([near, np.random.default_rng(0).random(200).astype(dtype)])
     assert bins_of(p, bins) == exact_bins(p, bins)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize(
+    "logits", [[[0.0, 0], [0, 0]], [[-3.0, 3], [2, -2]]], ids=["flat", "wrong"]
+)
+def test_a_temperature_of_logits_that_say_nothing(
+    activation: Any, logits: list[list[float]]
+) -> None:
+    with pytest.raises(DataError, match="no better than chance"):
+        fit_calibration([[1, 0], [0, 1]], logits, method="temperature", activation=activation)

@@ -23,6 +23,7 @@ from mlt.metrics import (
     summarize,
     tune_decision,
 )
+from mlt.metrics.confidence.multi_seed import Metric
 from mlt.metrics.tables import decision_table, tuned_table
 
 COUNTS = [400, 60, 30, 8, 3]
@@ -181,6 +182,28 @@ def test_seeds_and_paired_differences() -> None:
     half = 1.968 * difference.std(ddof=1) / np.sqrt(300)  # the paired t test of the images
     assert found.high - found.value == pytest.approx(half, rel=2e-3)
     assert compare_seeds(good, poor, metric="recall")["total"].p_value < 1e-6
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "recall", "precision", "AP", "AUROC"])
+def test_sides_and_seeds_may_change_places(metric: Metric) -> None:
+    """Models choose a class differently often: one of them the last class never."""
+    targets, logits = drawn()
+    often = logits + np.array([0, 0, 0, 0, 99.5], np.float32)
+    other = drawn(seed=1)[1]
+    names = [Predictions.from_arrays(z, targets, activation="softmax") for z in (logits, often)]
+    groups = {f"class {k}": np.array([k]) for k in range(5)}
+    one, two = (
+        compare_seeds([names[k]], [names[1 - k]], groups=groups, metric=metric) for k in (0, 1)
+    )
+    for name in one:
+        assert one[name].value == pytest.approx(-two[name].value)
+        assert one[name].p_value == pytest.approx(two[name].p_value, nan_ok=True)
+        assert one[name].low == pytest.approx(-two[name].high, nan_ok=True)
+    seeds = [*names, Predictions.from_arrays(other, targets, activation="softmax")]
+    found = [aggregate_seeds(order, groups=groups, metric=metric) for order in (seeds, seeds[::-1])]
+    for name, mean in found[0].items():
+        ends = mean.interval.low, mean.interval.high
+        assert ends == pytest.approx((found[1][name].interval.low, found[1][name].interval.high))
 
 
 def test_ensembles_of_softmax_models(tmp_path: Path) -> None:

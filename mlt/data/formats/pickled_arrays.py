@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,7 @@ def _followed(pickled: bytes) -> Any:
             _of_type(stack[-1], list).extend(items)
         elif name in ("SETITEM", "SETITEMS"):
             items = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
-            _of_type(stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
+            _of_type(stack[-1], dict).update(_pairs(items))
         elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
             size = int(name[-1])
             stack[-size:] = [tuple(stack[-size:])]
@@ -154,7 +154,7 @@ def _followed(pickled: bytes) -> Any:
             stack.append(since_mark())
         elif name == "DICT":
             items = since_mark()
-            stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+            stack.append(dict(_pairs(items)))
         elif name == "GLOBAL":
             stack.append(_function(*str(argument).split(" ", 1)))
         elif name == "STACK_GLOBAL":
@@ -169,6 +169,14 @@ def _followed(pickled: bytes) -> Any:
         elif name not in ("PROTO", "FRAME"):
             raise _RefusedError(f"the instruction {name}")
     raise ValueError("it is cut off")
+
+
+def _pairs(items: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Keys and values of a dictionary; the hash of a key must not have to look into it."""
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if not isinstance(key, (str, bytes, int)):
+            raise _RefusedError(f"a dictionary with a {type(key).__name__} as key")
+        yield key, value
 
 
 def _of_type(value: Any, kind: type) -> Any:

@@ -64,7 +64,7 @@ class ZipImages:
                 stream.seek(sum(lengths), 1)
                 content = stream.read(member.packed_size)
             if member.method == zipfile.ZIP_DEFLATED:
-                content = zlib.decompressobj(-15).decompress(content, member.size)
+                content = zlib.decompressobj(-15).decompress(content, member.size + 1)
         except FileNotFoundError:
             raise MissingFileError(
                 f"The archive of the image {path}, {self.file}, is absent."
@@ -73,7 +73,8 @@ class ZipImages:
             raise DataError(
                 f"The image {path} cannot be read from {self.file}: {error}."
             ) from error
-        if mark != b"PK\x03\x04" or zlib.crc32(content) != member.crc:
+        found = mark, len(content), zlib.crc32(content)
+        if found != (b"PK\x03\x04", member.size, member.crc):
             raise DataError(f"The image {path} in {self.file} is damaged. Fetch the file again.")
         return content
 

@@ -40,7 +40,8 @@ class ClassInfluence:
         influence: (N,) derivative of the value by the weight of each image; their sum is 0 and the
             sum of their squares is the variance of the value over test sets (the infinitesimal
             jackknife). After :meth:`of_clusters`: (G,) by the weight of each group of images.
-        positives: n, the positive images; of an AUROC the negative ones if these are fewer. After
+        positives: n, the positive images; of an AUROC the negative ones if these are fewer; of a
+            precision the images that the class was chosen for. After
             :meth:`of_clusters`: the groups that these are worth.
         steps: In how many steps the value goes from 0 to 1; None: in n.
     """
@@ -49,7 +50,7 @@ class ClassInfluence:
     unbiased: float
     influence: NDArray[np.float64]
     positives: float
-    steps: int | None = None
+    steps: float | None = None
 
     def of_clusters(self, clusters: Clusters, *counted: NDArray[np.bool_]) -> ClassInfluence:
         """The same with groups of images in place of images as what a test set is drawn of.
@@ -76,8 +77,7 @@ class ClassInfluence:
             self.value - other.value,
             self.unbiased - other.unbiased,
             self.influence - other.influence,
-            self.positives,
-            self.steps,
+            *_sample_sizes([self, other]),
         )
 
 
@@ -93,9 +93,17 @@ def mean_over_models(models: Sequence[ClassInfluence]) -> ClassInfluence:
         float(np.mean([m.value for m in models])),
         float(np.mean([m.unbiased for m in models])),
         np.mean([m.influence for m in models], axis=0),
-        models[0].positives,
-        models[0].steps,
+        *_sample_sizes(models),
     )
+
+
+def _sample_sizes(models: Sequence[ClassInfluence]) -> tuple[float, float | None]:
+    """Positives and steps of several models: their means, since precision has as many as it chose.
+
+    Those of the other metrics are of the images, and so the same in all models.
+    """
+    steps = [m.steps for m in models if m.steps is not None]
+    return float(np.mean([m.positives for m in models])), float(np.mean(steps)) if steps else None
 
 
 @dataclass(frozen=True)
