@@ -76,16 +76,16 @@ def check_loss(
             f"loss: {name} returns {got}; training needs one number per batch, a tensor. Most "
             "losses return it with reduction='mean'"
         )
+    if not _depends(value, logits):
+        raise ConfigError(
+            f"loss: what {name} returns does not depend on the logits, or it is computed without "
+            "gradients; nothing could be learned"
+        )
     if num_classes > 1 and isinstance(moved, Tensor) and torch.allclose(moved, value, rtol=1e-4):
         raise ConfigError(
             f"loss: {name} stays the same when all logits of an image grow alike, as softmax "
             "losses do. Say how its logits become probabilities: give it the attribute activation, "
             "'softmax' (then every image needs exactly one label) or 'sigmoid'"
-        )
-    if not _depends(value, logits):
-        raise ConfigError(
-            f"loss: what {name} returns does not depend on the logits, or it is computed without "
-            "gradients; nothing could be learned"
         )
 
 
