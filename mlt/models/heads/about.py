@@ -25,14 +25,14 @@ class AboutClasses:
         cooccurrence: (C, C) training images that have both of two classes; the diagonal has those
             of each class. None where nothing was counted.
         num_images: Training images that were counted, or (C,) those on which each class is known.
-        judged: (C, C) training images of one class on which the other is known; None: all are.
         embeddings: (C, E) what a text tower makes of each class; None without language.
         prompts: What embeds prompts that learn; None where they do not.
+        judged: (C, C) training images of one class on which the other is known; None: all are.
     """
 
     names: tuple[str, ...]
     cooccurrence: csr_array | None = None
     num_images: int | NDArray[np.integer] = 0
-    judged: csr_array | None = None
     embeddings: NDArray[np.float32] | None = None
     prompts: PromptEncoder | None = None
+    judged: csr_array | None = None
