@@ -138,6 +138,9 @@ def test_what_metrics_json_has() -> None:
     assert values["recall"]["head"] == values["per_class_recall"]["0"]
     low, high = values["intervals"]["top1_error"]
     assert low < values["top1_error"] < high
+    for name in ("per_class_recall", "per_class_precision"):
+        for of_class, (low_end, high_end) in values["intervals"][name].items():
+            assert low_end <= values[name][of_class] <= high_end
     assert values["rates"]["threshold"] is None
     assert values["rates"]["OP"] == pytest.approx(1 - error)
     printed = str(summarize(p))
