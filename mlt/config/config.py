@@ -123,15 +123,15 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
             ("loss.reduction", "training needs one number per batch: mean, sum or batchmean")
         )
     mix = config.transforms.mix
-    other = "labels: union, or a loss of each label by itself, such as bce or asl"
-    if isinstance(loss, SoftmaxLoss):
-        other = "a loss that takes them, such as ce or cb_softmax"
     if mix is not None and mix.softens and not getattr(loss, "takes_soft_targets", True):
+        choices = "labels: union, or a loss of each label by itself, such as bce or asl"
+        if isinstance(loss, SoftmaxLoss):
+            choices = "a loss that takes them, such as ce or cb_softmax"
         problems.append(
             (
                 "transforms.mix.labels",
                 f"mixed labels lie between 0 and 1, which the loss {getattr(loss, 'name', '')!r} "
-                f"rounds; choose {other}",
+                f"rounds; choose {choices}",
             )
         )
     if mix is not None and mix.labels == "union" and isinstance(loss, SoftmaxLoss):

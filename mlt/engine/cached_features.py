@@ -75,8 +75,12 @@ def with_cached_features(setup: Setup, cache: Path) -> Setup:
             f"{settings.cache_size:g}",
         )
     in_use = {backbone.folder(view) for _, views in plan for view in views}
-    missing = max(0, size - bytes_in(in_use, ".npy"))
-    setup.processes.on_main(lambda: make_room(backbone.root, missing, limit, in_use, ".npy"))
+
+    def make_room_for_missing() -> None:
+        missing = max(0, size - bytes_in(in_use, ".npy"))
+        make_room(backbone.root, missing, limit, in_use, ".npy")
+
+    setup.processes.on_main(make_room_for_missing)
     logger.info(
         "the head learns from features of the frozen backbone, of each training image %s: "
         "%.3g MB in %s",

@@ -131,10 +131,9 @@ def _from_last_attention(
     model: nn.Module, backbone: nn.Module, images: Tensor
 ) -> tuple[Tensor, Tensor]:
     """As above, from the tokens that the last attention block takes."""
-    block: Any
     try:
-        block = backbone.blocks[-1]  # type: ignore[index]
-        norm = block.norm1
+        blocks: Any = backbone.blocks
+        block, norm = blocks[-1], blocks[-1].norm1
     except (AttributeError, IndexError, TypeError):
         raise ConfigError(
             f"{type(backbone).__name__} pools a class token and has no blocks with a norm1, as the "

@@ -264,7 +264,7 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _merged(weight: Tensor, down: Tensor, up: Tensor, scale: float) -> Tensor:
-    if not up.any():
+    if not up.any():  # adding 0 would still turn -0 into 0
         return weight.detach()
     return (weight + scale * (up @ down).view(weight.shape)).detach()
 

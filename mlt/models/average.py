@@ -11,12 +11,7 @@ import torch
 from torch import Tensor
 
 from mlt.errors import CheckpointError
-from mlt.models.checkpoint import (
-    CheckpointInfo,
-    check_class_names,
-    read_checkpoint,
-    without_adapters,
-)
+from mlt.models.checkpoint import CheckpointInfo, check_class_names, read_merged
 
 __all__ = ["average_weights"]
 
@@ -55,7 +50,7 @@ def average_weights(paths: Sequence[str | Path]) -> tuple[dict[str, Tensor], Che
     about: CheckpointInfo | None = None
     moved = False
     for path in paths:
-        state, info = without_adapters(path, *read_checkpoint(path))
+        state, info = read_merged(path)
         if about is None:
             about, first = info, state
             sums = {k: v.double() for k, v in state.items() if v.is_floating_point()}

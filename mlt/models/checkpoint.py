@@ -41,12 +41,12 @@ __all__ = [
     "load_checkpoint",
     "read_checkpoint",
     "read_info",
+    "read_merged",
     "read_weights",
     "save_checkpoint",
     "save_decision",
     "start_from",
     "weights_digest",
-    "without_adapters",
 ]
 
 OWN_MODEL = "own"
@@ -183,7 +183,7 @@ def _take_backbone(
     model: Classifier, path: Path, image_size: int | None
 ) -> tuple[dict[str, Tensor], CheckpointInfo]:
     """Load the backbone of a checkpoint; its head, and what it says about itself, are returned."""
-    state_dict, info = without_adapters(path, *read_checkpoint(path))
+    state_dict, info = read_merged(path)
     of_file = _model_config(path, info)
     parts: dict[str, dict[str, Tensor]] = {"backbone": {}, "head": {}}
     for name, value in state_dict.items():
@@ -276,19 +276,15 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo
     return start | state_dict, info
 
 
-def without_adapters(
-    path: str | Path, state_dict: dict[str, Tensor], info: CheckpointInfo
-) -> tuple[dict[str, Tensor], CheckpointInfo]:
-    """A checkpoint's weights with the updates of its adapters added, and what is said of them.
-
-    Args:
-        path: Its name, for errors.
-        state_dict: Its weights and buffers.
-        info: What it says about itself; one without adapters stays as it is.
+def read_merged(path: str | Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """:func:`read_checkpoint` with the updates of adapters added to the weights.
 
     Raises:
-        CheckpointError: If it describes a model that this version of mlt does not know.
+        MissingFileError: If there is no such file.
+        CheckpointError: If it is not a checkpoint of mlt, is damaged, or describes a model that
+            this version of mlt does not know.
     """
+    state_dict, info = read_checkpoint(path)
     if OWN_MODEL in info.model:
         return state_dict, info
     learn = _model_config(Path(path), info).learn

@@ -41,8 +41,8 @@ class ClassInfluence:
             sum of their squares is the variance of the value over test sets (the infinitesimal
             jackknife). After :meth:`of_clusters`: (G,) by the weight of each group of images.
         positives: n, the positive images; of an AUROC the negative ones if these are fewer; of a
-            precision the images that the class was chosen for. After
-            :meth:`of_clusters`: the groups that these are worth.
+            precision the images that the class was chosen for. After :meth:`of_clusters`: the
+            groups that these are worth.
         steps: In how many steps the value goes from 0 to 1; None: in n.
     """
 
