@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
+from mlt.activation import Activation
 from mlt.engine.one_label import stated_activation
 from mlt.engine.own import OwnLoss, name_of
 from mlt.errors import ConfigError
@@ -33,11 +34,16 @@ def check_loss(
 
     Raises:
         ConfigError: If it fails, does not return one number that depends on the logits, says that
-            it needs targets of 0 and 1 where they are mixed, or looks like a softmax loss and does
-            not say whether it is.
+            it needs targets of 0 and 1 where they are mixed, says no such activation, or looks like
+            a softmax loss and does not say whether it is.
     """
     function = loss.function if isinstance(loss, OwnLoss) else loss
     name, activation = name_of(function), stated_activation(loss)
+    if activation not in (None, *get_args(Activation)):
+        raise ConfigError(
+            f"loss: {name}.activation is {activation!r}; mlt reads there how logits become "
+            "probabilities, 'sigmoid' or 'softmax'. Give something else another name"
+        )
     if soft_targets and not getattr(function, "takes_soft_targets", True):
         union = "" if activation == "softmax" else "transforms.mix.labels: union, or "
         raise ConfigError(

@@ -115,6 +115,11 @@ def test_a_loss_that_looks_like_a_softmax_must_say_so(one_label: dict[str, Any])
     config = parse_config(with_loss(one_label, "bce"))
     with pytest.raises(ConfigError, match="loss stays the same when all logits of an image grow"):
         mlt.train(config, loss=loss)
+    for wrong in ("softmx", nn.Sigmoid()):
+        loss.activation = wrong  # type: ignore[attr-defined]
+        with pytest.raises(ConfigError, match=r"loss.activation is .*'sigmoid' or 'softmax'"):
+            mlt.train(config, loss=loss)
+    assert not Path(config.output).exists()
     for activation in ("softmax", "sigmoid"):
         loss.activation = activation  # type: ignore[attr-defined]
         own = config.model_copy(update={"output": f"{config.output}_{activation}"})

@@ -79,7 +79,7 @@ def how_to_get(
         f"data.root: there is no {missing} in {root}{hint_of_folder_below(root, missing)}.\n"
         f"  This data set is not part of mlt; download\n"
         f"{listed}\n"
-        f"  and unpack them so that the folder holds {layout}.\n"
+        f"  so that the folder holds {layout}.\n"
         f"  If you have it elsewhere: {elsewhere}\n"
         "  To try mlt without it, on the embedded data: mlt train digits_mlt_cb_focal"
     )
