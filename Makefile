@@ -29,10 +29,10 @@ types: $(VENV)/installed-dev  ## Check types.
 	$(BIN)/mypy
 
 tests: $(VENV)/installed-dev  ## Run all tests and doctests, slow ones too.
-	$(BIN)/python -m pytest --numprocesses=2 --doctest-modules
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --doctest-modules
 
 coverage: $(VENV)/installed-dev  ## The same with the lines that no test reaches, in half as much time again.
-	$(BIN)/python -m pytest --numprocesses=2 --doctest-modules --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --doctest-modules --cov --cov-report=term
 
 docs: $(VENV)/installed-dev  ## Build the documentation into build/docs; a warning is an error.
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs

@@ -47,9 +47,8 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[st
     found: dict[str, list[tuple[bool, Any]]] = {}
     other_branches: dict[str, Any] = {}
     for entry in error.errors(include_url=False):
-        path, ends_in_key = _path(entry["loc"], model)
-        if entry["type"] == "model_type" and not ends_in_key:
-            # A word where a word or a section may stand: not the branch that was meant.
+        path, ends_in_key = _path(entry, model)
+        if _is_aside(entry, ends_in_key):
             other_branches[path] = entry
             continue
         of_word = any(str(step).startswith("literal[") for step in entry["loc"])
@@ -62,6 +61,17 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[st
         for path, entries in found.items()
         for entry in _of_meant_branch(path, entries, found)
     ]
+
+
+def _is_aside(entry: Any, ends_in_key: bool) -> bool:
+    """Whether another problem at or below the same path would say what this one means.
+
+    Where a word, a number or a section may stand, a section is no number and a word no section; a
+    list whose only item is faulty has, to pydantic, no items.
+    """
+    kind = entry["type"]
+    mismatch = kind == "model_type" or (kind.endswith("_type") and isinstance(entry["input"], dict))
+    return kind == "too_short" or (mismatch and not ends_in_key)
 
 
 def _of_meant_branch(path: str, entries: list[tuple[bool, Any]], found: Iterable[str]) -> list[Any]:
@@ -98,6 +108,8 @@ def _sentence(error: Any, model: type[BaseModel]) -> str:
         return f"{given!r} is not allowed{did_you_mean(str(given), allowed)}"
     if kind == "value_error":
         return str(context["error"])
+    if kind == "too_short":
+        return f"needs at least {context['min_length']}, not {context['actual_length']}"
     message = error["msg"].replace("Input should be", "must be").replace("Value error, ", "")
     return f"{message}, not {given!r}"
 
@@ -106,13 +118,15 @@ def _tags(context: Any) -> list[str]:
     return [tag.strip("' ") for tag in str(context.get("expected_tags", "")).split(",") if tag]
 
 
-def _path(loc: Sequence[Any], model: type[BaseModel]) -> tuple[str, bool]:
-    """The path of ``loc`` without pydantic's union tags, and whether it ends in none of them."""
+def _path(entry: Any, model: type[BaseModel]) -> tuple[str, bool]:
+    """The path of a problem without pydantic's union tags, and whether it ends in none of them."""
     parts: list[str] = []
     annotation: Any = model
     is_key = True
-    for step in loc:
+    for step in entry["loc"]:
         following, is_key = _descend(annotation, step)
+        # What is neither is an unknown key, or a branch such as "bool".
+        is_key = is_key and (following is not None or entry["type"] == "extra_forbidden")
         if is_key:
             parts.append(str(step))
         annotation = following
@@ -144,6 +158,9 @@ def _models(annotation: Any, tag: str | None = None) -> list[tuple[type[BaseMode
 
 def _descend(annotation: Any, step: Any) -> tuple[Any, bool]:
     """Where ``step`` leads from ``annotation``, and whether it is a key of the file."""
+    # A model with validators of its own is called "function-after[_check(), Model]" in a union.
+    if str(step).startswith("function-"):
+        step = str(step).rstrip("]").rpartition(", ")[2]
     if str(step).startswith("literal["):
         return None, False
     if (tagged := _tagged(annotation, step)) is not None:

@@ -101,6 +101,26 @@ def test_messages(sections: dict, expected: str) -> None:
     assert any(expected in line for line in lines[1:]), lines
 
 
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"training": {"epochs": 2, "features": {"zz": 1}}}, "training.features.zz: unknown key"),
+        ({"training": {"epochs": 2, "compile": {"zz": 1}}}, "training.compile.zz: unknown key"),
+        ({"training": {"epochs": 2, "save_every": {"zz": 1}}}, "training.save_every.zz: unknown"),
+        ({"evaluation": {"every": {"zz": 1}}}, "evaluation.every.zz: unknown key"),
+        ({"evaluation": {"views": [{"zz": 1}]}}, "evaluation.views.0.zz: unknown key"),
+        ({"evaluation": {"views": []}}, "evaluation.views: needs at least 1, not 0"),
+        ({"evaluation": {"unseen": {"zz": 1}}}, "evaluation.unseen: must be a valid string"),
+        ({"training": {"epochs": 2, "compile": 3}}, "training.compile: must be a valid boolean"),
+    ],
+)
+def test_where_a_word_a_number_or_a_section_may_stand(sections: dict, expected: str) -> None:
+    """One problem, under the path that the user wrote, and nothing about the other branches."""
+    lines = problems(**{"model": {**MINIMAL["model"], "freeze": "all"}, **sections})
+    assert len(lines) == 2, lines
+    assert expected in lines[1]
+
+
 def test_a_path_never_shows_what_is_not_in_the_file() -> None:
     lines = problems(model={"backbone": "r", "weights": {"fil": "x"}}, loss={"scalee": 1})
     assert [line.split(":")[0].strip() for line in lines[1:]] == [
