@@ -21,7 +21,7 @@ def train_once(config: Config, test: bool) -> tuple[Predictions, float]:
     seconds = output / "seconds.txt"
     if not seconds.exists():
         start = time.process_time()
-        mlt.train(config)
+        mlt.train(config, overwrite=True)  # one that was cut short begins again
         seconds.write_text(str(time.process_time() - start))
     name = "predictions.npz" if test else "validation.npz"
     return Predictions.load(output / name), float(seconds.read_text())
