@@ -26,10 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
     from mlt.config import load_config
     from mlt.data.run_data import training_split
     from mlt.data.samplers import build_sampler, expected_draws
+    from mlt.engine.unseen_classes import without_unseen
     from mlt.run_folder import RunFolder
 
     config = load_config(arguments.config, arguments.overrides)
     _, train = training_split(config.data, RunFolder(config.output).cache)
+    train = without_unseen(train, config.evaluation.unseen)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
     class_counts = train.class_counts(limits)
     sampler = build_sampler(config.sampler, train, class_counts, config.seed)

@@ -150,6 +150,13 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
         and not data.cuts("train")
     ]
     head, scale = config.model.head, _scale_of_logits(loss)
+    if isinstance(head, CosineHead) and head.learn_scale and scale != 1:
+        problems.append(
+            (
+                "model.head.learn_scale",
+                f"the loss multiplies cosines by {scale:g} already; leave it out",
+            )
+        )
     if isinstance(head, CosineHead) and head.scale != 1 and scale != 1:
         problems.append(
             (

@@ -21,7 +21,7 @@ from mlt.data.own_data import Given, OwnPart, check_mapping, own_parts
 from mlt.data.samplers import SequentialSampler
 from mlt.data.splits.split import Split
 from mlt.data.transforms import Preprocessing
-from mlt.data.view_settings import Average
+from mlt.data.view_settings import Average, check_average
 from mlt.data.view_transform import Inputs, inputs_of
 from mlt.engine.compilation import eager_unless
 from mlt.engine.own_checks import check_logits, check_model
@@ -131,9 +131,7 @@ def evaluate_ensemble(
     """
     if not checkpoints:
         raise ConfigError("give at least one checkpoint")
-    if ensemble not in get_args(Average):
-        allowed = ", ".join(get_args(Average))
-        raise ConfigError(f"ensemble must be one of {allowed}, not {ensemble!r}")
+    check_average("ensemble", ensemble)
     each = [
         evaluate_checkpoint(
             config,

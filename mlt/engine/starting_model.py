@@ -26,6 +26,7 @@ from mlt.models.adapters import check_adapters_are_used
 from mlt.models.build import head_for
 from mlt.models.checkpoint import start_from
 from mlt.models.heads import AboutClasses, prior_logits, set_prior_bias
+from mlt.models.settings import ModelConfig
 from mlt.runtime.device import seed_everything
 from mlt.runtime.processes import Processes
 
@@ -61,6 +62,7 @@ def starting_model(
     else:
         model = own.model
         _check_own_model(model, config)
+        note = _unused(config.model)
     if config.training.gradient_checkpointing:
         checkpoint_gradients(model)
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
@@ -149,6 +151,19 @@ def _check_own_model(model: nn.Module, config: Config) -> None:
                 f"{key}: a model of your own has no backbone and head that mlt could tell apart; "
                 "leave it out, or build the model with mlt.models.Classifier(backbone, head)"
             )
+
+
+def _unused(section: ModelConfig) -> str | None:
+    """A warning about settings that are followed where the model is built, if any is set."""
+    keys = ("freeze", "learn", "freeze_statistics", "checkpoint")
+    fields = type(section).model_fields
+    found = [f"model.{key}" for key in keys if getattr(section, key) != fields[key].default]
+    if not found:
+        return None
+    return (
+        f"warning: {' and '.join(found)} say how a model is built, and one was handed over: of it "
+        "learns what its parameters' requires_grad says"
+    )
 
 
 def _prior(class_counts: ClassCounts, about: AboutClasses) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,13 @@ from torch.utils.data import DataLoader
 
 from mlt.data.loader import default_workers
 from mlt.data.transforms import Preprocessing
-from mlt.data.view_settings import Average, ViewConfig, ViewName, expand_views
+from mlt.data.view_settings import (
+    Average,
+    ViewConfig,
+    ViewName,
+    check_average,
+    expand_views,
+)
 from mlt.data.view_transform import Inputs, inputs_of
 from mlt.data.worker_signals import WorkerSignals, iterate
 from mlt.engine.view_checks import check_views
@@ -45,7 +51,7 @@ class Predictor:
         device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         processes: Those that share the images of :meth:`predict_each`.
         views: Views of each image whose answers are averaged: ``"whole"``, ``"mirror"``,
-            ``"five_crops"``, ``"ten_crops"``, or :class:`mlt.data.view_settings.ViewConfig`.
+            ``"five_crops"``, ``"ten_crops"``, or sections such as ``{"zoom": 1.3}``.
         average: What is averaged over views: ``"logits"`` or ``"probabilities"``.
         ensemble: What is averaged over models.
 
@@ -70,7 +76,7 @@ class Predictor:
         device: str = "auto",
         processes: Processes = ALONE,
         *,
-        views: Sequence[ViewName | ViewConfig] = ("whole",),
+        views: Sequence[ViewName | ViewConfig | Mapping[str, Any]] = ("whole",),
         average: Average = "logits",
         ensemble: Average = "probabilities",
     ) -> None:
@@ -85,6 +91,8 @@ class Predictor:
         self.preprocessings = tuple(forms)
         self.decision = decision or Decision.plain(class_names)
         self.views = expand_views(views)
+        check_average("average", average)
+        check_average("ensemble", ensemble)
         self._averages = average, ensemble
         for each in self.models:
             check_views(each, self.views, len(self.class_names), self.device)
@@ -120,7 +128,7 @@ class Predictor:
         *,
         model: nn.Module | None = None,
         processes: Processes = ALONE,
-        views: Sequence[ViewName | ViewConfig] = ("whole",),
+        views: Sequence[ViewName | ViewConfig | Mapping[str, Any]] = ("whole",),
         average: Average = "logits",
         ensemble: Average = "probabilities",
     ) -> Predictor:

@@ -102,9 +102,9 @@ def read_descriptions(path: str | Path) -> dict[str, tuple[str, ...]]:
     if suffix == ".csv":
         found = _from_rows(path)
     elif suffix in (".json", ".yaml", ".yml"):
-        parse = json.loads if suffix == ".json" else yaml.safe_load
         try:
-            found = _from_object(path, parse(_text(path)))
+            text = _text(path)
+            found = _from_object(path, _json(text) if suffix == ".json" else _yaml(text))
         except (yaml.YAMLError, *NOT_JSON) as error:
             if isinstance(error, DataError):
                 raise
@@ -112,6 +112,28 @@ def read_descriptions(path: str | Path) -> dict[str, tuple[str, ...]]:
     else:
         raise DataError(f"{path}: descriptions are in a .json, .yaml or .csv file")
     return found
+
+
+def _json(text: str) -> Any:
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        _check_distinct([key for key, _ in found])
+        return dict(found)
+
+    return json.loads(text, object_pairs_hook=pairs)
+
+
+def _yaml(text: str) -> Any:
+    node = yaml.compose(text, yaml.SafeLoader)
+    if isinstance(node, yaml.MappingNode):
+        _check_distinct([key.value for key, _ in node.value])
+    return yaml.safe_load(text)
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    if twice := repeated(names):
+        raise DataError(
+            f"descriptions: the class {twice[0]!r} is there twice; give it one list of all texts"
+        )
 
 
 def _from_object(path: Path, value: Any) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlt.activation import Activation, log_probabilities
-from mlt.errors import DataError
+from mlt.errors import ConfigError, DataError
 from mlt.predictions import Predictions, align
 
 __all__ = ["mean_predictions"]
@@ -32,6 +32,7 @@ def mean_predictions(
         Predictions with the training counts of the first, and a digest of all models.
 
     Raises:
+        ConfigError: If ``average`` is neither.
         DataError: If there are none, if classes, images, targets or known labels are not the same,
             or if some have sigmoids and others a softmax.
 
@@ -44,6 +45,8 @@ def mean_predictions(
     """
     if not predictions:
         raise DataError("there are no predictions to average")
+    if average not in ("logits", "probabilities"):
+        raise ConfigError(f"average must be logits or probabilities, not {average!r}")
     first = predictions[0]
     if len(predictions) == 1:
         return first

@@ -136,7 +136,9 @@ def read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         CheckpointError: If it is not a checkpoint of mlt, or is damaged.
     """
     if not path.is_file():
-        raise MissingFileError(f"no checkpoint {path}; a run writes last.safetensors")
+        inside = path / "last.safetensors"
+        hint = f"the folder holds {inside}" if inside.is_file() else "a run writes last.safetensors"
+        raise MissingFileError(f"no checkpoint {path}; {hint}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -320,6 +320,10 @@ def test_what_a_sampler_will_do(config: Path, capsys: pytest.CaptureFixture[str]
     assert main([*plain, "--set", "sampler={name: class_aware}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert float(lines[-1].split()[-1]) > float(lines[2].split()[-1])  # rare more than frequent
+    rarest = lines[-1].split()[0]
+    assert main([*plain, "--set", "sampler=class_aware", f"evaluation.unseen=[{rarest}]"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith(rarest)).split()[2] == "0"
 
 
 def run_tool(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

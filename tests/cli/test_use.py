@@ -240,6 +240,7 @@ def test_paths_that_begin_with_the_name_of_the_tables_own_folder(
     [
         (["predict", "{run}/config.yaml", "x.jpg"], "no file or folder x.jpg"),
         (["predict", "{run}/config.yaml", "{run}/config.yaml"], "not a safetensors file"),
+        (["predict", "{run}", "{run}/config.yaml"], "the folder holds "),
         (["predict", "{run}/absent.safetensors", "{run}/config.yaml"], "no checkpoint"),
         (["predict", "{run}/last.safetensors", "{run}/config.yaml", "--top", "0"], "--top"),
         (["predict", "{run}/last.safetensors", "{run}"], "has no image"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from mlt.data.transforms import Preprocessing, eval_transform
 from mlt.data.view_settings import Place, ViewConfig, expand_views
 from mlt.data.view_transform import inputs_of, view_transform
+from mlt.errors import ConfigError
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -45,6 +47,27 @@ def test_a_view_is_the_transform_of_a_part(
     form = Preprocessing(16, HALF, HALF, resize=resize)
     seen = view_transform(form, ViewConfig(zoom=2, place=place))(image)
     torch.testing.assert_close(seen, eval_transform(form)(image.crop(box)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("views", "message"),
+    [
+        (["whole", "miror"], "'miror' is not known; did you mean 'mirror'"),
+        ("whole, mirror", "must be a list of at least one view"),
+        ({"zoom": 2}, "must be a list of at least one view"),
+        ([], "must be a list of at least one view"),
+        ([{"zom": 2}], "zom: unknown key; did you mean 'zoom'"),
+        ([{"zoom": 0.5}], "zoom: must be greater than or equal to 1"),
+        ([3], "3 is not known"),
+    ],
+)
+def test_what_is_no_view(views: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        expand_views(views)
+
+
+def test_a_section_as_in_yaml() -> None:
+    assert expand_views([{"zoom": 1.5, "mirror": True}]) == (ViewConfig(zoom=1.5, mirror=True),)
 
 
 def test_inputs_are_made_once_and_split_as_they_were(image: Image.Image) -> None:

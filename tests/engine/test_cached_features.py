@@ -231,3 +231,4 @@ def test_a_model_of_ones_own_is_trained_on_images(frozen: dict[str, Any], tmp_pa
     model = prepare(config, None).training.model
     own = prepare(config, None, mlt.engine.own.Own.of(model=model))
     assert with_cached_features(own, tmp_path) is own
+    assert any("model.freeze say how a model is built" in note for note in own.notes)

@@ -53,6 +53,8 @@ def test_descriptions(name: str, content: str, tmp_path: Path) -> None:
         ("a.json", "{}", "must be an object of class names"),
         ("a.json", '{"cat": []}', "'cat' needs a text or a list of texts"),
         ("a.json", '{"cat": ["", "it purrs"]}', "'cat' needs a text or a list of texts"),
+        ("a.json", '{"cat": ["it purrs"], "cat": ["it meows"]}', "'cat' is there twice"),
+        ("a.yaml", "cat: it purrs\ncat: it meows\n", "'cat' is there twice"),
         ("a.json", '{"cat": [3]}', "'cat' needs a text or a list of texts"),
         ("a.yaml", "no: it has no meaning", "the class name False is not text"),
         ("a.yaml", "cat: [", "a.yaml cannot be read"),

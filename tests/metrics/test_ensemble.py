@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlt.errors import DataError
+from mlt.errors import ConfigError, DataError
 from mlt.metrics import mean_predictions
 from mlt.predictions import Predictions
 
@@ -84,3 +84,8 @@ def test_what_does_not_fit_is_refused(first: Predictions) -> None:
         mean_predictions([first, first.take(np.array([0]))], "logits")
     with pytest.raises(DataError, match="different targets"):
         mean_predictions([first, replace(first, targets=~first.targets)], "logits")
+
+
+def test_another_way_to_average_is_refused(first: Predictions) -> None:
+    with pytest.raises(ConfigError, match="average must be logits or probabilities, not 'logit'"):
+        mean_predictions([first, first], "logit")  # type: ignore[arg-type]

@@ -48,5 +48,8 @@ def test_scaled_once_not_twice(tiny_values: dict[str, Any], loss: Any) -> None:
     tiny_values["model"]["head"] = "cosine"
     with pytest.raises(ConfigError, match=r"model\.head\.scale: cosines times 30 here and times"):
         parse_config(tiny_values)
+    tiny_values["model"]["head"] = {"name": "cosine", "scale": 1, "learn_scale": True}
+    with pytest.raises(ConfigError, match=r"model\.head\.learn_scale: the loss multiplies cosines"):
+        parse_config(tiny_values)
     tiny_values["model"]["head"] = {"name": "cosine", "scale": 1}
     parse_config(tiny_values)
