@@ -168,6 +168,17 @@ def test_a_column_without_test_images(root: Path) -> None:
         load(root, split_column="splits")
 
 
+def test_values_of_a_part_that_fit_no_cell(root: Path) -> None:
+    message = r"no image is in the part validation: the column 'split' holds 'Val', .* split_values"
+    with pytest.raises(DataError, match=message):
+        load(root, split_column="split", split_values={"test": ["test"], "validation": ["val"]})
+    # Some that fit are enough; the others are named.
+    values = {"test": ["test", "tset"], "validation": ["Val"]}
+    data = load(root, split_column="split", split_values=values)
+    assert parts(data)["train"] == ["0.png", "1.png", "5.png"]
+    assert "training: split_values name 'tset', which the column 'split' does not hold" in data.notes
+
+
 def test_several_tables_are_one_part(root: Path) -> None:
     write(root / "more.csv", "path,labels", "4.png,bee")
     write(root / "test.csv", "path,labels", "2.png,cat", "3.png,bee")

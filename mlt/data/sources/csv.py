@@ -188,15 +188,17 @@ class CsvSource(DataSource[CsvData]):
         return replace(table.take(rows), notes=(*whole, *notes))
 
     def has_part(self, part: Part) -> bool:
-        """Whether the split column has a value for a part."""
+        """Whether values of the split column are given for a part, or its cells have one."""
         from mlt.data.formats.open_table import open_tables
         from mlt.data.splits.selection import values_of_part
 
         column = self._split_column(part)
         if column is None:
             return False
+        if given := self._split_values():
+            return bool(given.get(part))
         [cells] = open_tables(self._files(part), self.settings).columns([column])
-        return bool(values_of_part(cells.unique().to_pylist(), part, self._split_values()))
+        return bool(values_of_part(cells.unique().to_pylist(), part, {}))
 
     def _files(self, part: Part) -> list[Path]:
         from mlt.data.image_suffixes import IMAGE_SUFFIXES
