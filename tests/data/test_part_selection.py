@@ -233,3 +233,10 @@ def test_extensions_and_backslashes(root: Path) -> None:
     assert data.train.paths is not None and data.test.paths is not None
     assert list(data.train.paths) == ["images_0/0.png", "images_0/2.png"]
     assert list(data.test.paths) == ["images_1/3.png"]
+
+
+def test_lines_of_an_image_in_two_parts(root: Path) -> None:
+    write(root / "all.csv", "path,labels,split", "0.png,cat,train", "1.png,cat,test", "0.png,ox,test")
+    message = r"image '0\.png' has two values in column 'split', 'train' and 'test', in lines 2, 4"
+    with pytest.raises(DataError, match=message):
+        load(root, layout="long", negatives=[], split_column="split")
