@@ -174,9 +174,12 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     ("name", "delimiter"),
     [("t.csv", ","), ("t.csv", ";"), ("t.csv", "\t"), ("t.tsv", "\t"), ("t.tsv", ","), ("t", ",")],
 )
-def test_delimiters_are_found(tmp_path: Path, name: str, delimiter: str) -> None:
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_delimiters_are_found(tmp_path: Path, name: str, delimiter: str, mark: str) -> None:
     file = tmp_path / name
-    file.write_text(f"path{delimiter}labels\na.jpg{delimiter}cat|dog\n")
+    rows = (("path", "labels"), ("a.jpg", "cat|dog"))
+    lines = (delimiter.join(f"{mark}{cell}{mark}" for cell in row) for row in rows)
+    file.write_text("\n".join(lines))
     assert read_csv(file, ".").class_names == ("cat", "dog")
 
 
