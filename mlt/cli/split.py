@@ -180,7 +180,7 @@ def _grouped(table: LabelTable, arguments: argparse.Namespace) -> LabelTable:
 
     from mlt.data.columns import StringColumn
     from mlt.data.formats.coco_groups import image_groups
-    from mlt.data.formats.group_cells import blank_note, groups_by_pattern, path_note
+    from mlt.data.formats.group_cells import groups_by_pattern, path_note, without_blanks
     from mlt.errors import ConfigError
 
     if table.groups is not None:
@@ -199,8 +199,8 @@ def _grouped(table: LabelTable, arguments: argparse.Namespace) -> LabelTable:
     assert groups is not None
     if pattern is not None:
         groups = StringColumn(groups_by_pattern(groups.array, pattern, column or "file_name"))
-    notes = (*table.notes, *blank_note(groups.array, column or "file_name"))
-    return replace(table, groups=groups, notes=notes)
+    groups, notes = without_blanks(groups.array, column or "file_name")
+    return replace(table, groups=groups, notes=(*table.notes, *notes))
 
 
 def _without_torn_duplicates(table: LabelTable, how: str) -> LabelTable:

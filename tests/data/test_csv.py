@@ -182,6 +182,15 @@ def test_what_is_wrong_is_said(
     assert str(file) in str(caught.value)
 
 
+def test_words_for_nothing_are_no_group(tmp_path: Path) -> None:
+    file = write(tmp_path, "path,labels,patient\n1,cat,NA\n2,cat,p\n3,cat, nan \n4,cat,\n5,cat,NA\n")
+    table = read_csv(file, ".", group="patient")
+    assert table.groups is not None and table.groups.tolist() == ["", "p", "", "", ""]
+    assert table.notes[-1].startswith(
+        "4 of 5 images have no group in column 'patient' (' nan ', 'NA'): each"
+    )
+
+
 def test_other_errors(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"no CSV file .*absent\.csv"):
         read_columns(tmp_path / "absent.csv", ".")
@@ -192,6 +201,9 @@ def test_other_errors(tmp_path: Path) -> None:
         read_columns(file, ".", uncertain="0")
     with pytest.raises(ConfigError, match="negative or unknown"):
         read_columns(file, ".", labels_column="cat", blank="positive")
+    for wrong in ([1, 2], ["", "cat"], [], "cat"):
+        with pytest.raises(ConfigError, match="class_names must be a list of names, got"):
+            read_columns(file, ".", class_names=wrong)
     with pytest.raises(ConfigError, match="unknown key; did you mean 'separator'"):
         read_columns(file, ".", seperator=";")
 

@@ -199,6 +199,10 @@ def test_several_tables_are_one_part(root: Path) -> None:
             "give split_column or test_list, not",
         ),
         ({"test": "all.csv", "split_values": {"test": [1]}}, "split_values need split_column"),
+        ({"test": "all.csv", "train": []}, "at least 1 item"),
+        ({"test": "all.csv", "images": []}, "at least 1 item"),
+        ({"test": "all.csv", "class_names": []}, r"needs one name at least, .* not \[\]"),
+        ({"test": "all.csv", "class_names": ["", "cat"]}, r"none that is empty, not \['', 'cat'\]"),
         (
             {"test": "all.csv", "class_names": ["none of them", "cat"]},
             "'none of them' is in class_names and in negatives",

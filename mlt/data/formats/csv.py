@@ -17,10 +17,10 @@ from mlt.data.columns import StringColumn, duplicates
 from mlt.data.formats.cells import check_policies
 from mlt.data.formats.class_columns import class_columns, read_class_columns
 from mlt.data.formats.group_cells import (
-    blank_note,
     group_like_columns,
     groups_by_pattern,
     ungrouped_note,
+    without_blanks,
 )
 from mlt.data.formats.long_form import read_long_form
 from mlt.data.formats.name_lists import read_name_lists
@@ -102,6 +102,10 @@ def read_csv(
     from mlt.data.formats.table_format import TableFormat
     from mlt.problems import problems_of
 
+    if class_names is not None:
+        named = [isinstance(name, str) and name != "" for name in class_names]
+        if isinstance(class_names, str) or not named or not all(named):
+            raise ConfigError(f"read_csv: class_names must be a list of names, got {class_names!r}")
     try:
         checked = TableFormat(**form)
     except ValidationError as error:
@@ -204,8 +208,8 @@ def read_tables(
         return StringColumn(values if read.rows is None else values.take(pa.array(read.rows)))
 
     if groups is not None:
-        groups = of_images(groups)
-        notes += blank_note(groups.array, str(form.group_column))
+        groups, ungrouped = without_blanks(of_images(groups).array, str(form.group_column))
+        notes += ungrouped
     elif warn_ungrouped:
         texts = [name for name in suspected if pa.types.is_large_string(cells[name].type)]
         notes += ungrouped_note({name: of_images(cells[name]).array for name in texts}, paths.array)
