@@ -86,8 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from mlt.cli.part_tables import class_counts_of_parts, parts_table
     from mlt.data.splits.parts import cut_partition, part_notes
-    from mlt.errors import OutputExistsError
+    from mlt.errors import ConfigError, OutputExistsError
 
+    if arguments.seed < 0:
+        raise ConfigError(f"--seed must be at least 0, got {arguments.seed}")
     fractions = _fractions(arguments)
     if Path(arguments.output).exists() and not arguments.overwrite:
         raise OutputExistsError(f"--output: {arguments.output} exists; --overwrite replaces it")

@@ -149,6 +149,7 @@ def test_duplicates_stay_together(
     ("options", "words"),
     [
         ([], "say what to cut"),
+        (["--test", "0.2", "--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--test", "1.5"], "--test is a share between 0 and 1"),
         (["--test", "0.5", "--validation", "0.5"], "take 1 of all images"),
         (["--folds", "1"], "--folds must be at least 2"),

@@ -266,6 +266,15 @@ def test_parquet(tmp_path: Path) -> None:
     table = read_csv(file, ".", blank="unknown", **form)
     assert table.targets(range(3)).tolist() == [[1, 1], [0, 0], [0, 0]]
     assert table.known_mask(range(3)).tolist() == [[True, True], [False, False], [True, True]]
+    for cell, kind in (
+        ([{"n": "cat"}], r"list<.*n: string>>, .*name what is within, as in 'labels\.n'"),
+        ([["cat"]], "list<.*list<"),
+        ({"n": b"\xff"}, "struct<"),
+        (b"\xff", "binary"),
+    ):
+        parquet.write_table(pa.table({"path": ["a"], "labels": [cell]}), tmp_path / "z.parquet")
+        with pytest.raises(DataError, match=f"the column 'labels' holds {kind}"):
+            read_csv(tmp_path / "z.parquet", ".")
     with pytest.raises(DataError, match=r"column 'place' holds struct<x: int64>"):
         read_csv(file, ".", labels_column="place")
     with pytest.raises(DataError, match=r"column 'labels' holds lists; .* labels_column: labels"):

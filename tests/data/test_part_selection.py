@@ -176,7 +176,9 @@ def test_values_of_a_part_that_fit_no_cell(root: Path) -> None:
     values = {"test": ["test", "tset"], "validation": ["Val"]}
     data = load(root, split_column="split", split_values=values)
     assert parts(data)["train"] == ["0.png", "1.png", "5.png"]
-    assert "training: split_values name 'tset', which the column 'split' does not hold" in data.notes
+    assert (
+        "training: split_values name 'tset', which the column 'split' does not hold" in data.notes
+    )
 
 
 def test_several_tables_are_one_part(root: Path) -> None:
@@ -240,7 +242,9 @@ def test_extensions_and_backslashes(root: Path) -> None:
 
 
 def test_lines_of_an_image_in_two_parts(root: Path) -> None:
-    write(root / "all.csv", "path,labels,split", "0.png,cat,train", "1.png,cat,test", "0.png,ox,test")
+    write(
+        root / "all.csv", "path,labels,split", "0.png,cat,train", "1.png,cat,test", "0.png,ox,test"
+    )
     message = r"image '0\.png' has two values in column 'split', 'train' and 'test', in lines 2, 4"
     with pytest.raises(DataError, match=message):
         load(root, layout="long", negatives=[], split_column="split")

@@ -242,17 +242,19 @@ def _records(file: _File, source: str, keys: Callable[[], list[str]]) -> CocoRec
             found = keys()
         except NOT_JSON as error:  # the fields that are read need not be all
             raise DataError(f"{source} is not JSON: {error}") from None
-        absent = [k for k in ("images", "annotations", "categories") if k not in found]
+        absent = [k for k in ("images", "annotations", "categories") if getattr(file, k) is None]
+        has_no = (
+            f"it has no {' and no '.join(absent)}; its keys are {', '.join(found[:10]) or 'none'}"
+        )
+        if null := [key for key in absent if key in found]:
+            has_no = f"{' and '.join(null)} must be a list, not null"
         remedy = "Labels are in instances_*.json. " + _OTHERS
         if absent == ["categories"]:
             remedy = (
                 'Labels need a list categories with entries such as {"id": 1, "name": "cat"}: '
                 "export it with its classes"
             )
-        raise DataError(
-            f"{source} is not a COCO or LVIS instances file: it has no {' and no '.join(absent)}; "
-            f"its keys are {', '.join(found[:10]) or 'none'}. {remedy}"
-        )
+        raise DataError(f"{source} is not a COCO or LVIS instances file: {has_no}. {remedy}")
     return CocoRecords(source, file.images, file.annotations, file.categories)
 
 

@@ -87,12 +87,9 @@ def find_delimiter(file: Path, encoding: str | None = None, *, header: bool = Tr
     by_ending = _DELIMITERS.get(Path(file.name.removesuffix(".gz")).suffix.lower(), ",")
     others = _OTHER_DELIMITERS if header else (*_OTHER_DELIMITERS, " ")
     for delimiter in (by_ending, *others):
-        try:
-            # A table of labels has two columns at least.
-            if len(_first_row(file, delimiter, encoding)) > 1:
-                return delimiter
-        except DataError:
-            pass  # Quotes that do not fit together with this delimiter may with another.
+        # A table of labels has two columns at least.
+        if _width(file, delimiter, encoding) > 1:
+            return delimiter
     return by_ending
 
 
@@ -265,6 +262,14 @@ class CsvTable(Table):
 
 def _first_row(file: Path, delimiter: str, encoding: str | None) -> list[str]:
     return next(csv_rows(file, delimiter, encoding), (0, []))[1]
+
+
+def _width(file: Path, delimiter: str, encoding: str | None) -> int:
+    """How many columns the first line has; 0 where its quotes do not fit this delimiter."""
+    try:
+        return len(_first_row(file, delimiter, encoding))
+    except DataError:
+        return 0
 
 
 def _is_long(columns: Sequence[pa.Array]) -> bool:

@@ -39,7 +39,7 @@ def check_agreement(table: Table, ids: StringColumn, columns: Mapping[str, pa.Ar
             values = " and ".join(repr(cells[row].as_py()) for row in pair)
             raise DataError(
                 f"{table.source}: the image {ids[pair[0]]!r} has two values in column {name!r}, "
-                f"{values}, in {table.lines(pair)}; the lines of an image may differ in labels alone"
+                f"{values}, in {table.lines(pair)}; lines of an image may differ in labels alone"
             )
 
 
