@@ -63,7 +63,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    # A part of the name: with what is added, a long one would be longer than file systems allow.
+    start = f".{path.stem[:50]}-"
+    handle, name = tempfile.mkstemp(prefix=start, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -92,7 +92,7 @@ def _predict(arguments: argparse.Namespace, processes: Processes) -> int:
             raise OutputExistsError(f"--output: {output} exists already; --overwrite replaces it")
         import_timm()
         from mlt.config.parse_views import parse_views
-        from mlt.inference.output import write_predictions
+        from mlt.inference.output import check_names, write_predictions
         from mlt.inference.paths import list_images
         from mlt.inference.predictor import Predictor
 
@@ -111,6 +111,7 @@ def _predict(arguments: argparse.Namespace, processes: Processes) -> int:
             average=arguments.average,
             ensemble=arguments.ensemble,
         )
+        check_names(predictor.class_names, arguments.format)
     problems: dict[Path, str] = {}
     predictions = predictor.predict_each(
         paths,

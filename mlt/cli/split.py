@@ -86,8 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from mlt.cli.part_tables import class_counts_of_parts, parts_table
     from mlt.data.splits.parts import cut_partition, part_notes
-    from mlt.errors import OutputExistsError
+    from mlt.errors import ConfigError, OutputExistsError
 
+    if arguments.seed < 0:
+        raise ConfigError(f"--seed must be at least 0, got {arguments.seed}")
     fractions = _fractions(arguments)
     if Path(arguments.output).exists() and not arguments.overwrite:
         raise OutputExistsError(f"--output: {arguments.output} exists; --overwrite replaces it")
@@ -180,7 +182,7 @@ def _grouped(table: LabelTable, arguments: argparse.Namespace) -> LabelTable:
 
     from mlt.data.columns import StringColumn
     from mlt.data.formats.coco_groups import image_groups
-    from mlt.data.formats.group_cells import blank_note, groups_by_pattern, path_note
+    from mlt.data.formats.group_cells import groups_by_pattern, path_note, without_blanks
     from mlt.errors import ConfigError
 
     if table.groups is not None:
@@ -199,8 +201,8 @@ def _grouped(table: LabelTable, arguments: argparse.Namespace) -> LabelTable:
     assert groups is not None
     if pattern is not None:
         groups = StringColumn(groups_by_pattern(groups.array, pattern, column or "file_name"))
-    notes = (*table.notes, *blank_note(groups.array, column or "file_name"))
-    return replace(table, groups=groups, notes=notes)
+    groups, notes = without_blanks(groups.array, column or "file_name")
+    return replace(table, groups=groups, notes=(*table.notes, *notes))
 
 
 def _without_torn_duplicates(table: LabelTable, how: str) -> LabelTable:

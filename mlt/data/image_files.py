@@ -65,6 +65,8 @@ def what_may_be_meant(root: Path, absent: Path, above: str = "set data.images to
         absent: A path that begins with it, of a file that is not there.
         above: What to do where paths start in the folder above.
     """
+    if absent.is_symlink():
+        return f"; it is a link to {absent.readlink()}, which is not there: is the data fetched?"
     parts = absent.relative_to(root).parts if absent.is_relative_to(root) else ()
     for first in range(1, len(parts)):
         if root.joinpath(*parts[first:]).is_file():

@@ -108,11 +108,15 @@ def searched_folders(found: StringColumn, root: str | Path, folders: Sequence[st
 def file_names(folder: str | Path) -> Iterator[str]:
     """The names of the files in a folder, none if there is no such folder.
 
-    Names that are not valid Unicode are left out: no table can list them.
+    Left out are links that lead to no file, and names that are not valid Unicode: no table can list
+    them.
     """
     if Path(folder).is_dir():
         with os.scandir(folder) as entries:
-            yield from (e.name for e in entries if is_unicode(e.name) and not e.is_dir())
+            for entry in entries:
+                is_file = entry.is_file() if entry.is_symlink() else not entry.is_dir()
+                if is_file and is_unicode(entry.name):
+                    yield entry.name
 
 
 def is_unicode(name: str) -> bool:
@@ -162,7 +166,7 @@ def _apply(pattern: str | None, names: pa.Array) -> pa.Array:
 
 def _expand(root: Path, folder: str) -> list[str]:
     """The folders that a pattern fits; a folder that is none stays, and lacks its files."""
-    folder = folder.replace("\\", "/")
+    folder = folder.replace("\\", "/") or "."
     if not glob.has_magic(folder) or (root / folder).is_dir():
         return [folder]
     found = glob.glob(folder, root_dir=root, recursive=True)  # noqa: PTH207 - may be absolute
@@ -246,7 +250,8 @@ def _refuse_different(files: _Files, names: pa.Array) -> None:
     rows = pc.is_in(files.keys, value_set=names)
     places: dict[str, list[Path]] = {}
     for key, path in zip(files.keys.filter(rows).to_pylist(), files.paths.filter(rows).to_pylist()):
-        places.setdefault(key, []).append(files.root / path)
+        if (file := files.root / path).is_file():  # no link that leads nowhere
+            places.setdefault(key, []).append(file)
     for seen, (name, (first, *others)) in enumerate(places.items()):
         for other in others:
             same = first.stat().st_size == other.stat().st_size

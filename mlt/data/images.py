@@ -14,12 +14,15 @@ from PIL import Image, ImageOps
 
 from mlt.errors import DataError, MissingFileError, UserError
 
-__all__ = ["ImageReader", "decode_image", "load_image", "open_without_waiting"]
+__all__ = ["ImageReader", "decode_image", "load_image", "open_image", "open_without_waiting"]
 
 _REMEDY = "Fetch it again, or leave it out."
 
 # Pillow's names of one-channel modes that hold more than 8 bits.
 _DEEP_GREY = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+
+# Pillow's names of formats for which it runs another program (Ghostscript), or for what is inside.
+_BY_OTHER_PROGRAMS = ("EPS", "IPTC")
 
 
 class ImageReader(Protocol):
@@ -72,11 +75,7 @@ def load_image(path: str | Path, shorter_side: int | None = None) -> Image.Image
         ('RGB', (3, 2), (255, 255, 255))
     """
     path = Path(path)
-    with (
-        _named(str(path), path),
-        open(path, "rb", opener=open_without_waiting) as file,
-        Image.open(file) as image,
-    ):
+    with _named(str(path), path), open_image(path) as image:
         return _as_rgb(image, shorter_side)
 
 
@@ -106,8 +105,32 @@ def decode_image(
             return _as_rgb(content)
         if not content:
             raise DataError(f"The image {name} cannot be read: it is empty. {_REMEDY}")
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(content) as image:
             return _as_rgb(image, shorter_side)
+
+
+@contextmanager
+def open_image(source: Path | bytes) -> Iterator[Image.Image]:
+    """An image in a format that Pillow reads by itself, not decoded yet.
+
+    Args:
+        source: The file, or its content.
+
+    Raises:
+        OSError: If there is no such file, it is no image, or Pillow would run another program to
+            decode it, as it does for EPS.
+    """
+    with (
+        (
+            io.BytesIO(source)
+            if isinstance(source, bytes)
+            else open(source, "rb", opener=open_without_waiting)
+        ) as file,
+        Image.open(file) as image,
+    ):
+        if image.format in _BY_OTHER_PROGRAMS:  # which Pillow would run when it is decoded
+            raise OSError(f"{image.format} is not read as an image")
+        yield image
 
 
 def _as_rgb(image: Image.Image, shorter_side: int | None = None) -> Image.Image:

@@ -66,7 +66,7 @@ def canonical(matrix: Any, shape: tuple[int, int], name: str) -> csr_array:
     The input is not changed; its arrays are shared where they need no change.
 
     Raises:
-        DataError: If it has another shape or its indices are not valid.
+        DataError: If it has another shape, values but 0 and 1, or indices that are not valid.
     """
     return _canonical(matrix, shape, name, np.bool_)
 
@@ -90,6 +90,12 @@ def _canonical(matrix: Any, shape: tuple[int, int], name: str, kind: Any) -> csr
     except ValueError as error:
         raise DataError(f"{name} are not a valid sparse array: {error}") from error
     if array.dtype != kind:
+        wrong = array.data[~np.isin(array.data, (0, 1))] if kind == np.bool_ else ()
+        if len(wrong):
+            raise DataError(
+                f"{name} must be 0 or 1, got {wrong[0]:g}; what is uncertain is left out of known, "
+                "and values between 0 and 1 are soft targets"
+            )
         array = array.astype(kind)
     if not array.has_canonical_format or not bool(np.all(array.data)):
         array = array.copy()

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from mlt.errors import ConfigError
 from mlt.inference.prediction import NoPrediction, Prediction
 
-__all__ = ["Format", "write_predictions"]
+__all__ = ["Format", "check_names", "write_predictions"]
 
 Format = Literal["table", "csv", "jsonl"]
+
+# mlt.prediction_tables.scores knows these columns before and after those of the classes.
+_BEFORE, _AFTER = ("id", "path", "labels"), "error"
 
 
 def write_predictions(
@@ -50,6 +54,9 @@ def write_predictions(
     Returns:
         How many images were written.
 
+    Raises:
+        ConfigError: As of :func:`check_names`.
+
     Example:
         >>> import sys, numpy as np
         >>> from pathlib import Path
@@ -62,6 +69,7 @@ def write_predictions(
         {"id": "a.jpg", "path": "a.jpg", "labels": ["dog"], "probabilities": {"cat": 0.25, "dog": 0.9}}
         1
     """  # noqa: E501
+    check_names(class_names, form)
     write_one = _WRITERS[form](_EscapingFile(file), class_names, width, ids or {})
     count = 0
     for prediction in predictions:
@@ -72,6 +80,19 @@ def write_predictions(
             write_one(prediction, prediction.labels() if top is None else prediction.highest(top))
         file.flush()
     return count
+
+
+def check_names(class_names: Sequence[str], form: Format) -> None:
+    """Refuse to write a CSV table in which a class could not be told from another column.
+
+    Raises:
+        ConfigError: Naming the class.
+    """
+    if form == "csv" and (twice := {*_BEFORE, _AFTER} & {*class_names}):
+        raise ConfigError(
+            f"the class {min(twice)!r} is called like a column of what --format csv writes; take "
+            "--format jsonl"
+        )
 
 
 class _EscapingFile:
@@ -115,8 +136,7 @@ def _csv(
     file: _EscapingFile, class_names: Sequence[str], width: int, ids: Mapping[Path, str]
 ) -> _Write:
     rows = csv.writer(file, lineterminator="\n")
-    # mlt.prediction_tables.scores knows these columns.
-    rows.writerow(["id", "path", "labels", *class_names, "error"])
+    rows.writerow([*_BEFORE, *class_names, _AFTER])
 
     def write(prediction: Prediction | NoPrediction, labels: list[int]) -> None:
         image = [ids.get(prediction.path, prediction.path), prediction.path]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlt.data.columns import StringColumn
-from mlt.data.formats.csv_table import csv_rows
+from mlt.data.formats.csv_table import csv_rows, find_delimiter
 from mlt.data.image_files import what_may_be_meant
 from mlt.data.image_search import find_images as search_images
 from mlt.data.image_suffixes import IMAGE_SUFFIXES
@@ -15,7 +15,7 @@ from mlt.errors import DataError, MissingFileError
 
 __all__ = ["IMAGE_SUFFIXES", "find_images", "list_images"]
 
-_TABLES = {".csv": ",", ".tsv": "\t"}
+_TABLES = (".csv", ".tsv")
 
 
 def find_images(
@@ -109,7 +109,7 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def _listed(table: Path, path_column: str, images: Path) -> Iterator[tuple[Path, str]]:
-    rows = csv_rows(table, _TABLES[table.suffix.lower()])
+    rows = csv_rows(table, find_delimiter(table))
     _, columns = next(rows, (0, []))
     if path_column not in columns:
         has = ", ".join(columns) or "nothing"

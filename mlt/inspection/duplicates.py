@@ -108,7 +108,7 @@ def shared_groups(tables: Mapping[str, LabelTable]) -> tuple[SharedGroups, ...]:
         ours, theirs = tables[earlier].groups, tables[later].groups
         if ours is None or theirs is None:
             continue
-        known = set(ours)
+        known = {*ours} - {""}  # of no group
         both = [group for group in theirs if group in known]
         if both:
             found.append(SharedGroups((earlier, later), len(set(both)), both[0], len(both)))

@@ -10,6 +10,7 @@ import numpy as np
 from mlt.data.labels import LabelTable
 from mlt.data.one_label import exactly_one_label
 from mlt.data.sparse import column_counts
+from mlt.data.splits.parts import group_codes
 
 __all__ = ["PartLabels", "count_labels"]
 
@@ -74,7 +75,7 @@ def count_labels(table: LabelTable) -> PartLabels:
         labels_per_image=float(each.mean()) if images else 0.0,
         most_labels=int(each.max(initial=0)),
         soft_targets=soft,
-        image_groups=None if table.groups is None else len(table.groups.array.unique()),
+        image_groups=None if table.groups is None else len(np.unique(group_codes(table.groups))),
         one_each=table.num_classes > 1 and exactly_one_label(table),
     )
 

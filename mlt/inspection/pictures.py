@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
 from mlt.data.image_files import absent_rows
+from mlt.data.images import open_image
 from mlt.data.labels import LabelTable
 from mlt.data.row_images import row_image
 from mlt.errors import UserError
@@ -144,12 +145,12 @@ def _look_at(table: LabelTable, row: int) -> _Look:
         return _look_again(table, row)
 
 
-def _opened(table: LabelTable, row: int) -> Image.Image:
+def _opened(table: LabelTable, row: int) -> AbstractContextManager[Image.Image]:
     if table.images is None:
-        return Image.open(table.image_path(row))
+        return open_image(table.image_path(row))
     assert table.paths is not None
     content = table.images.read(table.paths[row])
-    return Image.open(BytesIO(content)) if isinstance(content, bytes) else content
+    return open_image(content) if isinstance(content, bytes) else content
 
 
 def _look_again(table: LabelTable, row: int) -> _Look:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +84,20 @@ def test_folds(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "mlt compare CONFIG --folds" in capsys.readouterr().out
 
 
-def test_a_coco_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    images = [{"id": n, "file_name": f"{n}.png", "video": n // 5} for n in range(40)]
+@pytest.mark.parametrize(
+    ("number", "pack"),
+    [(int, bytes), (float, lambda content: b"\xef\xbb\xbf" + content), (int, gzip.compress)],
+)
+def test_a_coco_file(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    number: type[int | float],
+    pack: Callable[[bytes], bytes],
+) -> None:
+    images = [
+        {"id": (int if n % 5 else number)(n), "file_name": f"{n}.png", "video": n // 5}
+        for n in range(40)
+    ]
     boxes = [
         {"id": n, "image_id": n, "category_id": 1 + n % 2, "bbox": [0, 0, 9, 9], "area": 81}
         for n in range(40)
@@ -91,7 +105,7 @@ def test_a_coco_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     file, output = tmp_path / "all.json", tmp_path / "split.json"
     content = {"images": images, "annotations": boxes, "categories": categories}
-    file.write_text(json.dumps(content))
+    file.write_bytes(pack(json.dumps(content).encode()))
     arguments = ["split", str(file), "--test", "0.25", "--output", str(output), "--group"]
     assert main([*arguments, "video"]) == 0
     parts = parts_of(output)
@@ -135,6 +149,7 @@ def test_duplicates_stay_together(
     ("options", "words"),
     [
         ([], "say what to cut"),
+        (["--test", "0.2", "--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--test", "1.5"], "--test is a share between 0 and 1"),
         (["--test", "0.5", "--validation", "0.5"], "take 1 of all images"),
         (["--folds", "1"], "--folds must be at least 2"),

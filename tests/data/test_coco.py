@@ -140,6 +140,10 @@ def test_lenient_about_what_public_files_leave_out(tmp_path: Path) -> None:
         ({"shapes": []}, "no images and no annotations and no categories; its keys are shapes"),
         ({}, "its keys are none"),
         (
+            {"images": [], "annotations": None, "categories": []},
+            r"instances file: annotations must be a list, not null\. Labels are in",
+        ),
+        (
             {"images": [], "annotations": []},
             r"has no categories; its keys are images, annotations\. Labels need a list categories",
         ),

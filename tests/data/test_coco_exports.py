@@ -123,6 +123,12 @@ def test_ids_written_once_as_number_and_once_as_text() -> None:
     assert targets(table) == [[1, 0, 0], [0, 1, 1]]
 
 
+def test_ids_that_look_like_numbers() -> None:
+    long = "9" * 5000
+    table = read_coco(content(names(a="--5", b=long, c="7"), [(1, long)]), "photos")
+    assert table.class_names == ("c", "a", "b") and targets(table)[0] == [0, 0, 1]
+
+
 def test_ids_that_are_no_ids() -> None:
     with pytest.raises(DataError, match=r"category_id of 1 of 1 .* categories: 1\.5"):
         read_coco(content(names(a=1), [(1, 1.5)]), "photos")

@@ -72,6 +72,11 @@ def test_classes_that_are_nearly_the_same_are_noted(tmp_path: Path, other: str) 
     assert table.notes == (f"are the classes {one!r} and {two!r} one class?",)
 
 
+def test_one_name_in_two_forms_of_unicode_is_noted(tmp_path: Path) -> None:
+    table = read_csv(write(tmp_path, "path,labels\na.jpg,caf\u00e9\nb.jpg,cafe\u0301\n"), tmp_path)
+    assert table.notes == ("are the classes 'cafe\u0301' and 'caf\u00e9' one class?",)
+
+
 @pytest.mark.parametrize("spelling", ["1", "1.0", " 1", "+1", "1e0", "1.00"])
 def test_spellings_of_one(tmp_path: Path, spelling: str) -> None:
     table = read_columns(write(tmp_path, f"path,x\na,{spelling}\nb,-0.0\nc, \n"), ".")
@@ -182,6 +187,17 @@ def test_what_is_wrong_is_said(
     assert str(file) in str(caught.value)
 
 
+def test_words_for_nothing_are_no_group(tmp_path: Path) -> None:
+    file = write(
+        tmp_path, "path,labels,patient\n1,cat,NA\n2,cat,p\n3,cat, nan \n4,cat,\n5,cat,NA\n"
+    )
+    table = read_csv(file, ".", group="patient")
+    assert table.groups is not None and table.groups.tolist() == ["", "p", "", "", ""]
+    assert table.notes[-1].startswith(
+        "4 of 5 images have no group in column 'patient' (' nan ', 'NA'): each"
+    )
+
+
 def test_other_errors(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"no CSV file .*absent\.csv"):
         read_columns(tmp_path / "absent.csv", ".")
@@ -192,6 +208,9 @@ def test_other_errors(tmp_path: Path) -> None:
         read_columns(file, ".", uncertain="0")
     with pytest.raises(ConfigError, match="negative or unknown"):
         read_columns(file, ".", labels_column="cat", blank="positive")
+    for wrong in ([1, 2], ["", "cat"], [], "cat"):
+        with pytest.raises(ConfigError, match="class_names must be a list of names, got"):
+            read_columns(file, ".", class_names=wrong)
     with pytest.raises(ConfigError, match="unknown key; did you mean 'separator'"):
         read_columns(file, ".", seperator=";")
 

@@ -174,9 +174,12 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     ("name", "delimiter"),
     [("t.csv", ","), ("t.csv", ";"), ("t.csv", "\t"), ("t.tsv", "\t"), ("t.tsv", ","), ("t", ",")],
 )
-def test_delimiters_are_found(tmp_path: Path, name: str, delimiter: str) -> None:
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_delimiters_are_found(tmp_path: Path, name: str, delimiter: str, mark: str) -> None:
     file = tmp_path / name
-    file.write_text(f"path{delimiter}labels\na.jpg{delimiter}cat|dog\n")
+    rows = (("path", "labels"), ("a.jpg", "cat|dog"))
+    lines = (delimiter.join(f"{mark}{cell}{mark}" for cell in row) for row in rows)
+    file.write_text("\n".join(lines))
     assert read_csv(file, ".").class_names == ("cat", "dog")
 
 
@@ -263,6 +266,15 @@ def test_parquet(tmp_path: Path) -> None:
     table = read_csv(file, ".", blank="unknown", **form)
     assert table.targets(range(3)).tolist() == [[1, 1], [0, 0], [0, 0]]
     assert table.known_mask(range(3)).tolist() == [[True, True], [False, False], [True, True]]
+    for cell, kind in (
+        ([{"n": "cat"}], r"list<.*n: string>>, .*name what is within, as in 'labels\.n'"),
+        ([["cat"]], "list<.*list<"),
+        ({"n": b"\xff"}, "struct<"),
+        (b"\xff", "binary"),
+    ):
+        parquet.write_table(pa.table({"path": ["a"], "labels": [cell]}), tmp_path / "z.parquet")
+        with pytest.raises(DataError, match=f"the column 'labels' holds {kind}"):
+            read_csv(tmp_path / "z.parquet", ".")
     with pytest.raises(DataError, match=r"column 'place' holds struct<x: int64>"):
         read_csv(file, ".", labels_column="place")
     with pytest.raises(DataError, match=r"column 'labels' holds lists; .* labels_column: labels"):

@@ -555,6 +555,8 @@ def test_a_file_per_image_and_a_table_per_folder(tmp_path: Path) -> None:
     assert of_table(data.train) | of_table(data.test) == IMAGES
     with pytest.raises(MissingFileError, match=r"it is a folder: photos/\*\.json names all"):
         load(tmp_path, train="photos", test={"fraction": 0.5}, **how)
+    with pytest.raises(MissingFileError, match=r"no table /absent/a\.csv \(data\.root"):
+        load(tmp_path, train="/absent/a.csv", test={"fraction": 0.5}, **how)
     with pytest.raises(MissingFileError, match=r"there is no table .*labels/\*\.csv"):
         load(tmp_path, train="labels/*.csv", test={"fraction": 0.5}, **how)
 

@@ -234,16 +234,18 @@ def test_parts_are_cut_out_of_a_single_split_and_keep_groups_together(tmp_path: 
     rows = 40
     columns = {
         "labels": [[row % 2] for row in range(rows)],
-        "patient": [None if row == 0 else row // 4 for row in range(rows)],
+        "patient": [None, *(str(row // 4) for row in range(1, rows - 2)), "NA", "NA"],
     }
-    features = {"labels": List(ClassLabel(names=["cat", "dog"])), "patient": Value("int64")}
+    features = {"labels": List(ClassLabel(names=["cat", "dog"])), "patient": Value("string")}
     path = write(tmp_path / "set", columns, features, train=slice(0, rows))
     values = {"name": "hf", "path": str(path), "group": "patient", "test": {"fraction": 0.25}}
     source = TypeAdapter(DataConfig).validate_python(values).source()
     train, test = source.train(), source.test()
     assert len(train) + len(test) == rows and 8 <= len(test) <= 12
     assert train.groups is not None and test.groups is not None
-    assert not (set(train.groups) & set(test.groups)) - {""}
+    assert not (set(train.groups) & set(test.groups)) - {""} and "NA" not in train.groups
+    note = "3 of 40 images have no group in column 'patient' ('NA')"
+    assert any(said.startswith(note) for said in train.notes)
     for table in (train, test):  # each still reads its own images
         greys = [row_image(table, row).getpixel((0, 0))[0] for row in range(len(table))]
         assert greys == table.image_ids.tolist()

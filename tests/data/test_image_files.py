@@ -40,6 +40,14 @@ def test_an_absent_file_is_named(root: Path, path: str) -> None:
     assert f", first {root / path}" in str(caught.value)
 
 
+def test_a_link_that_leads_nowhere_is_absent(root: Path) -> None:
+    (root / "c.jpg").symlink_to("a.jpg")
+    (root / "d.jpg").symlink_to("/absent/x.jpg")
+    check_images(table(root, "a.jpg", "c.jpg"), "test")
+    with pytest.raises(MissingFileError, match=r"d\.jpg; it is a link to /absent/x\.jpg, which is"):
+        check_images(table(root, "a.jpg", "c.jpg", "d.jpg"), "test")
+
+
 @pytest.mark.parametrize(
     ("path", "hint"),
     [

@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from mlt.data import LabelTable
+from mlt.data.image_files import absent_rows
 from mlt.data.row_images import row_image
 from mlt.data.settings import DataConfig
 from mlt.errors import DataError, MissingFileError
@@ -74,6 +75,14 @@ def test_links_between_folders_are_several_labels(tmp_path: Path) -> None:
     (tmp_path / "train" / "dog" / "1.png").symlink_to(tmp_path / "train" / "cat" / "1.png")
     (tmp_path / "train" / "dog" / "again").symlink_to(tmp_path / "train" / "dog")  # a circle
     assert labels(read(tmp_path)) == {"cat/1.png": {"cat", "dog"}, "dog/2.png": {"dog"}}
+
+
+def test_links_that_lead_nowhere_are_absent(root: Path) -> None:
+    (root / "train" / "dog" / "5.png").symlink_to("/absent/5.png")
+    (root / "train" / "dog" / "6.png").symlink_to("/absent/6.png")
+    table = read(root)
+    assert sum(path in ("dog/5.png", "dog/6.png") for path in table.paths) == 2
+    assert [table.paths[row] for row in absent_rows(table)] == ["dog/5.png", "dog/6.png"]
 
 
 def test_the_test_folder_has_the_classes_of_training(root: Path) -> None:

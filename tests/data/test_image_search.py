@@ -33,6 +33,8 @@ def find(root: Path, names: list[str], *folders: str, pattern: str | None = None
     [
         (["a.jpg"], ["."], "a.jpg", "a.jpg"),
         (["a.jpg"], ["."], "a", "a.jpg"),
+        (["a.jpg"], [""], "a.jpg", "a.jpg"),
+        (["a.jpg"], [""], "b.jpg", "b.jpg"),
         (["a.JPG"], ["."], "a", "a.JPG"),
         (["a.jpeg"], ["."], "a", "a.jpeg"),
         (["1.2.840.10.png"], ["."], "1.2.840.10", "1.2.840.10.png"),  # a DICOM identifier

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mlt.data.images import load_image
+from mlt.data.images import decode_image, load_image
 from mlt.errors import DataError, MissingFileError
 
 COLOURS = np.array(
@@ -287,6 +287,26 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(DataError, match="a pipe or a device"):
         load_image(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell script")
+def test_no_other_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.jpg", "EPS")
+    for read in (load_image, lambda path: decode_image(path.read_bytes(), "x")):
+        with pytest.raises(DataError, match="cannot be read: EPS is not read as an image"):
+            read(tmp_path / "x.jpg")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kind", ["BMP", "DIB", "GIF", "ICO", "PCX", "SGI", "TGA", "TIFF", "WEBP"])
+def test_formats_of_pillow_are_read(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (16, 16), (255, 0, 0)).save(tmp_path / "x.jpg", kind)
+    assert load_image(tmp_path / "x.jpg").getpixel((3, 3)) == (255, 0, 0)
 
 
 def test_a_plugin_that_lacks_its_package_does_not_hide_the_reason(

@@ -98,13 +98,13 @@ def test_basics() -> None:
 
 
 def test_labels_become_canonical_and_the_input_stays() -> None:
-    # Row 0: repeated entries of one class, unsorted; row 1: an explicit zero; row 2: 1 - 1.
-    data = np.array([1, 1, 1, 0, 1, -1], np.int8)
+    # Row 0: repeated entries of one class, unsorted; row 1: an explicit zero; row 2: twice.
+    data = np.array([1, 1, 1, 0, 1, 1], np.int8)
     given_labels = csr_array((data, [1, 1, 0, 0, 0, 0], [0, 3, 4, 6]), shape=(3, 2))
     table = simple(labels=given_labels)
     assert table.labels.indices.tolist() == [0, 1, 0] and table.labels.has_canonical_format
     assert table.targets([0, 1, 2]).tolist() == [[1, 1], [0, 0], [1, 0]]
-    assert given_labels.data.tolist() == [1, 1, 1, 0, 1, -1]
+    assert given_labels.data.tolist() == [1, 1, 1, 0, 1, 1]
     bits = csr_array((np.ones(3, bool), [1, 1, 0], [0, 3, 3, 3]), shape=(3, 2))
     assert simple(labels=bits).labels.indices.tolist() == [0, 1] and bits.nnz == 3
     assert simple(labels=coo_array(np.eye(3, 2))).labels.nnz == 2
@@ -151,6 +151,13 @@ def test_cannot_be_changed() -> None:
         ({"paths": StringColumn.from_iterable(["a"])}, "3 image ids but 1 paths"),
         ({"paths": StringColumn.from_iterable(["a", "", "c"])}, "empty path, first of id 3"),
         ({"labels": csr_array((2, 2), dtype=bool)}, r"shape \(2, 2\)"),
+        (
+            {"labels": csr_array([[0, 1], [-1, 0], [0, 0]])},
+            "labels must be 0 or 1, got -1; what is",
+        ),
+        ({"labels": csr_array([[0, 0.3], [1, 0], [0, 0]])}, "labels must be 0 or 1, got 0.3"),
+        ({"labels": csr_array([[np.nan, 1], [1, 0], [0, 0]])}, "labels must be 0 or 1, got nan"),
+        ({"known": csr_array([[1, 2], [1, 1], [1, 1]])}, "known must be 0 or 1, got 2"),
         ({"known": csr_array(np.array([[1, 1], [1, 0], [1, 1]]))}, "image 3 has the label 'dog'"),
     ],
 )

@@ -113,6 +113,28 @@ def test_ids_groups_and_paths_are_those_of_the_first_line(tmp_path: Path) -> Non
     assert table.groups is not None and list(table.groups) == ["p1", "p2"]
 
 
+@pytest.mark.parametrize(
+    ("row", "form", "message"),
+    [
+        ("1,z.jpg,p1,cat", {}, "'file', 'x.jpg' and 'z.jpg', in lines 2, 4"),
+        ("1,z.jpg,p1,cat", {"group": {"pattern": "([a-z])"}}, "'file', 'x.jpg' and 'z.jpg'"),
+        ("1,x.jpg,p2,cat", {}, None),
+        ("1,x.jpg,p2,cat", {"group": "image"}, "'image', 'p1' and 'p2', in lines 2, 4"),
+        ("1,x.jpg,p2,cat", {"group": {"column": "image", "pattern": "[a-z]"}}, None),
+    ],
+)
+def test_lines_of_an_image_differ_in_labels_alone(
+    tmp_path: Path, row: str, form: dict[str, Any], message: str | None
+) -> None:
+    text = f"id,file,image,label\n1,x.jpg,p1,ox\n3,y.jpg,p1,ox\n{row}\n"
+    form = {"path_column": "file", "id_column": "id", "value_column": None, **form}
+    if message is None:
+        assert len(read(tmp_path, text, **form)) == 2
+    else:
+        with pytest.raises(DataError, match=f"the image '1' has two values in column {message}"):
+            read(tmp_path, text, **form)
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_round_trip(tmp_path_factory: Any, data: Any) -> None:

@@ -168,6 +168,19 @@ def test_a_column_without_test_images(root: Path) -> None:
         load(root, split_column="splits")
 
 
+def test_values_of_a_part_that_fit_no_cell(root: Path) -> None:
+    message = r"no image is in the part validation: the column 'split' holds 'Val', .* split_values"
+    with pytest.raises(DataError, match=message):
+        load(root, split_column="split", split_values={"test": ["test"], "validation": ["val"]})
+    # Some that fit are enough; the others are named.
+    values = {"test": ["test", "tset"], "validation": ["Val"]}
+    data = load(root, split_column="split", split_values=values)
+    assert parts(data)["train"] == ["0.png", "1.png", "5.png"]
+    assert (
+        "training: split_values name 'tset', which the column 'split' does not hold" in data.notes
+    )
+
+
 def test_several_tables_are_one_part(root: Path) -> None:
     write(root / "more.csv", "path,labels", "4.png,bee")
     write(root / "test.csv", "path,labels", "2.png,cat", "3.png,bee")
@@ -188,6 +201,10 @@ def test_several_tables_are_one_part(root: Path) -> None:
             "give split_column or test_list, not",
         ),
         ({"test": "all.csv", "split_values": {"test": [1]}}, "split_values need split_column"),
+        ({"test": "all.csv", "train": []}, "at least 1 item"),
+        ({"test": "all.csv", "images": []}, "at least 1 item"),
+        ({"test": "all.csv", "class_names": []}, r"needs one name at least, .* not \[\]"),
+        ({"test": "all.csv", "class_names": ["", "cat"]}, r"none that is empty, not \['', 'cat'\]"),
         (
             {"test": "all.csv", "class_names": ["none of them", "cat"]},
             "'none of them' is in class_names and in negatives",
@@ -222,3 +239,12 @@ def test_extensions_and_backslashes(root: Path) -> None:
     assert data.train.paths is not None and data.test.paths is not None
     assert list(data.train.paths) == ["images_0/0.png", "images_0/2.png"]
     assert list(data.test.paths) == ["images_1/3.png"]
+
+
+def test_lines_of_an_image_in_two_parts(root: Path) -> None:
+    write(
+        root / "all.csv", "path,labels,split", "0.png,cat,train", "1.png,cat,test", "0.png,ox,test"
+    )
+    message = r"image '0\.png' has two values in column 'split', 'train' and 'test', in lines 2, 4"
+    with pytest.raises(DataError, match=message):
+        load(root, layout="long", negatives=[], split_column="split")

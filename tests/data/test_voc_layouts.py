@@ -84,6 +84,10 @@ def test_encodings(tmp_path: Path, declared: str | None, written: str) -> None:
     ("content", "message"),
     [
         (HEAD.format("klingon") + xml("cat"), r"a\.xml .* the encoding 'klingon', .* not known"),
+        (
+            HEAD.format("undefined") + xml("cat"),
+            "is not in the encoding that it declares: undefined",
+        ),
         (HEAD.format("hex") + xml("cat"), "the encoding 'hex', which is not known"),
         (HEAD.format("ascii") + xml("Käfer"), "is not in the encoding that it declares: 'ascii'"),
         ("<foo/>", r"a\.xml is not an annotation: its outermost element is <foo>"),
@@ -246,6 +250,17 @@ def test_class_names_choose_and_order_and_absent_classes_are_known(tmp_path: Pat
         load(tmp_path, class_names=["ant"])
     write(tmp_path, {"ImageSets/Main/test.txt": "4"})
     assert load(tmp_path).test.class_names == ("cat", "cow", "dog")
+
+
+def test_the_cache_knows_the_lists_of_each_class(tmp_path: Path) -> None:
+    write(tmp_path, {f"Annotations/{i}.xml": xml("cat") for i in "0123"})
+    write(tmp_path, {f"JPEGImages/{i}.jpg": "" for i in "0123"})
+    write(tmp_path, {"ImageSets/Main/test.txt": "3"})
+    config = TypeAdapter(DataConfig).validate_python({"name": "voc", "root": str(tmp_path)})
+    for marks in ("0 1\n1 1\n2 1", "0 1\n1 1"):
+        write(tmp_path, {"ImageSets/Main/cat_train.txt": marks})
+        data = load_data(config, tmp_path / "cache")
+        assert len(data.train) == marks.count("\n") + 1
 
 
 def test_the_cache_knows_what_was_read(tmp_path: Path) -> None:

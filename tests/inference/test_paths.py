@@ -61,6 +61,9 @@ def test_a_table_with_paths_from_its_own_folder(folder: Path) -> None:
     assert find_images([other], path_column="file") == [folder / "b.jpg"]
     with pytest.raises(DataError, match=r"no column 'path' \(it has: file, labels\)"):
         find_images([other])
+    quoted = folder / "quoted.csv"
+    quoted.write_text('"path";"labels"\n"b.jpg";"cat"\n')
+    assert find_images([quoted]) == [folder / "b.jpg"]
 
 
 @pytest.mark.parametrize("name", ["absent.jpg", "absent/", "absent/*.jpg"])

@@ -118,6 +118,15 @@ def test_csv_can_be_read_back_as_a_list_of_images(
         assert set(filter(None, row["labels"].split("|"))) == given
 
 
+def test_csv_needs_classes_that_are_not_called_like_its_columns() -> None:
+    file = io.StringIO()
+    for form in ("table", "jsonl"):
+        write_predictions(file, [], ["cat", "labels"], form)
+    with pytest.raises(ConfigError, match=r"class 'labels' is called like a column .* jsonl"):
+        write_predictions(file, [], ["cat", "labels"], "csv")
+    assert not file.getvalue()
+
+
 def test_json_lines_and_top(predictor: Predictor, images: list[Path]) -> None:
     (one,) = predictor.predict(images[:1])
     file = io.StringIO()

@@ -250,6 +250,13 @@ def test_patients_in_two_parts_are_a_leak() -> None:
     assert any("split by group" in text for text in texts)
 
 
+def test_images_of_no_group_share_none() -> None:
+    train = table_of([[0], [0], []], ["cat"], groups=["p1", "", ""])
+    test = table_of([[0]], ["cat"], groups=[""])
+    assert shared_groups({"train": train, "test": test}) == ()
+    assert count_labels(train).image_groups == 3
+
+
 def test_the_advice_has_the_numbers() -> None:
     train = table_of([[0]] * 40 + [[1]] * 2, ["cat", "dog", "elk"])
     test = table_of([[0]] * 12 + [[1]] * 3, ["cat", "dog", "elk"])

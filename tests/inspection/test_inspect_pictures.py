@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +102,15 @@ def test_missing_pictures_do_not_stop_the_counting(folder: Path) -> None:
     assert any(text.startswith("Of 2 training pictures, 2 are not there") for text in texts)
     # They are the same files, which can be known without them.
     assert any(text.startswith("2 pictures are in more than one of the parts") for text in texts)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    found = look_at_pictures(table_of(tmp_path, ["a.png"]), None)
+    assert found is not None and found.broken == {
+        "a.png": "it is not a file but a pipe or a device"
+    }
 
 
 def test_data_that_loads_its_own_images_has_no_files() -> None:

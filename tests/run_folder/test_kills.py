@@ -163,6 +163,11 @@ def test_killed_while_a_run_that_failed_makes_room_for_the_earlier_one(
     assert operations > 20
 
 
+def test_the_longest_name_a_file_may_have(tmp_path: Path) -> None:
+    write(tmp_path / f"{'n' * 245}.json", "whole")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["whole"]
+
+
 def test_killed_runs_leave_no_temporary_files_for_ever(old: Path) -> None:
     for operations in range(0, 60, 3):
         killed(lambda: overwrite(old), operations)

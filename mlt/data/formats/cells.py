@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlt.errors import ConfigError
 
@@ -22,6 +24,7 @@ __all__ = [
     "VALUE",
     "WRONG",
     "Cell",
+    "are_blank",
     "check_policies",
     "explain",
     "is_blank",
@@ -54,6 +57,17 @@ def is_blank(text: str) -> bool:
         (True, True, False)
     """
     return text.strip().casefold() in _BLANKS
+
+
+def are_blank(cells: pa.Array) -> pa.Array:
+    """Which of many cells say nothing, as :func:`is_blank` does of one: (N,) booleans.
+
+    Example:
+        >>> are_blank(pa.array([" ", "NaN", "0"], pa.large_string())).to_pylist()
+        [True, True, False]
+    """
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(cells))
+    return pc.is_in(plain, value_set=pa.array(sorted(_BLANKS), cells.type))
 
 
 def read_cell(text: str, form: TableFormat) -> Cell:

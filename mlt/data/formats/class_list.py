@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from mlt.errors import DataError
 
 __all__ = ["names_of_numbers", "read_class_list", "read_class_names"]
 
-_MOST_CLASSES = 1_000_000
+_NUMBER = re.compile(r"0*(\d{1,6})")
 
 
 def read_class_list(file: Path, root: str | Path, class_names: Sequence[str]) -> LabelTable:
@@ -100,13 +101,14 @@ def _read(file: Path) -> _List:
     for place, line in enumerate(text_lines(file), 1):
         if not (words := line.rsplit(maxsplit=1)):
             continue
-        if len(words) != 2 or not words[1].isdecimal() or int(words[1]) >= _MOST_CLASSES:
+        number = _NUMBER.fullmatch(words[-1])
+        if len(words) != 2 or number is None:
             raise DataError(
                 f"{file}, line {place}: expected an image and the number of its class, such as "
                 f"'train/n01440764/n01440764_10026.JPEG 0', got {line[:100]!r}"
             )
         paths.append(words[0].strip().removeprefix("./"))
-        numbers.append(int(words[1]))
+        numbers.append(int(number[1]))
     if not paths:
         raise DataError(f"{file} lists no image")
     return _List(paths, np.array(numbers, np.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ def _check(records: CocoRecords) -> None:
 def _order(category_id: int | str) -> tuple[int, int | str]:
     """Numbers by their value, before other texts, also where they are written as texts."""
     text = str(category_id)
-    return (0, int(text)) if text.lstrip("-").isdecimal() else (1, text)
+    return (0, int(text)) if re.fullmatch(r"-?\d{1,100}", text) else (1, text)
 
 
 def _root(categories: Sequence[CocoCategory], records: CocoRecords) -> CocoCategory | None:

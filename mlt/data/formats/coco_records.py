@@ -25,7 +25,9 @@ __all__ = [
     "CocoImage",
     "CocoRecords",
     "LoadedCoco",
+    "integral",
     "read_coco_records",
+    "unpacked_json",
 ]
 
 
@@ -163,7 +165,7 @@ def read_coco_records(annotations: CocoAnnotations, *, any_ids: bool = False) ->
 def _from_file(path: Path, any_ids: bool) -> CocoRecords:
     if not path.is_file():
         raise MissingFileError(f"there is no annotation file {path}")
-    data = _read(path)
+    data = unpacked_json(path)
     start = bytes(data[:100]).lstrip()
     if not start:
         raise DataError(f"{path} is empty; is the download complete?")
@@ -191,7 +193,7 @@ def _from_file(path: Path, any_ids: bool) -> CocoRecords:
     return _records(file, str(path), lambda: list(msgspec.json.decode(data, type=dict[str, Any])))
 
 
-def _read(path: Path) -> memoryview:
+def unpacked_json(path: Path) -> memoryview:
     """What is in a file, unpacked, without a byte order mark; memory-mapped where it can be."""
     data: bytes | mmap.mmap = b""
     with path.open("rb") as stream:
@@ -240,17 +242,19 @@ def _records(file: _File, source: str, keys: Callable[[], list[str]]) -> CocoRec
             found = keys()
         except NOT_JSON as error:  # the fields that are read need not be all
             raise DataError(f"{source} is not JSON: {error}") from None
-        absent = [k for k in ("images", "annotations", "categories") if k not in found]
+        absent = [k for k in ("images", "annotations", "categories") if getattr(file, k) is None]
+        has_no = (
+            f"it has no {' and no '.join(absent)}; its keys are {', '.join(found[:10]) or 'none'}"
+        )
+        if null := [key for key in absent if key in found]:
+            has_no = f"{' and '.join(null)} must be a list, not null"
         remedy = "Labels are in instances_*.json. " + _OTHERS
         if absent == ["categories"]:
             remedy = (
                 'Labels need a list categories with entries such as {"id": 1, "name": "cat"}: '
                 "export it with its classes"
             )
-        raise DataError(
-            f"{source} is not a COCO or LVIS instances file: it has no {' and no '.join(absent)}; "
-            f"its keys are {', '.join(found[:10]) or 'none'}. {remedy}"
-        )
+        raise DataError(f"{source} is not a COCO or LVIS instances file: {has_no}. {remedy}")
     return CocoRecords(source, file.images, file.annotations, file.categories)
 
 
@@ -282,15 +286,16 @@ def _unify_ids(file: _File) -> None:
 def _any_text(*ids: list[Any]) -> bool:
     """Whether an id is not a 64-bit integer; 3.0 is one."""
     return any(
-        not isinstance(plain := _integral(i), int) or not -(2**63) <= plain < 2**63
+        not isinstance(plain := integral(i), int) or not -(2**63) <= plain < 2**63
         for part in ids
         for i in part
     )
 
 
 def _plain(value: Any, is_text: bool) -> Any:
-    return str(_integral(value)) if is_text else _integral(value)
+    return str(integral(value)) if is_text else integral(value)
 
 
-def _integral(value: Any) -> Any:
+def integral(value: Any) -> Any:
+    """A number as an integer where it is one, as 3.0 is; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

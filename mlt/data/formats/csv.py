@@ -17,17 +17,17 @@ from mlt.data.columns import StringColumn, duplicates
 from mlt.data.formats.cells import check_policies
 from mlt.data.formats.class_columns import class_columns, read_class_columns
 from mlt.data.formats.group_cells import (
-    blank_note,
     group_like_columns,
     groups_by_pattern,
     ungrouped_note,
+    without_blanks,
 )
 from mlt.data.formats.long_form import read_long_form
 from mlt.data.formats.name_lists import read_name_lists
 from mlt.data.formats.nested import names_in_objects
 from mlt.data.formats.open_table import open_tables
 from mlt.data.formats.read_labels import ReadLabels, amount
-from mlt.data.formats.repeated_rows import without_repeats
+from mlt.data.formats.repeated_rows import check_agreement, without_repeats
 from mlt.data.formats.table import Table
 from mlt.data.labels import LabelTable
 from mlt.errors import ConfigError, DataError
@@ -102,6 +102,10 @@ def read_csv(
     from mlt.data.formats.table_format import TableFormat
     from mlt.problems import problems_of
 
+    if class_names is not None:
+        named = [isinstance(name, str) and name != "" for name in class_names]
+        if isinstance(class_names, str) or not named or not all(named):
+            raise ConfigError(f"read_csv: class_names must be a list of names, got {class_names!r}")
     try:
         checked = TableFormat(**form)
     except ValidationError as error:
@@ -175,7 +179,18 @@ def read_tables(
         _refuse_lists(table, name, cells[name])
     paths = StringColumn(cells[form.path_column])
     ids = paths if form.id_column is None else StringColumn(cells[form.id_column])
+    groups = None
+    if form.group_column is not None:
+        groups = cells[form.group_column]
+        if form.group_pattern is not None:
+            groups = groups_by_pattern(groups, form.group_pattern, form.group_column)
     read = _read_labels(table, form, cells, classes, class_names, names_of, ids.array)
+    if form.layout == "long":
+        said = {name: cells[name] for name in others}
+        if groups is not None and form.group_column != form.path_column:
+            said[str(form.group_column)] = groups
+        del said[form.id_column or form.path_column]
+        check_agreement(table, ids, said)
     if read.rows is None:
         read = without_repeats(read, ids, [cells[name] for name in others])
     if read.rows is not None:
@@ -189,20 +204,15 @@ def read_tables(
         place.check_distinct("image id", ids)
         place.check_distinct("path", paths)
 
-    def of_images(column: str) -> StringColumn:
-        values = cells[column]
+    def of_images(values: pa.Array) -> StringColumn:
         return StringColumn(values if read.rows is None else values.take(pa.array(read.rows)))
 
-    groups = None
-    if form.group_column is not None:
-        groups = of_images(form.group_column)
-        if form.group_pattern is not None:
-            found = groups_by_pattern(groups.array, form.group_pattern, form.group_column)
-            groups = StringColumn(found)
-        notes += blank_note(groups.array, form.group_column)
+    if groups is not None:
+        groups, ungrouped = without_blanks(of_images(groups).array, str(form.group_column))
+        notes += ungrouped
     elif warn_ungrouped:
         texts = [name for name in suspected if pa.types.is_large_string(cells[name].type)]
-        notes += ungrouped_note({name: of_images(name).array for name in texts}, paths.array)
+        notes += ungrouped_note({name: of_images(cells[name]).array for name in texts}, paths.array)
     try:
         labels = LabelTable(
             image_ids=ids,
@@ -219,7 +229,7 @@ def read_tables(
         place.check_distinct("path", ids)
         raise
     log.debug("%s: %r", table.source, labels)
-    return labels, None if part_column is None else of_images(part_column)
+    return labels, None if part_column is None else of_images(cells[part_column])
 
 
 def read_class_labels(file: Path) -> dict[str, str]:

@@ -25,7 +25,7 @@ from mlt.data.formats.quoting import Quoting, find_quoting
 from mlt.data.formats.table import Table, open_unpacked
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["CsvTable", "csv_rows"]
+__all__ = ["CsvTable", "csv_rows", "find_delimiter"]
 
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -76,6 +76,23 @@ def csv_rows(
         _refuse_text(file, encoding, error)
 
 
+def find_delimiter(file: Path, encoding: str | None = None, *, header: bool = True) -> str:
+    """What separates the columns of a CSV file, by its ending and its first line.
+
+    Args:
+        file: The file.
+        encoding: As of :func:`csv_rows`.
+        header: Whether the first line names columns; without, spaces may separate them, too.
+    """
+    by_ending = _DELIMITERS.get(Path(file.name.removesuffix(".gz")).suffix.lower(), ",")
+    others = _OTHER_DELIMITERS if header else (*_OTHER_DELIMITERS, " ")
+    for delimiter in (by_ending, *others):
+        # A table of labels has two columns at least.
+        if _width(file, delimiter, encoding) > 1:
+            return delimiter
+    return by_ending
+
+
 class CsvTable(Table):
     """A CSV file: its columns, and for messages the line of each row.
 
@@ -108,8 +125,8 @@ class CsvTable(Table):
             raise MissingFileError(f"there is no CSV file {file}")
         self.file, self.source, self.encoding = file, str(file), encoding
         self.has_header = header and columns is None
-        self.delimiter = delimiter or self._find_delimiter()
-        first = self._first_row(self.delimiter)
+        self.delimiter = delimiter or find_delimiter(file, encoding, header=self.has_header)
+        first = _first_row(file, self.delimiter, encoding)
         if not first:
             raise DataError(f"{file} is empty; expected a header line")
         self.list_separator = " " if self.delimiter == " " else list_separator
@@ -183,18 +200,6 @@ class CsvTable(Table):
             remedy = what_the_first_line_may_be([row for _, row in rows], self.delimiter) or remedy
         super().require(column, remedy)
 
-    def _find_delimiter(self) -> str:
-        by_ending = _DELIMITERS.get(Path(self.file.name.removesuffix(".gz")).suffix.lower(), ",")
-        others = (*_OTHER_DELIMITERS, " ") if not self.has_header else _OTHER_DELIMITERS
-        for delimiter in (by_ending, *others):
-            # A table of labels has two columns at least.
-            if len(self._first_row(delimiter)) > 1:
-                return delimiter
-        return by_ending
-
-    def _first_row(self, delimiter: str) -> list[str]:
-        return next(csv_rows(self.file, delimiter, self.encoding), (0, []))[1]
-
     def _quoting(self) -> Quoting:
         with open_unpacked(self.file, "rb") as stream:
             found = find_quoting(iter(lambda: stream.read(_BLOCK), b""), self.delimiter)
@@ -253,6 +258,18 @@ class CsvTable(Table):
                     f"{self.width}{lists}"
                 )
             yield line, row
+
+
+def _first_row(file: Path, delimiter: str, encoding: str | None) -> list[str]:
+    return next(csv_rows(file, delimiter, encoding), (0, []))[1]
+
+
+def _width(file: Path, delimiter: str, encoding: str | None) -> int:
+    """How many columns the first line has; 0 where its quotes do not fit this delimiter."""
+    try:
+        return len(_first_row(file, delimiter, encoding))
+    except DataError:
+        return 0
 
 
 def _is_long(columns: Sequence[pa.Array]) -> bool:

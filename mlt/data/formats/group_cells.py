@@ -8,14 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlt.data.columns import StringColumn
+from mlt.data.formats.cells import are_blank
 from mlt.errors import DataError
 
 __all__ = [
-    "blank_note",
     "group_like_columns",
     "groups_by_pattern",
     "path_note",
     "ungrouped_note",
+    "without_blanks",
 ]
 
 _WORDS = ("patient", "subject", "participant", "person", "study", "case")
@@ -56,13 +58,26 @@ def groups_by_pattern(cells: pa.Array, pattern: str, column: str) -> pa.Array:
     return pa.array([(m[which] or "") if m else "" for m in found], pa.large_string())
 
 
-def blank_note(groups: pa.Array, column: str) -> list[str]:
-    """A note on images whose group is blank, if there are some."""
-    if not (blank := pc.sum(pc.equal(groups, "")).as_py()):
-        return []
-    return [
-        f"{blank} of {len(groups)} images have no group in column {column!r}: each is taken for "
-        "one of its own"
+def without_blanks(groups: pa.Array, column: str) -> tuple[StringColumn, list[str]]:
+    """Groups with nothing where a cell is blank or a word for it, and a note on those images.
+
+    Args:
+        groups: (N,) strings.
+        column: What they are of, for the note.
+
+    Example:
+        >>> groups, notes = without_blanks(pa.array(["NA", "p1", "NA"], pa.large_string()), "pid")
+        >>> groups.tolist(), notes
+        (['', 'p1', ''], ["2 of 3 images have no group in column 'pid' ('NA'): each is taken for one of its own"])
+    """  # noqa: E501
+    blank = are_blank(groups)
+    if not (number := pc.sum(blank).as_py()):
+        return StringColumn(groups), []
+    words = sorted(word for word in groups.filter(blank).unique().to_pylist() if word)
+    written = f" ({', '.join(map(repr, words))})" if words else ""
+    return StringColumn(pc.if_else(blank, "", groups)), [
+        f"{number} of {len(groups)} images have no group in column {column!r}{written}: each is "
+        "taken for one of its own"
     ]
 
 

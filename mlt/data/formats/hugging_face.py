@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlt.data.columns import Column, StringColumn, integer_column
+from mlt.data.formats.group_cells import without_blanks
 from mlt.data.formats.label_values import labels_of_columns, labels_of_lists
 from mlt.data.labels import LabelTable
 from mlt.errors import ConfigError, DataError, MissingFileError
@@ -195,6 +196,11 @@ def read_hf(
             blank=blank,
             uncertain=uncertain,
         )
+    groups, notes = None, []
+    if group is not None:
+        # As text; null and words for it are an image of its own.
+        cells = _values(dataset, group, "group", where).cast(pa.large_string()).fill_null("")
+        groups, notes = without_blanks(cells, group)
     return LabelTable(
         image_ids=_ids(dataset, id_column, where),
         paths=StringColumn.from_iterable(f"{split}/{row}" for row in range(len(dataset))),
@@ -203,8 +209,8 @@ def read_hf(
         known=read.known,
         root=root,
         soft=read.soft,
-        groups=None if group is None else _groups(_values(dataset, group, "group", where)),
-        notes=read.notes,
+        groups=groups,
+        notes=(*read.notes, *notes),
         images=RowImages(dataset.select_columns([image_column]).with_format("arrow"), root),
     )
 
@@ -216,11 +222,6 @@ def _ids(dataset: Dataset, id_column: str | None, where: Callable[[int], str]) -
     if ids.null_count:
         raise DataError(f"{where(int(np.argmax(ids.is_null())))} has no id in {id_column!r}")
     return integer_column(ids.to_numpy()) if pa.types.is_integer(ids.type) else StringColumn(ids)
-
-
-def _groups(values: pa.Array) -> StringColumn:
-    """The groups as text; empty for null, which is an image of its own."""
-    return StringColumn(values.cast(pa.large_string()).fill_null(""))
 
 
 def _values(dataset: Dataset, name: str, key: str, where: Callable[[int], str]) -> pa.Array:

@@ -124,8 +124,12 @@ def _class(file: str) -> str:
     return file.split("/", 1)[0]
 
 
-def _size(root: Path, file: str) -> int:
-    return (root / file).stat().st_size
+def _size(root: Path, file: str) -> int | str:
+    """The size of a file; of a link that leads nowhere its own name, which no other has."""
+    try:
+        return (root / file).stat().st_size
+    except FileNotFoundError:
+        return file
 
 
 def _start(root: Path, file: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -87,7 +88,8 @@ def suspicious_names(class_names: Sequence[str]) -> list[str]:
         )
     alike: dict[str, list[str]] = {}
     for name in class_names:
-        alike.setdefault(re.sub(r"[\s_-]+", "", name).casefold(), []).append(name)
+        plain = unicodedata.normalize("NFC", re.sub(r"[\s_-]+", "", name)).casefold()
+        alike.setdefault(plain, []).append(name)
     same = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
     notes += [f"are the classes {group} one class?" for group in same]
     none = [name for name in class_names if re.sub(r"[\s_-]+", " ", name).casefold() in _NONE]

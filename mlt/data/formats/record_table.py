@@ -83,10 +83,12 @@ class ParquetTable(Table):
                 return _text_lists(array)
             return array.cast(_TEXT).fill_null("")
         except pa.ArrowException:
-            within = f"; name what is within, as in '{name}.{array.type[0].name}'"
+            inner = array.type.value_type if is_list else array.type
+            is_object = pa.types.is_struct(inner) and inner.num_fields
+            within = f"; name what is within, as in '{name}.{inner[0].name}'" if is_object else ""
             raise DataError(
                 f"{self.source}: the column {name!r} holds {array.type}, not text, numbers or "
-                f"lists of them{within * pa.types.is_struct(array.type)}"
+                f"lists of them{within}"
             ) from None
 
 

@@ -1,8 +1,8 @@
-"""Rows of a table that say of an image what an earlier row says."""
+"""Rows of a table that are about the image of an earlier row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +11,36 @@ import pyarrow.compute as pc
 
 from mlt.data.columns import StringColumn, positions
 from mlt.data.formats.read_labels import ReadLabels, amount
+from mlt.data.formats.table import Table
+from mlt.errors import DataError
 
-__all__ = ["without_repeats"]
+__all__ = ["check_agreement", "without_repeats"]
+
+
+def check_agreement(table: Table, ids: StringColumn, columns: Mapping[str, pa.Array]) -> None:
+    """Refuse rows of one image that differ in what can only be one thing, such as its file.
+
+    Args:
+        table: Where the rows are from, for messages.
+        ids: N strings, the image of each row.
+        columns: What every row says beside labels, (N,) each, by the name of its column.
+
+    Raises:
+        DataError: Naming the image, the column, and the two values with their lines.
+    """
+    if not columns or ids.is_distinct:
+        return
+    first = positions(ids, ids)
+    for name, cells in columns.items():
+        differ = pc.not_equal(cells, cells.take(pa.array(first)))
+        rows = np.flatnonzero(differ.to_numpy(zero_copy_only=False))
+        if len(rows):
+            pair = [int(first[rows[0]]), int(rows[0])]
+            values = " and ".join(repr(cells[row].as_py()) for row in pair)
+            raise DataError(
+                f"{table.source}: the image {ids[pair[0]]!r} has two values in column {name!r}, "
+                f"{values}, in {table.lines(pair)}; lines of an image may differ in labels alone"
+            )
 
 
 def without_repeats(read: ReadLabels, ids: StringColumn, columns: Sequence[pa.Array]) -> ReadLabels:

@@ -98,5 +98,5 @@ def _decoded(content: bytes) -> str | bytes:
         return content.decode(name)
     except LookupError:
         raise DataError(f"it declares the encoding {name!r}, which is not known") from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise DataError(f"it is not in the encoding that it declares: {error}") from None

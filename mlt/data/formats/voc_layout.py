@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from mlt.data.image_search import file_names
 from mlt.errors import DataError, MissingFileError
 
-__all__ = ["IMAGE_FOLDERS", "VocFolder", "class_lists", "find_voc_folder"]
+__all__ = ["IMAGE_FOLDERS", "VocFolder", "class_list_files", "class_lists", "find_voc_folder"]
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,11 @@ def find_voc_folder(root: Path, folder: str) -> VocFolder:
     )
 
 
+def class_list_files(lists: Path, image_set: str) -> list[Path]:
+    """The files of :func:`class_lists`, sorted; none if there is no such folder."""
+    return sorted(lists.glob(f"?*_{image_set}.txt"))
+
+
 def class_lists(lists: Path, image_set: str) -> dict[str, dict[str, int]]:
     """The lists ``<class>_<image_set>.txt``: of each class, the mark of each image.
 
@@ -130,7 +135,7 @@ def class_lists(lists: Path, image_set: str) -> dict[str, dict[str, int]]:
         DataError: If a line has no mark; says where.
     """
     marks: dict[str, dict[str, int]] = {}
-    for file in sorted(lists.glob(f"?*_{image_set}.txt")):
+    for file in class_list_files(lists, image_set):
         of_class = marks[file.stem.removesuffix(f"_{image_set}")] = {}
         for number, line in enumerate(_lines(file), 1):
             mark = _MARK.search(line)

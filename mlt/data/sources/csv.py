@@ -6,9 +6,9 @@ import glob
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from mlt.data.digests import source_stamp
 from mlt.data.formats.table_format import TableFormat
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CsvData", "CsvSource", "Files", "SplitValues", "as_names"]
 
-Files: TypeAlias = str | tuple[str, ...]
+Files: TypeAlias = str | Annotated[tuple[str, ...], Field(min_length=1)]
 """A file, several that are read as one, or a pattern such as `labels/*.csv`."""
 
 
@@ -188,15 +188,17 @@ class CsvSource(DataSource[CsvData]):
         return replace(table.take(rows), notes=(*whole, *notes))
 
     def has_part(self, part: Part) -> bool:
-        """Whether the split column has a value for a part."""
+        """Whether values of the split column are given for a part, or its cells have one."""
         from mlt.data.formats.open_table import open_tables
         from mlt.data.splits.selection import values_of_part
 
         column = self._split_column(part)
         if column is None:
             return False
+        if given := self._split_values():
+            return bool(given.get(part))
         [cells] = open_tables(self._files(part), self.settings).columns([column])
-        return bool(values_of_part(cells.unique().to_pylist(), part, self._split_values()))
+        return bool(values_of_part(cells.unique().to_pylist(), part, {}))
 
     def _files(self, part: Part) -> list[Path]:
         from mlt.data.image_suffixes import IMAGE_SUFFIXES
@@ -206,12 +208,13 @@ class CsvSource(DataSource[CsvData]):
             if not file.is_file():
                 suffixes = sorted({f.suffix for f in file.glob("*.*")} - IMAGE_SUFFIXES)
                 suffix = suffixes[0] if suffixes else ".csv"
-                inside = (file.relative_to(self.root) / f"*{suffix}").as_posix()
+                given = file.relative_to(self.root) if file.is_relative_to(self.root) else file
+                inside = (given / f"*{suffix}").as_posix()
                 folder = f"; it is a folder: {inside} names all of its files"
                 raise MissingFileError(
                     f"data.{part}: there is no table {file} (data.root: {self.root})"
                     f"{folder * file.is_dir()}"
-                    f"{hint_of_folder_below(self.root, file.relative_to(self.root))}"
+                    f"{hint_of_folder_below(self.root, given)}"
                 )
         return files
 

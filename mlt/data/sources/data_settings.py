@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlt.data.sources.cut_settings import Fraction, LongTailConfig
 from mlt.settings import Settings, UserPath
@@ -106,6 +106,16 @@ class OwnDataSettings(DataSettings):
         test = {"test", "test_set", "test_list", "split_column", "split_values"}
         values = self.model_dump(include=self.model_fields_set - test)
         return type(self).model_validate({**values, "split": split, "fold": fold})
+
+    @field_validator("class_names")
+    @classmethod
+    def _check_class_names(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and not (names and all(names)):
+            raise ValueError(
+                f"needs one name at least, and none that is empty, not {list(names)}; null takes "
+                "the classes of the training data"
+            )
+        return names
 
     @model_validator(mode="after")
     def _check_saved_parts(self) -> OwnDataSettings:

@@ -65,6 +65,7 @@ class ImageSetSource(DataSource[S]):
     def read(self, part: Part, class_names: Sequence[str] | None) -> LabelTable:
         """Read a part; without class names those that occur."""
         from mlt.data.formats.voc import read_voc
+        from mlt.data.formats.voc_layout import class_list_files
 
         name, image_set = self.image_set(part)
         folder = self.folder(name)
@@ -73,10 +74,15 @@ class ImageSetSource(DataSource[S]):
         annotations = folder / "Annotations"
         if not annotations.is_dir():
             return read()  # or where images are beside: the cache would look into all of them
-        listed = folder / "ImageSets" / "Main" / f"{image_set}.txt"
+        lists = folder / "ImageSets" / "Main"
+        listed = lists / f"{image_set}.txt"
         return self._through_cache(
             f"{self.settings.name}_{image_set}",  # type: ignore[attr-defined]
-            [annotations, *([listed] if listed.is_file() else [])],
+            [
+                annotations,
+                *([listed] if listed.is_file() else []),
+                *class_list_files(lists, image_set),
+            ],
             {"root": str(folder), "image_set": image_set, "class_names": names},
             read,
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WebDatasetData", "WebDatasetSource"]
 
-Shards: TypeAlias = str | tuple[str, ...]
+Shards: TypeAlias = str | Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class WebDatasetData(OwnDataSettings):

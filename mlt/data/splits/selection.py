@@ -131,7 +131,7 @@ def rows_of_part(
         column: The name of the column, for messages.
 
     Returns:
-        Rows, and notes on values that belong to no part.
+        Rows, and notes on values that belong to no part, and on given ones that no image has.
 
     Raises:
         DataError: If no image is in the part.
@@ -145,13 +145,20 @@ def rows_of_part(
             f"no image is in the part {part}: the column {column!r} holds {shown}. Say which "
             "values are which part: split_values: {train: [...], test: [...]}"
         )
-    in_a_part = {value for name in USUAL_PARTS for value in values_of_part(distinct, name, parts)}
-    if part != "train" or not (rest := {*distinct} - in_a_part):
+    if part != "train":
         return rows, ()
-    number = sum(value in rest for value in values)
-    shown = ", ".join(map(repr, sorted(rest)[:5]))
-    are = "image is" if number == 1 else "images are"
-    return rows, (f"{number} {are} in no part, with {shown} in column {column!r}",)
+    notes = []
+    in_a_part = {value for name in USUAL_PARTS for value in values_of_part(distinct, name, parts)}
+    if rest := {*distinct} - in_a_part:
+        number = sum(value in rest for value in values)
+        shown = ", ".join(map(repr, sorted(rest)[:5]))
+        are = "image is" if number == 1 else "images are"
+        notes.append(f"{number} {are} in no part, with {shown} in column {column!r}")
+    given = {value for listed in parts.values() for value in listed}
+    if unused := sorted(given - {value.strip() for value in distinct}):
+        shown = ", ".join(map(repr, unused[:5]))
+        notes.append(f"split_values name {shown}, which the column {column!r} does not hold")
+    return rows, tuple(notes)
 
 
 def _depth(paths: StringColumn) -> int:
