@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "as_image_ids",
     "as_logits",
     "check_no_nul",
+    "check_not_masked",
     "check_targets",
 ]
 
@@ -32,22 +34,53 @@ def as_array(values: ArrayLike) -> NDArray[Any]:
         values: Anything that numpy takes, or a tensor.
 
     Raises:
-        DataError: If lists are of different lengths.
+        DataError: If lists are of different lengths, an array hides some of its values behind a
+            mask, or it is sparse.
 
     Example:
         >>> as_array([[1, 2]]).shape
         (1, 2)
     """
     if not hasattr(values, "detach"):
+        check_not_masked(values)
         try:
-            return np.asarray(values)
+            array = np.asarray(values)
         except ValueError as error:  # lists of different lengths
             raise DataError(f"this cannot be made into an array: {error}") from None
+        if array.ndim == 0 and array.dtype == object:
+            raise DataError(
+                f"a {type(values).__name__} cannot be made into an array of numbers; of a sparse "
+                "one give its toarray()"
+            )
+        return array
     tensor: Any = values.detach().cpu()
+    if "strided" not in str(tensor.layout):
+        raise DataError(f"a tensor is sparse ({tensor.layout}); give its to_dense()")
     try:
         return np.asarray(tensor)
     except TypeError:
         return np.asarray(tensor.float())
+
+
+def check_not_masked(values: Any, what: str = "this") -> None:
+    """Refuse a masked array of numpy: as a plain one, what its mask hides would count.
+
+    Args:
+        values: Anything.
+        what: Begins the message.
+
+    Raises:
+        DataError: If it hides a value.
+
+    Example:
+        >>> check_not_masked(np.ma.masked_array([1, 0], mask=[False, False]))
+    """
+    if np.ma.is_masked(values):
+        raise DataError(
+            f"{what} is a masked array that hides {np.ma.count_masked(values)} of its "
+            f"{values.size} values; give it without the mask, as array.filled(0), and with "
+            "known=~array.mask what is annotated"
+        )
 
 
 def check_targets(
@@ -78,10 +111,10 @@ def check_targets(
         raise DataError(f"known must be {truth.shape} like the {name}; got {mask.shape}")
     if truth.dtype == bool:
         return truth, mask
-    result = np.empty(truth.shape, bool)
+    result, numbers = np.empty(truth.shape, bool), _numbers(truth)
     for start in range(0, len(truth), _ROWS):
         rows = slice(start, start + _ROWS)
-        part = truth[rows]
+        part = numbers[rows]
         np.equal(part, 1, out=result[rows])
         wrong = ~result[rows] & (part != 0)
         if mask is not None:
@@ -89,14 +122,28 @@ def check_targets(
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise DataError(
-                f"{name} must be 0 or 1; got {part[row, column]} "
+                f"{name} must be 0 or 1; got {_shown(truth[start + row, column])} "
                 f"at image {start + row}, class {column}"
             )
     return result, mask
 
 
+def _numbers(values: NDArray[Any]) -> NDArray[Any]:
+    """The same; of objects, as a column of pandas with gaps has them, or of text NaN for others."""
+    if values.dtype.kind in "biuf":
+        return values
+    numbers = [v if isinstance(v, (Real, np.bool_)) else np.nan for v in values.flat]
+    return np.array(numbers, np.float64).reshape(values.shape)
+
+
+def _shown(value: Any) -> str:
+    """Text in quotes."""
+    return repr(str(value)) if isinstance(value, (str, bytes)) else str(value)
+
+
 def _as_mask(known: NDArray[Any]) -> NDArray[np.bool_]:
     """Booleans of a mask of True and False, or 1 and 0."""
+    known = _numbers(known)
     if known.dtype != bool and not np.isin(known, (0, 1)).all():
         raise DataError("known must be True where a label was annotated and False where not")
     return known.astype(bool, copy=False)
@@ -115,7 +162,8 @@ def as_logits(logits: ArrayLike) -> NDArray[np.float32]:
     values = as_array(logits)
     given = getattr(logits, "dtype", values.dtype)
     # A tensor of bfloat16 has become float32 by now.
-    if values.dtype not in (np.float32, np.float64) or "float16" in str(given):
+    sizes = values.dtype.kind, values.dtype.itemsize  # in either order of bytes
+    if sizes not in (("f", 4), ("f", 8)) or "float16" in str(given):
         raise DataError(
             f"logits must be float32, as the model gave them; got {given}. Half precision "
             "makes ties of different logits: compute the last layer in float32"
@@ -149,7 +197,8 @@ def as_image_ids(image_ids: ArrayLike, what: str = "image_ids") -> NDArray[np.ge
         what: What they are called in the message.
 
     Raises:
-        DataError: If they are of another type, or of both, or one holds a NUL character.
+        DataError: If they are of another type, or of both, or one holds a NUL character or does not
+            fit into 64 bits.
 
     Example:
         >>> as_image_ids(["a.jpg", "b.jpg"]).tolist()
@@ -165,7 +214,12 @@ def as_image_ids(image_ids: ArrayLike, what: str = "image_ids") -> NDArray[np.ge
     if ids.dtype == object and all(
         isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in ids.flat
     ):
-        return ids.astype(np.int64)
+        try:
+            return ids.astype(np.int64)
+        except OverflowError:
+            raise DataError(
+                f"{what} must be below 2**63 as integers; give larger ones as strings"
+            ) from None
     raise DataError(
         f"{what} must be all integers or all strings; got {ids.dtype} with "
         f"{', '.join(repr(value) for value in ids[:3])}. Convert them, for example with "

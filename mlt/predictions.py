@@ -55,8 +55,9 @@ class Predictions:
             one class per image.
 
     Raises:
-        DataError: If shapes differ, an id is there twice, an id or name holds a NUL character, a
-            logit is NaN or of half precision, or a known target is neither 0 nor 1.
+        DataError: If shapes differ, there is no class, an id or class name is there twice, an id or
+            name holds a NUL character, a logit is NaN or of half precision, or a known target is
+            neither 0 nor 1.
     """
 
     image_ids: NDArray[np.generic]
@@ -113,7 +114,15 @@ class Predictions:
         self._check_values()
 
     def _check_values(self) -> None:
+        if not self.class_names:
+            raise DataError("these predictions have no class, so there is nothing to evaluate")
         check_no_nul(self.class_names, "class name")
+        if len(set(self.class_names)) < len(self.class_names):
+            twice = next(n for n in self.class_names if self.class_names.count(n) > 1)
+            raise DataError(
+                f"the class name {twice!r} is there twice, and the class would count twice in "
+                "every mean; name each class once"
+            )
         if self.activation not in get_args(Activation):
             raise DataError(
                 f"activation is {self.activation!r}; expected one of "

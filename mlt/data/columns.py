@@ -172,13 +172,18 @@ def integer_column(ids: Any) -> np.ndarray:
     """``ids`` as a read-only int64 array.
 
     Raises:
-        DataError: If they are not integers in one dimension.
+        DataError: If they are not integers in one dimension, or one does not fit.
     """
     array = np.asarray(ids) if len(ids) else np.empty(0, np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise DataError(
             f"image ids must be a 1-D array of integers or a StringColumn, "
             f"got a {array.ndim}-D array of {array.dtype}"
+        )
+    if array.dtype == np.uint64 and len(array) and int(array.max()) >= 2**63:
+        raise DataError(
+            f"image id {array.max()} is too large: integers must be below 2**63; give larger ones "
+            "as strings"
         )
     array = array.astype(np.int64).view()
     array.flags.writeable = False
@@ -226,7 +231,7 @@ def find_ids(ids: Column, wanted: Iterable[int | str]) -> np.ndarray:
         asked = asked if isinstance(asked, StringColumn) else StringColumn.from_iterable(asked)
     else:
         _check_type(asked, (int, np.integer), "integers")
-        asked = np.asarray(asked, np.int64)
+        asked = integer_column(asked)
     rows = positions(ids, asked)
     missing = np.flatnonzero(rows < 0)
     if len(missing):

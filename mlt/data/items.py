@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mlt.arrays import check_not_masked
 from mlt.errors import DataError
 
 __all__ = ["check_item", "known_array", "one_hot", "target_array"]
@@ -172,6 +173,7 @@ def _array(values: Any, what: str) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         return (values.float() if values.is_floating_point() else values).numpy()
+    check_not_masked(values, what)
     try:
         return np.asarray(values)
     except ValueError as error:  # lists of different lengths

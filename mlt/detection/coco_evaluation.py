@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import math
 import warnings
@@ -218,7 +219,9 @@ def _add_masks(truth: dict[str, Any], annotations: Any, source: str) -> None:
     from pycocotools import mask
 
     if isinstance(annotations, (str, Path)):
-        content = msgspec.json.decode(Path(annotations).read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        data = Path(annotations).read_bytes()
+        data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        content = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
     else:
         content = getattr(annotations, "dataset", annotations)
     for place, (each, given) in enumerate(zip(truth["annotations"], content["annotations"])):

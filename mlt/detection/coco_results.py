@@ -136,10 +136,21 @@ def _from_file(path: Path) -> Any:
 def _of_image(image_id: Any, prediction: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     try:
         boxes, scores, labels = (_array(prediction[k]) for k in ("boxes", "scores", "labels"))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"The prediction of image {image_id!r} must have boxes, scores and labels: {error!r}"
         ) from None
+    if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
+        raise DataError(
+            f"Image {image_id}: boxes must be (n, 4), x1, y1, x2 and y2 of each, not {boxes.shape}."
+        )
+    if scores.ndim != 1 or labels.ndim != 1:
+        raise DataError(
+            f"Image {image_id}: scores and labels must be (n,), not {scores.shape} and "
+            f"{labels.shape}."
+        )
+    if (wrong := labels[~np.isfinite(labels) | (labels != np.floor(labels))]).size:
+        raise DataError(f"Image {image_id}: labels must be category ids, not {wrong[0]}.")
     boxes = boxes.reshape(-1, 4)
     if not len(boxes) == len(scores) == len(labels):
         raise DataError(

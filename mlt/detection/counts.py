@@ -9,9 +9,11 @@ import numpy as np
 
 from mlt.class_counts import ClassCounts
 from mlt.data.formats.coco_records import CocoAnnotations, read_coco_records
-from mlt.errors import DataError
+from mlt.errors import ConfigError, DataError
 
 __all__ = ["ClassCounts", "class_counts_from_coco", "class_counts_from_dataset"]
+
+_MOST_COLUMNS = 1_000_000
 
 
 def class_counts_from_coco(
@@ -33,7 +35,7 @@ def class_counts_from_coco(
     Raises:
         MissingFileError: If the file does not exist.
         DataError: If it is not COCO, or has no box of any category.
-        ConfigError: If a category id does not fit into C columns.
+        ConfigError: If a category id does not fit into C columns, or into those of any head.
 
     Example:
         >>> class_counts_from_coco({
@@ -59,6 +61,11 @@ def class_counts_from_coco(
             boxes[record.category_id] += 1
     if not any(boxes.values()):
         raise DataError(f"{source} has no boxes: {len(records)} annotations, none with an area")
+    if num_classes is None and max(ids) >= _MOST_COLUMNS:
+        raise ConfigError(
+            f"{source} has the category id {max(ids)}, and a head would have a column for every id "
+            "up to it; number the categories from 1 on, as the labels of the detector are"
+        )
     return ClassCounts.at_columns(
         list(boxes.values()), list(boxes), max(ids) + 1 if num_classes is None else num_classes
     )

@@ -47,7 +47,7 @@ class Plan:
     @property
     def begun(self) -> bool:
         """Whether it was interrupted and can be resumed."""
-        return not self.finished and self.folder.state.exists()
+        return not self.finished and self.folder.has_state
 
 
 @dataclass

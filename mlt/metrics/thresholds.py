@@ -108,7 +108,8 @@ def tune_thresholds(
 ) -> Thresholds:
     """Find the threshold of each label on validation data.
 
-    The threshold lies halfway between two scores, so that rounding does not matter. The goals:
+    The threshold lies halfway between two scores, so that rounding does not matter; where every
+    label is given it is the lowest score itself. The goals:
 
     - ``"f_beta"``: the highest F-beta, ``target`` being beta.
     - ``"precision"``: the most recall with a precision of at least ``target``.

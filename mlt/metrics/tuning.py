@@ -216,6 +216,9 @@ def _fit(
         p.targets, _log_odds(scale, p.logits), p.known, class_names=names, **rule
     )
     limits = (np.array(found.values) - scale.intercepts) / scale.slopes
+    # A threshold that is a score itself must not end above it where rounding has moved it.
+    given = _log_odds(scale, p.logits) >= found.values
+    limits = np.minimum(limits, np.where(given, p.logits, np.inf).min(axis=0))
     thresholds = replace(found, values=tuple(limits.tolist()))
     return Decision(line, thresholds), _log_odds(scale, logits) >= found.pooled
 

@@ -107,6 +107,7 @@ def read_scores(
         scores[:, c] = _numbers(table, name, cells, failed)
     if kind == "probabilities":
         scores = _logits(table, scores, class_names)
+    _check_range(table, scores, class_names)
     if failed.any():
         image_ids = tuple(np.array(image_ids)[~failed].tolist())
         scores = scores[~failed]
@@ -209,6 +210,18 @@ def _logits(
             "--class-names if the column is not a class"
         )
     return np.clip(logit(scores), -CERTAIN, CERTAIN)
+
+
+def _check_range(table: Table, scores: NDArray[np.float64], class_names: Sequence[str]) -> None:
+    most = float(np.finfo(np.float32).max)
+    wrong = np.argwhere(np.isfinite(scores) & (np.abs(scores) > most))
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"{table.line(row)}, column {class_names[column]!r}: {scores[row, column]:g} is not a "
+            f"logit ({len(wrong)} scores are beyond {most:.1e}); if the column is not "
+            "a class, name those that are with --class-names"
+        )
 
 
 def _remedy(scores: NDArray[np.float64]) -> str:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlt.data.columns import Column, StringColumn, as_column, duplicates, positions
+from mlt.data.columns import (
+    Column,
+    StringColumn,
+    as_column,
+    duplicates,
+    find_ids,
+    integer_column,
+    positions,
+)
 from mlt.data.sparse import ragged_positions
 from mlt.errors import DataError
 
@@ -95,6 +103,16 @@ def test_a_name_that_is_not_unicode_is_named() -> None:
 def test_refuses_broken_arrays(data: bytes, offsets: list[int]) -> None:
     with pytest.raises(DataError):
         StringColumn.from_bytes(np.frombuffer(data, np.uint8), np.array(offsets, np.int64))
+
+
+def test_integers_that_do_not_fit_are_refused() -> None:
+    ids = np.array([2**63 + 1, 5], np.uint64)
+    for take in (integer_column, lambda wanted: find_ids(np.array([1, 5]), wanted)):
+        with pytest.raises(DataError, match=r"9223372036854775809 is too large.*as strings"):
+            take(ids)
+    with pytest.raises(DataError, match="array of integers"):
+        find_ids(np.array([1, 5]), [2**63 + 1, 5])
+    assert integer_column(np.array([2**63 - 1], np.uint64)).tolist() == [2**63 - 1]
 
 
 def test_ragged_positions_of_nothing() -> None:

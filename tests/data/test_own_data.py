@@ -235,6 +235,7 @@ def test_an_empty_part_is_named() -> None:
         ({"targets": [[0, 0, -1.0], *TARGETS[1:]]}, "of item 0 is -1.0 for 'yeti'.*False in known"),
         ({"targets": [[0, 0, np.nan], *TARGETS[1:]]}, "targets of item 0 is nan for 'yeti'"),
         ({"targets": [["a", "b", "c"]] * 5}, "targets must be numbers"),
+        ({"targets": np.ma.masked_equal(TARGETS, 1)}, "targets is a masked array that hides"),
         ({"targets": TARGETS, "known": [[True] * 3]}, r"known has the shape \(1, 3\), but \(5, 3"),
         ({"targets": TARGETS, "known": np.full((5, 3), 2)}, "known must be True where"),
         ({"targets": TARGETS, "known": np.zeros((5, 3))}, "item 0 has the label 'cat', .* not kno"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gzip
 import io
 import json
 import math
@@ -214,7 +215,7 @@ def test_head_medium_and_tail_of_training_annotations(tmp_path: Path) -> None:
     assert groups == {"all": (3, 1), "head": (1, 0), "medium": (1, 0), "tail": (1, 1)}
 
 
-def test_masks() -> None:
+def test_masks(tmp_path: Path) -> None:
     def rectangle(x: int, y: int, w: int, h: int) -> list[list[int]]:
         return [[x, y, x + w, y, x + w, y + h, x, y + h]]
 
@@ -232,6 +233,9 @@ def test_masks() -> None:
     without_boxes = [{k: v for k, v in f.items() if k != "bbox"} for f in found]
     assert_agrees(result, by_pycocotools(content, without_boxes, "segm"))
     assert result.ap == pytest.approx((1 + DOG + 0.5) / 3)
+    packed = tmp_path / "truth.json.gz"
+    packed.write_bytes(gzip.compress(json.dumps(content).encode()))
+    assert evaluate_coco(packed, found, iou_type="segm").ap == result.ap
     with pytest.raises(DataError, match="Detection 0 must have a run-length encoded segmentation"):
         evaluate_coco(content, FOUND, iou_type="segm")
     with pytest.raises(ConfigError, match="Predictions by image id are boxes"):
@@ -284,6 +288,10 @@ def test_detections_of_unlisted_categories_are_left_out_and_warned_about() -> No
     assert_agrees(result, by_pycocotools(truth(), more + FOUND))
 
 
+def of_one(**fields: Any) -> dict[int, dict[str, Any]]:
+    return {1: {"boxes": [[0, 0, 1, 1]], "scores": [0.5], "labels": [1], **fields}}
+
+
 def changed(place: int, **fields: Any) -> list[dict[str, Any]]:
     found = copy.deepcopy(FOUND)
     found[place] |= fields
@@ -302,6 +310,12 @@ def changed(place: int, **fields: Any) -> list[dict[str, Any]]:
         ([1, 2], ConfigError, "a list of dictionaries"),
         ({1: {"boxes": []}}, ConfigError, "must have boxes, scores and labels"),
         ({1: {"boxes": [[0, 0, 1, 1]], "scores": [], "labels": []}}, DataError, "1 boxes, 0 sco"),
+        (of_one(labels=[math.nan]), DataError, "Image 1: labels must be category ids, not nan"),
+        (of_one(labels=[1.5]), DataError, "labels must be category ids, not 1.5"),
+        (of_one(labels=["cat"]), ConfigError, "must have boxes, scores and labels"),
+        (of_one(labels=[[1]]), DataError, r"must be \(n,\), not \(1,\) and \(1, 1\)"),
+        (of_one(boxes=[[0, 0, 1]]), DataError, r"boxes must be \(n, 4\).* not \(1, 3\)"),
+        (of_one(boxes=np.zeros((4, 2))), DataError, r"boxes must be \(n, 4\).* not \(4, 2\)"),
         ("absent.json", MissingFileError, "no results file"),
     ],
 )

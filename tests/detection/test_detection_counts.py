@@ -70,6 +70,8 @@ def test_wrong_coco_sources_are_refused(tmp_path: Path) -> None:
         class_counts_from_coco(tmp_path / "absent.json")
     with pytest.raises(ConfigError, match="3 columns has 0 to 2"):
         class_counts_from_coco(coco({"category_id": 3}), num_classes=3)
+    with pytest.raises(ConfigError, match="category id 1000000000, and a head would have a column"):
+        class_counts_from_coco(coco({"category_id": 10**9}, ids=(1, 10**9)))
     with pytest.raises(DataError, match="unknown category 7"):
         class_counts_from_coco(coco({"category_id": 7}))
     with pytest.raises(DataError, match="has no boxes"):

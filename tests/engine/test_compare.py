@@ -54,6 +54,10 @@ def test_resumes_what_was_interrupted(
     plan.folder.metrics.unlink()
     plan.folder.config.write_bytes(whole.folder.config.read_bytes())
     assert plan.begun
+    # Killed between the two renames that replace the state, it has the one before alone.
+    plan.folder.state.rename(plan.folder.state_before)
+    assert plan.begun
+    plan.folder.state_before.rename(plan.folder.state)
     calls = []
 
     def recorded(config: Config, resume: bool = False) -> object:

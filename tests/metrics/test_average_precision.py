@@ -228,3 +228,15 @@ def test_what_is_unknown_need_not_be_a_label() -> None:
     """Uncertain entries may hold anything, such as -1, where `known` says they are not known."""
     result = average_precision([[1], [-1], [0]], [[3], [2], [1]], [[True], [False], [True]])
     assert result[0] == 1.0
+
+
+def test_what_a_masked_array_hides_is_not_counted() -> None:
+    targets = np.ma.masked_array([[1], [0], [1]], mask=[[0], [0], [1]])
+    scores = [[0.3], [2.0], [1.0]]
+    with pytest.raises(DataError, match=r"masked array that hides 1 of its 3 values.*known=~array"):
+        average_precision(targets, scores)
+    with pytest.raises(DataError, match="masked array"):
+        average_precision(targets.data, np.ma.masked_invalid([[0.3], [np.nan], [1.0]]))
+    known = average_precision(targets.filled(0), scores, known=~targets.mask)
+    assert known.tolist() == [0.5]
+    assert average_precision(np.ma.masked_array(targets.data), scores).tolist() != [0.5]

@@ -153,3 +153,14 @@ def test_calibration_and_thresholds_of_different_classes_are_refused() -> None:
     ).to_json()
     with pytest.raises(DataError, match="different classes"):
         Decision.from_json(value)
+
+
+def test_a_recall_of_all_finds_the_lowest_positive() -> None:
+    """The threshold is then its own logit, and must not be rounded above it."""
+    rng = np.random.default_rng(292)
+    targets = rng.random((30, 1)) < 0.4
+    logits = rng.normal(size=(30, 1)).astype(np.float32)
+    targets[logits.argmin()] = True
+    p = Predictions.from_arrays(logits, targets)
+    tuned = tune_decision(p, goal="recall", target=1.0, shrinkage=0)
+    assert tuned.decision.labels(logits)[targets].all()

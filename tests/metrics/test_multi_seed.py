@@ -11,6 +11,7 @@ from scipy import stats
 
 from mlt.errors import DataError
 from mlt.metrics import aggregate_seeds, average_precision, compare_seeds, holm, summarize
+from mlt.metrics.confidence.multi_seed import Metric
 from mlt.metrics.confidence.significance import t_test
 from mlt.predictions import Predictions
 
@@ -132,3 +133,81 @@ def test_without_training_counts_there_is_one_mean() -> None:
     models = [replace(run, class_counts=None, num_train_images=None) for run in runs([2.0, 1.0])]
     assert set(aggregate_seeds(models)) == {"total"}
     assert set(compare_seeds(models[:1], models[1:])) == {"total"}
+
+
+def one_label(chosen: np.ndarray, labels: np.ndarray, **options: object) -> Predictions:
+    """Images of one label each, with logits 1 for the class that is chosen."""
+    classes = np.eye(labels.max() + 1, dtype=np.float32)
+    return Predictions.from_arrays(classes[chosen], classes[labels], **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("metric", ["recall", "AUROC", "accuracy"])
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 10, 60])
+def test_images_that_all_agree_are_no_surer_than_a_sign_test(n: int, metric: Metric) -> None:
+    """All images right in the one model and wrong in the other: McNemar's exact test."""
+    labels = np.arange(2 * n) % 2
+    sides = [one_label(labels, labels)], [one_label(1 - labels, labels)]
+    compared = compare_seeds(*sides, groups={"class": [0]}, metric=metric)
+    found = compared["total" if metric == "accuracy" else "class"]
+    images = 2 * n if metric == "accuracy" else n
+    assert found.value == 1
+    assert found.p_value == pytest.approx(stats.binomtest(images, images).pvalue)
+    assert (found.low <= 0) == (found.p_value >= 0.05)
+    assert compared["total"].p_value >= stats.binomtest(2 * n, 2 * n).pvalue * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("groups", [None, ["a"] * 30 + ["b"] * 30 + [""] * 340])
+@pytest.mark.parametrize("metric", ["AP", "AUROC", "recall", "precision"])
+def test_two_images_decide_nothing(metric: Metric, groups: list[str] | None) -> None:
+    """A tail class of two images (or patients), beside large classes on which both agree."""
+    rng = np.random.default_rng(0)
+    few = 2 if groups is None else 60
+    labels = np.r_[np.full(few, 2), np.arange(400 - few) % 2]
+    truth = np.eye(3, dtype=bool)[labels]
+    first = (np.where(truth, 3.0, -3.0) + rng.normal(size=truth.shape)).astype(np.float32)
+    second = first.copy()
+    first[:few], second[:few] = [-3, -3, 3], [3, -3, -4]
+    sides = [
+        [Predictions.from_arrays(z, truth, class_counts=[500, 400, 5], groups=groups)]
+        for z in (first, second)
+    ]
+    found = compare_seeds(*sides, metric=metric)
+    for name in ("total", "tail"):
+        assert found[name].value > 0.25
+        assert not found[name].p_value < 0.4
+        assert not found[name].low > 0
+
+
+def test_one_image_decides_no_mean() -> None:
+    labels = np.r_[np.arange(200) % 2, 2]
+    base = np.where(np.arange(201) == 0, 1, labels)  # one image of another class is wrong
+    better, worse = base.copy(), base.copy()
+    worse[-1], better[0] = 0, 0
+    found = compare_seeds([one_label(better, labels)], [one_label(worse, labels)], metric="recall")
+    assert found["total"].value > 1 / 3
+    assert found["total"].p_value > 0.3
+
+
+def test_classes_of_the_same_two_images_are_not_several_signs() -> None:
+    targets = np.zeros((100, 8), bool)
+    targets[:2] = True
+    sides = [[Predictions.from_arrays(np.where(targets, s, -s), targets)] for s in (1.0, -1.0)]
+    for metric in ("AP", "AUROC"):
+        assert compare_seeds(*sides, metric=metric)["total"].p_value > 0.3
+
+
+def test_models_that_are_alike_on_a_few_images_need_not_be() -> None:
+    labels = np.arange(6) % 2
+    scores = np.eye(2)[labels]
+    sides = [[Predictions.from_arrays(s * scores, scores)] for s in (1.0, 2.0)]
+    found = compare_seeds(*sides, groups={"first": [0]}, metric="recall")["first"]
+    room = 1 - 0.025 ** (1 / 3)
+    assert (found.value, found.p_value) == (0, 1)
+    assert (found.low, found.high) == pytest.approx((-room, room))
+    itself = compare_seeds(sides[0], sides[0], metric="recall")["total"]
+    assert (itself.value, itself.low, itself.high, itself.p_value) == (0, 0, 0, 1)
+
+
+def test_a_difference_of_unknown_chance_is_not_tested() -> None:
+    assert np.isnan(t_test(0.1, 0.0, 5.0, level=0.95).p_value)
+    assert t_test(1e-17, 0.0, 5.0, level=0.95).p_value == 1  # a rounding

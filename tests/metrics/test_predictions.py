@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+import torch
+from scipy.sparse import csr_array
 
 from mlt.class_counts import ClassCounts
 from mlt.errors import DataError
@@ -126,6 +129,49 @@ def test_class_counts_bring_names_and_images_along() -> None:
     made = Predictions.from_arrays([[0.5, 1.0]], [[1, 0]], class_counts=counts)
     assert made.class_names == ("cat", "yeti")
     assert (made.class_counts.tolist(), made.num_train_images) == ([30, 4], 40)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": ("cat", "cat")}, "class name 'cat' is there twice"),
+        (
+            {
+                "class_names": (),
+                "class_counts": None,
+                "logits": np.zeros((2, 0), np.float32),
+                "targets": np.zeros((2, 0), int),
+            },
+            "have no class",
+        ),
+        ({"targets": pandas.DataFrame([[1, None], [0, 1]], dtype="Int64")}, "got <NA> at image 0"),
+        ({"targets": np.array([["1", "0"], ["0", "1"]])}, "must be 0 or 1; got '1' at image 0"),
+        ({"targets": csr_array(np.eye(2))}, r"csr_array cannot be made into an array.*toarray\(\)"),
+        ({"targets": torch.eye(2).to_sparse()}, r"tensor is sparse .*give its to_dense\(\)"),
+        ({"known": np.ma.masked_array(np.ones((2, 2), bool), mask=np.eye(2))}, "hides 2 of its 4"),
+        ({"known": np.array([["yes", "no"]] * 2)}, "known must be True"),
+        ({"image_ids": [2**63, 1]}, r"below 2\*\*63 as integers; give larger ones as strings"),
+    ],
+)
+def test_arrays_that_are_not_what_they_should_be(changes: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make(**changes)
+
+
+def test_objects_that_are_numbers_are_taken() -> None:
+    """A column of pandas that may have gaps is an array of objects."""
+    frame = pandas.DataFrame([[1, None], [0, 1]], dtype="Int64")
+    known = frame.notna().astype("boolean")
+    made = make(targets=frame, known=known)
+    assert made.targets.tolist() == [[True, False], [False, True]]
+    assert made.known.tolist() == [[True, False], [True, True]]
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8"])
+def test_logits_may_have_the_other_order_of_bytes(dtype: str) -> None:
+    made = make(logits=np.array([[1, -1], [2, 0.5]], dtype))
+    assert made.logits.dtype == np.float32 and made.logits.dtype.isnative
+    assert made.logits.tolist() == make().logits.tolist()
 
 
 def test_ids_of_a_list_are_not_turned_into_strings_silently() -> None:

@@ -178,6 +178,18 @@ def test_what_does_not_fit_is_refused(write, scores: str, truth: str, message: s
         read_predictions(write("s.csv", scores), write("t.csv", truth), kind="probabilities")
 
 
+def test_a_score_beyond_float32_is_named_by_its_line(write) -> None:
+    scores = write("s.csv", SCORES.replace("0.9", "-1e39"))
+    with pytest.raises(DataError, match=r"line 2, column 'cat': -1e\+39 is not a logit"):
+        read_scores(scores, "logits")
+
+
+def test_a_class_is_named_once(write) -> None:
+    files = write("s.csv", SCORES), write("t.csv", TRUTH)
+    with pytest.raises(DataError, match="'cat' is there twice"):
+        read_predictions(*files, kind="probabilities", class_names=["cat", "cat", "dog"])
+
+
 def test_a_subset_is_evaluated_where_it_is_asked_for(
     write, caplog: pytest.LogCaptureFixture
 ) -> None:

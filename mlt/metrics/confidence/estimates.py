@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mlt.metrics.confidence.agreement import no_surer_than_signs
 from mlt.metrics.confidence.clusters import Clusters
 from mlt.metrics.confidence.influence import (
     ClassInfluence,
@@ -84,6 +85,7 @@ def estimate(
     combine: Combine,
     influence_of: InfluenceOf = ap_influence,
     image_groups: ArrayLike | None = None,
+    paired: bool = False,
 ) -> Estimates:
     """Estimate each class and each mean, holding the influences of one class at a time.
 
@@ -95,6 +97,7 @@ def estimate(
         combine: What is made of the S models of a class.
         influence_of: The metric.
         image_groups: (N,) names of what the images belong to; None: to nothing.
+        paired: Whether the combination is a difference of models on the same images.
 
     Raises:
         DataError: As for :func:`mlt.metrics.average_precision`, or if there is not one image group
@@ -115,7 +118,7 @@ def estimate(
         members[name] = np.isin(np.arange(c), indices)
     values = np.full((len(models), c), np.nan)
     per_class = []
-    sums = {name: MeanInfluence() for name in members}
+    sums = {name: MeanInfluence(paired=paired) for name in members}
     columns: dict[str, list[int]] = {name: [] for name in members}
     for k in range(c):
         found = [influence_of(of_model, k, clusters) for of_model in labels]
@@ -125,6 +128,8 @@ def estimate(
             continue
         values[:, k] = [influence.value for influence in influences]
         combined = combine(influences)
+        if paired:
+            combined = no_surer_than_signs(combined, labels[0].positives[:, k], clusters)
         per_class.append(replace(MeanInfluence.of([combined]).estimate(), images=n))
         for name, mean in sums.items():
             if members[name][k]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -147,9 +147,10 @@ def compare_seeds(
 
     The test-set part of the variance is paired: what makes an image hard for both methods cancels.
     The seeds are not, since seed 1 of one method has nothing in common with seed 1 of another.
-    Test and interval are Student's t with the degrees of freedom of :func:`aggregate_seeds`. With
-    one seed per side only the test images vary, and the answer is about these two models. Images of
-    one patient or the like count together, as in :func:`aggregate_seeds`.
+    Test and interval are Student's t with the degrees of freedom of :func:`aggregate_seeds`, where
+    a class on which all images agree is no surer than a sign test of them. With one seed per side
+    only the test images vary, and the answer is about these two models. Images of one patient or
+    the like count together, as in :func:`aggregate_seeds`.
 
     Args:
         first: Predictions of the one method, one per seed. The training counts of the first of
@@ -185,14 +186,25 @@ def compare_seeds(
         return mean_over_models(runs[:count]).minus(mean_over_models(runs[count:]))
 
     groups = _groups(first[0], limits) if groups is None else groups
-    found = _estimate([*first, *second], groups, difference, metric)
+    found = _estimate([*first, *second], groups, difference, metric, paired=True)
     result = {}
     for name, mean in found.means.items():
         a, b = np.split(found.model_means(name), [count])
         of_seeds = add_variances(_variance_of_mean(a), _variance_of_mean(b))
         variance, freedom = add_variances((mean.variance, mean.freedom), of_seeds)
-        result[name] = t_test(float(a.mean() - b.mean()), variance, freedom, level)
+        images = math.inf if variance == 0 and _same(first, second) else mean.positives
+        tested = t_test(float(a.mean() - b.mean()), variance, freedom, level, images)
+        # No two shares differ by more than 1.
+        result[name] = replace(tested, low=max(tested.low, -1.0), high=min(tested.high, 1.0))
     return result
+
+
+def _same(first: Sequence[Predictions], second: Sequence[Predictions]) -> bool:
+    """Whether both sides are the same models."""
+    return len(first) == len(second) and all(
+        a is b or np.array_equal(a.logits, align(a, b).logits)
+        for a, b in zip(first, second, strict=True)
+    )
 
 
 def _groups(predictions: Predictions, limits: GroupLimits | None) -> Groups:
@@ -203,23 +215,27 @@ def _groups(predictions: Predictions, limits: GroupLimits | None) -> Groups:
 
 
 def _estimate(
-    runs: Sequence[Predictions], groups: Groups, combine: Combine, metric: Metric
+    runs: Sequence[Predictions],
+    groups: Groups,
+    combine: Combine,
+    metric: Metric,
+    *,
+    paired: bool = False,
 ) -> Estimates:
     first = runs[0]
     aligned = [first, *(align(first, run) for run in runs[1:])]
     image_groups = next((run.groups for run in aligned if run.groups is not None), None)
     influence_of = _INFLUENCES[metric]
+    how = combine, influence_of, image_groups, paired
     if metric in ("AP", "AUROC"):
         scores = [run.log_odds for run in aligned]
-        of = first.targets, scores, first.known, groups
-        return estimate(*of, combine, influence_of, image_groups)
+        return estimate(first.targets, scores, first.known, groups, *how)
     _check_one_label(first)
     chosen = [top_k(run.logits, 1) for run in aligned]
     if metric == "accuracy":
         right = [np.any(first.targets & each, axis=1, keepdims=True) for each in chosen]
-        images = np.ones((len(first), 1), bool)
-        return estimate(images, right, None, None, combine, influence_of, image_groups)
-    return estimate(first.targets, chosen, None, groups, combine, influence_of, image_groups)
+        return estimate(np.ones((len(first), 1), bool), right, None, None, *how)
+    return estimate(first.targets, chosen, None, groups, *how)
 
 
 _INFLUENCES: dict[Metric, InfluenceOf] = {

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
 from mlt.arrays import as_array
+from mlt.metrics.confidence.agreement import ROUNDING
 
 __all__ = ["Difference", "holm", "t_test"]
 
@@ -37,14 +38,20 @@ class Difference:
         return {"value": self.value, "low": self.low, "high": self.high, "p_value": self.p_value}
 
 
-def t_test(value: float, variance: float, freedom: float, level: float) -> Difference:
+def t_test(
+    value: float, variance: float, freedom: float, level: float, images: float = math.inf
+) -> Difference:
     """Student's test and interval of a difference.
+
+    Without any variance there is no difference to test. That n images show none leaves room for a
+    share of 1 - (tail probability) ** (1 / n) of the population that does.
 
     Args:
         value: The difference; NaN if undefined.
         variance: Of the difference; NaN if nothing is known of it.
         freedom: Degrees of freedom of the variance.
         level: Confidence of the interval.
+        images: n. Infinite for a model and itself.
 
     Example:
         >>> difference = t_test(0.1, 0.01, 10.0, level=0.95)
@@ -53,8 +60,11 @@ def t_test(value: float, variance: float, freedom: float, level: float) -> Diffe
     """
     if math.isnan(value) or math.isnan(variance):
         return Difference(value, math.nan, math.nan, math.nan)
-    if variance == 0:
-        return Difference(value, value, value, 1.0 if value == 0 else 0.0)
+    if variance <= ROUNDING**2:
+        if abs(value) > ROUNDING:  # a difference whose chance nobody knows
+            return Difference(value, math.nan, math.nan, math.nan)
+        half = 1 - ((1 - level) / 2) ** (1 / images)
+        return Difference(value, value - half, value + half, 1.0)
     error = math.sqrt(variance)
     half = float(stdtrit(freedom, (1 + level) / 2)) * error
     p_value = float(2 * stdtr(freedom, -abs(value) / error))
