@@ -20,7 +20,7 @@ from mlt.engine.own_checks import check_logits
 from mlt.engine.parallel import forward_together, full, in_step, load_full, sharded_like
 from mlt.engine.pending import Pending
 from mlt.engine.position import Position
-from mlt.errors import DataError, TrainingError
+from mlt.errors import ConfigError, DataError, TrainingError
 from mlt.losses import Loss
 from mlt.models import Classifier
 from mlt.runtime.device import autocast
@@ -103,10 +103,13 @@ class Training:
         """Go back to where :meth:`state_dict` was taken, by however many processes.
 
         Raises:
-            ValueError: If the run decays to other weights than it did.
+            ConfigError: If the run decays to other weights than it did.
         """
         if state.get("start") != self.start:
-            raise ValueError("the weights that optimizer.decay_to_start decays to are others")
+            raise ConfigError(
+                "--resume: the weights that optimizer.decay_to_start decays to are others than "
+                "when the run began; bring back those of then, or start a new run"
+            )
         load_full(self.model, state["model"])
         self.loss.load_state_dict(state["loss"])
         self._load_optimizer(state["optimizer"])

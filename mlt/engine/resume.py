@@ -14,7 +14,8 @@ from mlt.engine.position import Position
 from mlt.engine.setup import Setup
 from mlt.engine.stages import at_stage
 from mlt.engine.training_state import load_training_state
-from mlt.errors import CheckpointError, ConfigError, DataError
+from mlt.errors import CheckpointError, ConfigError, DataError, UserError
+from mlt.models.checkpoint import read_info
 from mlt.run_folder import RunFolder
 
 __all__ = ["MAY_CHANGE", "check_same_config", "check_same_own", "data_digests", "go_on"]
@@ -43,7 +44,8 @@ def check_same_config(config: Config, folder: RunFolder) -> None:
     folder.check_config()
     changed = changed_keys(load_config(folder.config), config)
     allowed = (*MAY_CHANGE, "evaluation.", "training.epochs")
-    refused = [key for key in changed if not key.startswith(allowed)]
+    trained_on = "evaluation.unseen"  # these classes are not trained
+    refused = [k for k in changed if not k.startswith(allowed) or k.startswith(trained_on)]
     if refused:
         raise ConfigError(
             f"--resume: {', '.join(refused)} differ from the run in {folder.path} "
@@ -87,7 +89,8 @@ def go_on(setup: Setup, folder: RunFolder) -> Setup:
     Raises:
         DataError: If images or labels are not those that the run began with.
         CheckpointError: If no state is sound, or the last one is not a state of this run.
-        ConfigError: If the run has trained more epochs than are wanted now.
+        ConfigError: If the run has trained more epochs than are wanted now, or began with other
+            weights that it still needs.
     """
     processes = setup.processes
     device = setup.device if processes.count == 1 else torch.device("cpu")
@@ -95,12 +98,15 @@ def go_on(setup: Setup, folder: RunFolder) -> Setup:
     def read() -> dict[str, Any]:
         _check_same_split(setup, folder)
         _check_same_data(setup, folder)
+        _check_same_start(setup, folder)
         return load_training_state(folder.state, device)
 
     state = processes.on_main(read)
     try:
         setup = at_stage(setup, Position(**state["position"]).stage)
         setup.training.load_state_dict(state, processes)
+    except UserError:
+        raise
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{folder.state} is not a state of this run, or is of another version of mlt "
@@ -125,6 +131,18 @@ def _check_same_split(setup: Setup, folder: RunFolder) -> None:
             f"{earlier.num_images} images then, {now.num_images} now"
             f"{'' if same_images else ', not the same ones'}. Start a new run, or train on the "
             f"earlier images with data.split={folder.split} if the annotations still have them"
+        )
+
+
+def _check_same_start(setup: Setup, folder: RunFolder) -> None:
+    """Refuse to resume from other weights than the run's checkpoints hold the difference to."""
+    if setup.starting_weights is None or not folder.last.exists():
+        return
+    if read_info(folder.last).starting_weights != setup.starting_weights.digest:
+        raise ConfigError(
+            f"--resume: the weights that the backbone begins with have changed since the run in "
+            f"{folder.path} began, and with training.save: difference its checkpoints need them; "
+            "bring them back, or start a new run"
         )
 
 

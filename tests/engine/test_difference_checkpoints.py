@@ -106,6 +106,12 @@ def test_a_resumed_run_saves_the_same(values: dict[str, Any]) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train(config, on_epoch=stop)
+    file = Path(values["model"]["weights"]["file"])
+    begun = file.read_bytes()
+    save_file({k: v + 1 for k, v in load_file(file).items()}, file)
+    with pytest.raises(ConfigError, match="weights that the backbone begins with have changed"):
+        train(config, resume=True)
+    file.write_bytes(begun)
     train(config, resume=True)
     assert whole.read_bytes() == (Path(output) / "last.safetensors").read_bytes()
 

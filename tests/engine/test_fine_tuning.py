@@ -17,7 +17,7 @@ from mlt.cli.describe import describe
 from mlt.config import parse_config
 from mlt.data.transforms import eval_transform
 from mlt.engine.train import train
-from mlt.errors import CheckpointError, ConfigError
+from mlt.errors import ConfigError
 from mlt.inference import Predictor
 from mlt.models import Classifier, build_model
 from mlt.models.adapters import is_adapter
@@ -265,7 +265,7 @@ def test_a_resumed_run_does_not_decay_to_another_start(tiny_values: dict[str, An
 
     with pytest.raises(KeyboardInterrupt):
         train(config, model=model(0), on_epoch=stop)
-    with pytest.raises(CheckpointError, match="decay_to_start decays to are others"):
+    with pytest.raises(ConfigError, match="decay_to_start decays to are others"):
         train(config, model=model(1), resume=True)
     train(config, model=model(0), resume=True)
 
