@@ -86,7 +86,7 @@ def test_encodings(tmp_path: Path, declared: str | None, written: str) -> None:
         (HEAD.format("klingon") + xml("cat"), r"a\.xml .* the encoding 'klingon', .* not known"),
         (
             HEAD.format("undefined") + xml("cat"),
-            "is not in the encoding that it declares: undefined",
+            "is not in the encoding that it declares: .*undefined",
         ),
         (HEAD.format("hex") + xml("cat"), "the encoding 'hex', which is not known"),
         (HEAD.format("ascii") + xml("Käfer"), "is not in the encoding that it declares: 'ascii'"),
