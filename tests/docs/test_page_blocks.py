@@ -66,6 +66,7 @@ NOT_RUN = {
     "mlt train cifar10_lt_fast": "needs CIFAR-10; tests/config/test_cifar_fast.py runs it",
     "python benchmarks/cifar_lt.py": "needs CIFAR-10, and trains for hours",
     "python benchmarks/recipe.py": "needs photographs, and trains for an hour",
+    "python benchmarks/fine_tuning.py": "needs photographs, and trains for an hour",
     "mlt train cifar10_lt_ce": "needs CIFAR-10; tests/config/test_one_label_configs.py runs it",
     "mlt train own_data_coco": "needs photographs, and trains for a minute",
     "mlt train coco_mlt": "needs COCO's photographs",
