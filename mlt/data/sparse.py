@@ -90,8 +90,7 @@ def _canonical(matrix: Any, shape: tuple[int, int], name: str, kind: Any) -> csr
     except ValueError as error:
         raise DataError(f"{name} are not a valid sparse array: {error}") from error
     if array.dtype != kind:
-        wrong = array.data[~np.isin(array.data, (0, 1))]
-        if kind == np.bool_ and len(wrong):
+        if kind == np.bool_ and len(wrong := array.data[~np.isin(array.data, (0, 1))]):
             raise DataError(
                 f"{name} must be 0 or 1, got {wrong[0]:g}; what is uncertain is left out of known, "
                 "and values between 0 and 1 are soft targets"

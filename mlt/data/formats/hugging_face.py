@@ -196,8 +196,7 @@ def read_hf(
             blank=blank,
             uncertain=uncertain,
         )
-    groups: StringColumn | None = None
-    notes: list[str] = []
+    groups, notes = None, list[str]()
     if group is not None:
         # As text; null and words for it are an image of its own.
         cells = _values(dataset, group, "group", where).cast(pa.large_string()).fill_null("")
