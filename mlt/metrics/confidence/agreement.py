@@ -53,4 +53,5 @@ def no_surer_than_signs(
     own = positives.astype(np.float64)
     if clusters is not None:
         own = clusters.sums(own)
-    return replace(difference, influence=own * (least / np.linalg.norm(own)))
+    size = math.copysign(least, difference.value) / np.linalg.norm(own)
+    return replace(difference, influence=own * size)
