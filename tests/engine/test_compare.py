@@ -106,7 +106,8 @@ def test_runs_of_other_configurations_are_refused_before_anything_is_trained(
     with pytest.raises(ConfigError, match=r"another configuration \(loss.*differ"):
         plan_runs({"a": configs["bce"]}, [0], tmp_path)
     (tmp_path / "a-seed0" / "predictions.npz").unlink()
-    (tmp_path / "a-seed0" / "training_state.pt").unlink()
+    for state in (tmp_path / "a-seed0").glob("training_state*"):
+        state.unlink()
     with pytest.raises(OutputExistsError, match="cannot be resumed"):
         plan_runs({"a": configs["focal"]}, [0], tmp_path)
 

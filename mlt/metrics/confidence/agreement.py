@@ -1,4 +1,4 @@
-"""Differences of a class: no surer than a sign test of its images."""
+"""Differences on which images agree: how sure a sign test of them would be."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from mlt.metrics.confidence.clusters import Clusters
-from mlt.metrics.confidence.influence import ClassInfluence
+from mlt.metrics.confidence.influence import ClassInfluence, Estimate
 
-__all__ = ["ROUNDING", "no_surer_than_signs"]
+__all__ = ["ROUNDING", "no_surer", "of_signs"]
 
 ROUNDING = 1e-12
 """Differences up to this are none."""
@@ -21,16 +21,15 @@ _SMALLEST = 1e-100
 """Student's quantiles are exact for tails down to this."""
 
 
-def no_surer_than_signs(
+def of_signs(
     difference: ClassInfluence, positives: NDArray[np.bool_], clusters: Clusters | None
 ) -> ClassInfluence:
-    """The same, with the spread of a sign test if the images of the class show less.
+    """A difference with the influences that its images would have if they all showed it alike.
 
-    Images that all differ alike have no spread among them, and two of them would be proof. But if
-    neither model were better, n images would all speak for the same one with probability 2 / 2^n
-    (McNemar, Psychometrika 12, 1947). Where Student's test of the class would have a smaller
-    p-value, the images of the class get the influences by which it has this one. As influences of
-    images they also count what classes share.
+    Such images have no spread among them, and two of them would be proof. But if neither model were
+    better, n images would all speak for the same one with probability 2 / 2^n (McNemar,
+    Psychometrika 12, 1947). With these influences Student's test has that p-value. A single image
+    counts as two here, since one has no test.
 
     Args:
         difference: Of two models on one class.
@@ -39,19 +38,28 @@ def no_surer_than_signs(
 
     Example:
         >>> two_images = ClassInfluence(1.0, 1.0, np.zeros(3), positives=2)
-        >>> found = no_surer_than_signs(two_images, np.array([True, True, False]), None)
+        >>> found = of_signs(two_images, np.array([True, True, False]), None)
         >>> found.influence.round(3).tolist()
         [0.5, 0.5, 0.0]
     """
-    n, value = difference.positives, abs(difference.value)
-    if n < 2 or value <= ROUNDING:
-        return difference
+    n = max(difference.positives, 2.0)
+    value = difference.value if abs(difference.value) > ROUNDING else 0.0
     quantile = -float(stdtrit(n - 1, max(2.0**-n, _SMALLEST)))
-    least = value / quantile * math.sqrt((n - 1) / n)
-    if np.linalg.norm(difference.influence) >= least:
-        return difference
     own = positives.astype(np.float64)
     if clusters is not None:
         own = clusters.sums(own)
-    size = math.copysign(least, difference.value) / np.linalg.norm(own)
-    return replace(difference, influence=own * size)
+    size = value / quantile * math.sqrt((n - 1) / n) / float(np.linalg.norm(own))
+    return replace(difference, influence=own * size, positives=n)
+
+
+def no_surer(estimate: Estimate, signs: Estimate) -> Estimate:
+    """An estimate of a difference, with the variance of the signs alone if it has less.
+
+    Example:
+        >>> sure = Estimate(1.0, 1.0, 0.0, 1.0, positives=2.0, steps=2.0, images=9)
+        >>> no_surer(sure, replace(sure, variance=1.0)).variance
+        1.0
+    """
+    if signs.variance > estimate.variance:  # not where it is not known
+        return replace(estimate, variance=signs.variance, freedom=signs.freedom)
+    return estimate

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mlt.metrics.confidence.agreement import no_surer_than_signs
+from mlt.metrics.confidence.agreement import no_surer, of_signs
 from mlt.metrics.confidence.clusters import Clusters
 from mlt.metrics.confidence.influence import (
     ClassInfluence,
@@ -118,7 +118,8 @@ def estimate(
         members[name] = np.isin(np.arange(c), indices)
     values = np.full((len(models), c), np.nan)
     per_class = []
-    sums = {name: MeanInfluence(paired=paired) for name in members}
+    sums = {name: MeanInfluence() for name in members}
+    signs = {name: MeanInfluence() for name in members}
     columns: dict[str, list[int]] = {name: [] for name in members}
     for k in range(c):
         found = [influence_of(of_model, k, clusters) for of_model in labels]
@@ -128,12 +129,18 @@ def estimate(
             continue
         values[:, k] = [influence.value for influence in influences]
         combined = combine(influences)
-        if paired:
-            combined = no_surer_than_signs(combined, labels[0].positives[:, k], clusters)
-        per_class.append(replace(MeanInfluence.of([combined]).estimate(), images=n))
+        agreed = [of_signs(combined, labels[0].positives[:, k], clusters)] if paired else []
+        per_class.append(_estimate(MeanInfluence.of([combined]), MeanInfluence.of(agreed), n))
         for name, mean in sums.items():
             if members[name][k]:
                 columns[name].append(k)
                 mean.add(combined)
-    means = {name: replace(mean.estimate(), images=n) for name, mean in sums.items()}
+                for sign in agreed:
+                    signs[name].add(sign)
+    means = {name: _estimate(mean, signs[name], n) for name, mean in sums.items()}
     return Estimates(values, tuple(per_class), means, columns)
+
+
+def _estimate(mean: MeanInfluence, signs: MeanInfluence, images: int) -> Estimate:
+    """The mean; of differences, no surer than their signs."""
+    return replace(no_surer(mean.estimate(), signs.estimate()), images=images)

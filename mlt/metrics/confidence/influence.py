@@ -141,7 +141,6 @@ class MeanInfluence:
         squares: Sum of the squared influences of each class.
         influence: (N,), or (G,) of groups, sum over the classes of several positives; None before
             the first.
-        paired: Whether the values are differences of models on the same images.
     """
 
     values: list[float] = field(default_factory=list)
@@ -150,7 +149,6 @@ class MeanInfluence:
     steps: list[float] = field(default_factory=list)
     squares: list[float] = field(default_factory=list)
     influence: NDArray[np.float64] | None = None
-    paired: bool = False
 
     @classmethod
     def of(cls, classes: Iterable[ClassInfluence]) -> MeanInfluence:
@@ -196,8 +194,7 @@ class MeanInfluence:
         The infinitesimal jackknife, with the factor n / (n - 1) for the small sample that the
         positives of a class are. A class of a single positive (or of positives that are worth less
         than two groups) says nothing about its own spread; it is given the average spread that a
-        positive of the other classes has; of differences at least the mean square of those of such
-        classes, since one image would else decide. The degrees of freedom are those of Welch and
+        positive of the other classes has. The degrees of freedom are those of Welch and
         Satterthwaite, n - 1 for one class.
 
         Returns:
@@ -210,8 +207,6 @@ class MeanInfluence:
         scaled = squares[several] * n[several] / (n[several] - 1)
         singles = np.count_nonzero(~several)
         of_single = float(np.mean(n[several] * scaled))
-        if self.paired and singles:
-            of_single = max(of_single, float(np.mean(np.array(self.values)[~several] ** 2)))
         total = float(squares[several].sum())
         # The squared sum over images carries what the classes of one image have in common.
         common = float(np.sum(self.influence**2)) * (scaled.sum() / total if total > 0 else 1.0)
