@@ -75,9 +75,10 @@ def main() -> None:
             runs = [run(arguments, row, seed, folder) for seed in arguments.seeds]
             found[row] = [predictions for predictions, _ in runs]
             print_row(row, found[row], sum(seconds for _, seconds in runs))
-    print_average("all", list(found.values()))
-    if not arguments.test:
-        print_average(*best_average(found))
+    if len(found) > 1:
+        print_average("all", list(found.values()))
+        if not arguments.test:
+            print_average(*best_average(found))
 
 
 def run(

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config, arguments.overrides)
     _, train = training_split(config.data, RunFolder(config.output).cache)
-    train = without_unseen(train, config.evaluation.unseen)
+    train, _ = without_unseen(train, config.evaluation.unseen)
     limits = GroupLimits(head=config.evaluation.head, tail=config.evaluation.tail)
     class_counts = train.class_counts(limits)
     sampler = build_sampler(config.sampler, train, class_counts, config.seed)

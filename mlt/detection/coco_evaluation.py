@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import math
 import warnings
@@ -15,7 +14,12 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from mlt.class_groups import GroupLimits
-from mlt.data.formats.coco_records import CocoAnnotations, CocoRecords, read_coco_records
+from mlt.data.formats.coco_records import (
+    CocoAnnotations,
+    CocoRecords,
+    read_coco_records,
+    unpacked_json,
+)
 from mlt.detection.coco_results import CocoResults, read_results
 from mlt.detection.frequency_report import (
     LVIS_LIMITS,
@@ -219,9 +223,7 @@ def _add_masks(truth: dict[str, Any], annotations: Any, source: str) -> None:
     from pycocotools import mask
 
     if isinstance(annotations, (str, Path)):
-        data = Path(annotations).read_bytes()
-        data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
-        content = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
+        content = msgspec.json.decode(unpacked_json(Path(annotations)))
     else:
         content = getattr(annotations, "dataset", annotations)
     for place, (each, given) in enumerate(zip(truth["annotations"], content["annotations"])):

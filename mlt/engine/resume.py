@@ -44,8 +44,8 @@ def check_same_config(config: Config, folder: RunFolder) -> None:
     folder.check_config()
     changed = changed_keys(load_config(folder.config), config)
     allowed = (*MAY_CHANGE, "evaluation.", "training.epochs")
-    trained_on = "evaluation.unseen"  # these classes are not trained
-    refused = [k for k in changed if not k.startswith(allowed) or k.startswith(trained_on)]
+    changes_training = "evaluation.unseen"
+    refused = [k for k in changed if not k.startswith(allowed) or k.startswith(changes_training)]
     if refused:
         raise ConfigError(
             f"--resume: {', '.join(refused)} differ from the run in {folder.path} "

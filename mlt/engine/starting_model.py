@@ -62,7 +62,7 @@ def starting_model(
     else:
         model = own.model
         _check_own_model(model, config)
-        note = _unused(config.model)
+        note = _unused_settings(config.model)
     if config.training.gradient_checkpointing:
         checkpoint_gradients(model)
     model = model.to(device, memory_format=_layout(model, config))  # type: ignore[call-overload]
@@ -153,7 +153,7 @@ def _check_own_model(model: nn.Module, config: Config) -> None:
             )
 
 
-def _unused(section: ModelConfig) -> str | None:
+def _unused_settings(section: ModelConfig) -> str | None:
     """A warning about settings that are followed where the model is built, if any is set."""
     keys = ("freeze", "learn", "freeze_statistics", "checkpoint")
     fields = type(section).model_fields

@@ -23,14 +23,15 @@ def hide_unseen(data: Data, unseen: str | Sequence[str]) -> Data:
     """
     if not unseen:
         return data
-    train = without_unseen(data.train, unseen)
-    names = read_names(unseen) if isinstance(unseen, str) else unseen
+    train, names = without_unseen(data.train, unseen)
     note = f"not trained (evaluation.unseen), {len(names)} classes: {', '.join(names)}"
     return replace(data, train=train, notes=(*data.notes, note))
 
 
-def without_unseen(train: LabelTable, unseen: str | Sequence[str]) -> LabelTable:
-    """The training images, of which these classes are not known.
+def without_unseen(
+    train: LabelTable, unseen: str | Sequence[str]
+) -> tuple[LabelTable, Sequence[str]]:
+    """The training images, of which these classes are not known, and the names of the classes.
 
     Args:
         train: As they were read.
@@ -41,9 +42,10 @@ def without_unseen(train: LabelTable, unseen: str | Sequence[str]) -> LabelTable
         ConfigError: If there is no such class, or all are named.
     """
     if not unseen:
-        return train
+        return train, ()
     try:
-        return hide_labels(train, read_names(unseen) if isinstance(unseen, str) else unseen)
+        names = read_names(unseen) if isinstance(unseen, str) else unseen
+        return hide_labels(train, names), names
     except UserError as error:
         hint = (
             f" (class names are a list: [{unseen}])" if isinstance(error, MissingFileError) else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlt.data.columns import StringColumn
-from mlt.data.formats.csv_table import csv_rows, find_delimiter
+from mlt.data.formats.csv_rows import csv_rows, find_delimiter
 from mlt.data.image_files import what_may_be_meant
 from mlt.data.image_search import find_images as search_images
 from mlt.data.image_suffixes import IMAGE_SUFFIXES

@@ -123,10 +123,11 @@ def _json(text: str) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    node = yaml.compose(text, yaml.SafeLoader)
+    loader = yaml.SafeLoader(text)
+    node = loader.get_single_node()
     if isinstance(node, yaml.MappingNode):
         _check_distinct([key.value for key, _ in node.value])
-    return yaml.safe_load(text)
+    return None if node is None else loader.construct_document(node)
 
 
 def _check_distinct(names: Sequence[str]) -> None:

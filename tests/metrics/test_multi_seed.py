@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,10 +136,10 @@ def test_without_training_counts_there_is_one_mean() -> None:
     assert set(compare_seeds(models[:1], models[1:])) == {"total"}
 
 
-def one_label(chosen: np.ndarray, labels: np.ndarray, **options: object) -> Predictions:
+def one_label(chosen: np.ndarray, labels: np.ndarray, **options: Any) -> Predictions:
     """Images of one label each, with logits 1 for the class that is chosen."""
     classes = np.eye(labels.max() + 1, dtype=np.float32)
-    return Predictions.from_arrays(classes[chosen], classes[labels], **options)  # type: ignore[arg-type]
+    return Predictions.from_arrays(classes[chosen], classes[labels], **options)
 
 
 @pytest.mark.parametrize("metric", ["recall", "AUROC", "accuracy"])
